@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+# Thin verbs; each one is a script in harness/. 'make help' lists them.
+
+.DEFAULT_GOAL := help
+
+help:      ## this list
+	@sed -n 's/^\([a-z]*\): *## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+setup:     ## install the packages and tools that the rest needs (root), once
+	@harness/setup.sh
+
+base:      ## fetch the Linux that the series is for into the cache
+	@harness/base.sh
+
+tree:      ## patches/ and new files -> build/linux, an editable git tree
+	@harness/tree.sh
+
+export:    ## the commits of build/linux -> patches/ and new files
+	@harness/export.sh
+
+series:    ## build/series/, ready to mail (SIGNOFF=1: signed off by you)
+	@harness/series.sh
+
+roundtrip: ## prove that tree, export and series lose nothing
+	@harness/roundtrip.sh
+
+lint:      ## style and build gates for scripts and patches
+	@harness/lint.sh
+
+build:     ## build the patched kernel
+	@harness/build.sh
+
+boot:      ## boot it in a virtual machine, with a shell
+	@harness/boot.sh
+
+demo:      ## see it work: a ublk disk with zero copy, in about ten minutes
+	@harness/demo.sh
+
+test:      ## everything that must pass before a change is done
+	@harness/test.sh
+
+regress:   ## test, and all of Linux's and liburing's own tests
+	@harness/regress.sh
+
+clean:     ## remove build/ (the cache stays)
+	@harness/clean.sh
+
+.PHONY: help setup base tree export series roundtrip lint build boot demo \
+	test regress clean

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by every script of the harness: paths, progress lines, errors.
+
+TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+BUILD=$TOP/build
+LOGS=$BUILD/logs
+CACHE=${KMBUF_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kmbuf}
+TOOLS=$CACHE/tools
+# The patched, editable tree, and a worktree of the same repository at the base.
+LINUX=$BUILD/linux
+BARE=$BUILD/bare
+# Read by the scripts that source this file.
+export TOP BUILD LOGS CACHE TOOLS LINUX BARE
+
+# One clock for a whole chain of scripts: the first one starts it.
+export KMBUF_T0=${KMBUF_T0:-$(date +%s)}
+
+mkdir -p "$LOGS"
+
+# say TEXT...: a progress line with the seconds since the chain started.
+say() {
+	printf '[%5ds] %s\n' "$(($(date +%s) - KMBUF_T0))" "$*"
+}
+
+# die WHAT [WHY] [NEXT STEP]: stop, naming the thing, the cause, the way out.
+die() {
+	printf 'error: %s\n' "$1" >&2
+	[ -z "${2:-}" ] || printf '  cause: %s\n' "$2" >&2
+	[ -z "${3:-}" ] || printf '  next:  %s\n' "$3" >&2
+	exit 1
+}
+
+# run_logged NAME COMMAND...: output goes to a log; a sign of life every half
+# minute; on failure the end of the log, its path, and the command's status.
+run_logged() {
+	local name=$1 log=$LOGS/$1.log pid status=0 waited=0
+	shift
+	"$@" >"$log" 2>&1 </dev/null &
+	pid=$!
+	while kill -0 "$pid" 2>/dev/null; do
+		sleep 1
+		waited=$((waited + 1))
+		[ $((waited % 30)) -ne 0 ] || say "  ... $name: ${waited}s, $(wc -l <"$log") lines of output"
+	done
+	wait "$pid" || status=$?
+	if [ "$status" -ne 0 ]; then
+		tail -n 25 "$log" >&2
+		printf 'error: %s failed with status %d\n  log:   %s\n' \
+			"$name" "$status" "$log" >&2
+	fi
+	return "$status"
+}
+
+# need_space DIR MIB WHAT: stop before a long step that the disk cannot hold.
+need_space() {
+	local free
+	free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')
+	[ "$free" -ge "$2" ] || die "disk full: no room for $3" \
+		"$2 MiB needed in $1, $free MiB free" \
+		"free some space, or move the cache with KMBUF_CACHE=<dir>"
+}

@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Gate: checkpatch.pl --strict --codespell, the tree's own, on every mail of
+# the series. Types in harness/lists/checkpatch.ignore are left out, and so is
+# what harness/lists/checkpatch.lines knows to be wrong about a line.
+#
+#   checkpatch.sh        one point a mail of build/series
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/common.sh"
+
+dictionary=/usr/lib/python3/dist-packages/codespell_lib/data/dictionary.txt
+need perl perl
+need codespell codespell
+[ -f "$dictionary" ] || die "codespell's dictionary is not in $dictionary" \
+	"checkpatch would check no spelling and say nothing" "make setup"
+# checkpatch asks spdxcheck.py, and takes its crash for a good licence.
+python3 -c 'import git, ply' 2>/dev/null || die "python3-ply or python3-git is missing" \
+	"checkpatch's check of licences needs them" "make setup"
+need_tree
+lint_tmp
+
+ignored=$(sed -E -e 's/\s*#.*//' -e '/^$/d' "$TOP/harness/lists/checkpatch.ignore" | paste -sd,)
+
+# In the work tree, because checkpatch takes its rules and licences from there.
+check() {
+	cd "$LINT_LINUX" && perl scripts/checkpatch.pl --strict --codespell \
+		--codespellfile="$dictionary" --show-types --terse --no-summary \
+		--ignore "$ignored" "$1"
+}
+
+# mistaken MAIL: of checkpatch's messages on it, drop those that the list names.
+mistaken() {
+	local line text type regex
+	while IFS= read -r line; do
+		if [[ $line =~ ^[^:]+:([0-9]+):\ [A-Z]+:([A-Z_]+): ]]; then
+			text=$(sed -n "${BASH_REMATCH[1]}p" "$1")
+			while IFS=$'\t' read -r type regex _; do
+				[[ $type != "${BASH_REMATCH[2]}" || ! $text =~ $regex ]] || continue 2
+			done < <(grep -v '^#' "$TOP/harness/lists/checkpatch.lines")
+		fi
+		printf '%s\n' "$line"
+	done
+}
+
+found=0
+for mail in "$LINT_SERIES"/*.patch; do
+	[ -f "$mail" ] || continue
+	found=1 status=0
+	# It fails for any message; what counts is what is left of them.
+	{ check "$mail" 2>&1 || true; } | mistaken "$mail" >"$lint_tmp/out"
+	# Whatever it prints is a complaint, its own breakdown included.
+	[ ! -s "$lint_tmp/out" ] || status=1
+	sed -i "s|^$LINT_SERIES/||" "$lint_tmp/out"
+	verdict "$status" "checkpatch ${mail##*/}" "$lint_tmp/out"
+done
+[ "$found" -eq 1 ] || die "no mails in $LINT_SERIES" "" "make series"

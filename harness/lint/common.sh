@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by every gate after lib.sh: test points, and which tree is looked at.
+#
+# A gate prints unnumbered points ("ok - what" or "not ok - what") and lines
+# that begin with "# "; lint.sh numbers them. Variables let the tests of the
+# gates look at something else than the repository's own series:
+#   LINT_LINUX            git repository with the commits (build/linux)
+#   LINT_BASE, LINT_TIP   the series is the commits between these (base, series)
+#   LINT_SERIES           the mails (build/series)
+#   LINT_TOP              the repository whose files are checked (this one)
+
+LINT_LINUX=${LINT_LINUX:-$LINUX}
+LINT_BASE=${LINT_BASE:-refs/tags/base}
+LINT_TIP=${LINT_TIP:-refs/heads/series}
+LINT_SERIES=${LINT_SERIES:-$BUILD/series}
+LINT_TOP=${LINT_TOP:-$TOP}
+# The work tree of the gates that build.
+LINT_DIR=$BUILD/lint
+export LINT_SERIES LINT_TOP LINT_DIR LC_ALL=C
+# Debian's python3 and its modules, whatever else is installed.
+PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
+
+# ok TEXT: something was checked and is good.
+ok() {
+	echo "ok - $*"
+}
+
+# notok TEXT [FILE]: a defect; FILE has the details.
+notok() {
+	echo "not ok - $1"
+	[ -z "${2:-}" ] || sed -n '1,20s/^/#   /p' "$2"
+}
+
+# verdict STATUS TEXT FILE: ok when STATUS is 0.
+verdict() {
+	if [ "$1" -eq 0 ]; then ok "$2"; else notok "$2" "$3"; fi
+}
+
+# note TEXT: progress, no point.
+note() {
+	echo "# $(say "$@")"
+}
+
+# lint_tmp: a scratch directory in lint_tmp, gone at exit.
+lint_tmp() {
+	lint_tmp=$(mktemp -d)
+	trap 'rm -rf "$lint_tmp"' EXIT
+}
+
+# need COMMAND PACKAGE: a check whose tool is missing must not pass.
+need() {
+	command -v "$1" >/dev/null || die "$1 is not installed" \
+		"it is in Debian's package $2" "make setup"
+}
+
+# need_tree: there are commits to look at.
+need_tree() {
+	git -C "$LINT_LINUX" -c safe.directory='*' rev-parse -q --verify \
+		"$LINT_TIP^{commit}" >/dev/null 2>&1 ||
+		die "there is no series in $LINT_LINUX" "" "make tree"
+}

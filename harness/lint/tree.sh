@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by the gates that build, after common.sh: build/lint, a work tree
+# that steps through the series. It has an index of its own, and moves neither
+# HEAD nor a branch of build/linux. Only files that differ get new times.
+
+# shellcheck source=harness/queue.sh
+. "$TOP/harness/queue.sh"
+
+lint_git() {
+	GIT_INDEX_FILE=$BUILD/lint.index qgit --git-dir="$lint_gitdir" \
+		--work-tree="$LINT_DIR" "$@"
+}
+
+# lint_open: no two at once; sets lint_gitdir.
+lint_open() {
+	need_tree
+	need_space "$BUILD" 2500 "a work tree of Linux to check the patches in"
+	mkdir -p "$LINT_DIR"
+	exec 8>"$BUILD/lint.lock"
+	flock -n 8 || die "another lint is using build/lint" "" "wait for it to end"
+	lint_gitdir=$(qgit -C "$LINT_LINUX" rev-parse --absolute-git-dir)
+}
+
+# lint_commit REV: its full commit id.
+lint_commit() {
+	qgit --git-dir="$lint_gitdir" rev-parse --verify "$1^{commit}"
+}
+
+# lint_checkout REV: the files of REV; edits are undone.
+lint_checkout() {
+	(
+		cd "$LINT_DIR" || exit
+		lint_git update-index -q --refresh >/dev/null || true
+		lint_git read-tree --reset -u "$1"
+	)
+}
+
+# lint_series: the commits of the series, oldest first.
+lint_series() {
+	qgit --git-dir="$lint_gitdir" rev-list --reverse "$LINT_BASE..$LINT_TIP"
+}
+
+# lint_touched FROM TO: files that TO has and that differ from FROM.
+lint_touched() {
+	qgit --git-dir="$lint_gitdir" diff --no-renames --diff-filter=d \
+		--name-only "$1" "$2"
+}
+
+# lint_title N COMMIT: how a patch is called in a test point.
+lint_title() {
+	printf '%04d %s' "$1" "$(qgit --git-dir="$lint_gitdir" log -1 --format=%s "$2")"
+}

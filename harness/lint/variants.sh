@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced by the gates that build: the ways in which the code is compiled, what
+# is compiled in each, and what the bare base complains about there.
+
+# shellcheck source=harness/lint/messages.sh
+. "$TOP/harness/lint/messages.sh"
+# shellcheck source=harness/lint/kbuild.sh
+. "$TOP/harness/lint/kbuild.sh"
+
+# Users of the calls and headers that the series changes, io_uring itself first.
+USERS=(io_uring/ drivers/block/ublk_drv.o fs/fuse/)
+# They include the headers also where io_uring is off. ublk is off then too;
+# compiling it all the same checks the stubs against calls.
+STUB_USERS=(init/ fs/fuse/ fs/exec.o kernel/fork.o kernel/exit.o kernel/sched/core.o
+	net/socket.o net/core/scm.o block/fops.o block/ioctl.o drivers/block/ublk_drv.o)
+
+# variant NAME: sets v_out v_arch v_fragments v_args v_objects v_text.
+variant() {
+	v_out=.$1 v_arch=x86_64 v_args=(W=1) v_objects=("${USERS[@]}" "${v_extra[@]}")
+	v_fragments=("$TOP/harness/configs/base.config")
+	case $1 in
+	w1) v_text="gcc W=1" ;;
+	sparse)
+		v_text="sparse" v_out=.w1
+		v_args+=(C=2 CHECK="$SPARSE")
+		;;
+	nouring)
+		v_text="CONFIG_IO_URING=n" v_objects=("${STUB_USERS[@]}")
+		;;
+	nofuse)
+		v_text="CONFIG_FUSE_IO_URING=n" v_objects=(fs/fuse/)
+		;;
+	i386) v_text="32 bit" ;;
+	*) die "no such way to build: $1" ;;
+	esac
+	case $1 in
+	nouring | nofuse) v_fragments+=("$TOP/harness/lint/$1.config") ;;
+	i386) v_arch=i386 v_fragments+=("$TOP/harness/lint/i386.config") ;;
+	esac
+}
+
+SPARSE=${LINT_SPARSE:-$TOOLS/sparse/bin/sparse}
+
+# series_objects: in v_extra, objects of touched files outside of USERS.
+series_objects() {
+	local file
+	v_extra=()
+	while IFS= read -r file; do
+		case $file in
+		io_uring/* | fs/fuse/* | tools/* | samples/* | drivers/block/ublk_drv.c) ;;
+		*.c) v_extra+=("${file%.c}.o") ;;
+		esac
+	done < <(lint_touched "$LINT_BASE" "$LINT_TIP")
+}
+
+# here OBJECT...: those whose source the checked-out tree has.
+here() {
+	local object
+	for object in "$@"; do
+		[[ $object == */ || -e $LINT_DIR/${object%.o}.c ]] && echo "$object"
+	done
+	return 0
+}
+
+# build NAME LOG: build variant NAME of what is checked out. The status is that
+# of make, which goes on past errors.
+build() {
+	local -a objects
+	variant "$1"
+	kbuild_config "$LINT_DIR" "$v_out" "$v_arch" "${v_fragments[@]}" >"$2" 2>&1 || return 1
+	mapfile -t objects < <(here "${v_objects[@]}")
+	kbuild_make "$LINT_DIR" "$v_out" ARCH="$v_arch" -k -j"$(nproc)" "${v_args[@]}" \
+		"${objects[@]}" >"$2" 2>&1
+}
+
+# compiled LOG VERB FILE.c...: prints those that the log has no "VERB file.o" for.
+compiled() {
+	local log=$1 verb=$2 file
+	shift 2
+	for file in "$@"; do
+		grep -q -E "^  $verb( \[M\])? +(${file%.c}\.o|(\.\./)?$file)\$" "$log" ||
+			echo "error: $file was not compiled ($verb): is it configured?"
+	done
+}
+
+# forget: the variant's objects, so that all are compiled and all complain.
+forget() {
+	local object
+	for object in "${v_objects[@]}"; do
+		if [[ $object == */ ]]; then
+			find "$LINT_DIR/$v_out/$object" -name '*.o' -delete 2>/dev/null || true
+		else
+			rm -f "$LINT_DIR/$v_out/$object"
+		fi
+	done
+}
+
+# baseline NAME: the path, in b_file, of what the base complains about. Kept in
+# the cache: base, compiler and configuration decide it.
+baseline() {
+	local log=$LOGS/lint-$1-base.log key
+	variant "$1"
+	key=$({
+		lint_git rev-parse "$LINT_BASE^{tree}"
+		sed '/^#/d' "${v_fragments[@]}"
+		cat "$TOP"/harness/lint/{messages,kbuild}.sh
+		gcc --version
+		echo "${v_args[*]} ${v_objects[*]}"
+		[ "$1" != sparse ] || sha256sum <"$SPARSE"
+	} | sha256sum | cut -c1-16)
+	b_file=$CACHE/lint/$1-$key
+	[ ! -f "$b_file" ] || return 0
+	note "lint: what the base says: $v_text"
+	mkdir -p "$CACHE/lint"
+	lint_checkout "$LINT_BASE"
+	forget
+	# The stubs do not exist there: an error is a message like any other.
+	build "$1" "$log" || [[ $1 == nouring ]] ||
+		{ tail -n 20 "$log" >&2; die "the base does not build: $v_text" "" "see $log"; }
+	[ "$1" != sparse ] || grep -q '^  CHECK ' "$log" || die "sparse did not run" "" "see $log"
+	messages "$log" >"$b_file.new"
+	mv "$b_file.new" "$b_file"
+}
+

@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Gate: after every patch, everything that it touches compiles with gcc W=1,
+# and nothing complains that did not before.
+#
+#   warnings.sh          one point a patch
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/variants.sh"
+
+lint_open
+lint_tmp
+kbuild_env
+series_objects
+baseline w1
+cp "$b_file" "$lint_tmp/known"
+
+# From here on Kbuild compiles exactly what each patch changes.
+note "lint: gcc W=1: the base"
+lint_checkout "$LINT_BASE"
+build w1 "$LOGS/lint-w1-base.log" ||
+	die "the base does not build with W=1" "" "see $LOGS/lint-w1-base.log"
+
+# compiles_nothing FROM TO: only documents, tests and the like differ.
+compiles_nothing() {
+	! qgit --git-dir="$lint_gitdir" diff --no-renames --name-only "$1" "$2" |
+		grep -q -v -E '^(Documentation|tools/testing|samples)/|^(MAINTAINERS|CREDITS)$'
+}
+
+n=0 parent=$(lint_commit "$LINT_BASE")
+while IFS= read -r commit; do
+	n=$((n + 1)) status=0
+	title=$(lint_title "$n" "$commit")
+	log=$LOGS/$(printf 'lint-w1-%04d.log' "$n")
+	if compiles_nothing "$parent" "$commit"; then
+		ok "W=1 $title (nothing that the kernel is made of)"
+		parent=$commit
+		continue
+	fi
+	note "lint: gcc W=1: $title"
+	mapfile -t touched < <(lint_touched "$parent" "$commit" |
+		grep -E '^(arch|block|drivers|fs|init|io_uring|ipc|kernel|lib|mm|net|security)/.*\.c$' || true)
+	lint_checkout "$commit"
+	build w1 "$log" || status=$?
+	messages "$log" >"$lint_tmp/now"
+	{
+		new_messages "$lint_tmp/known" "$lint_tmp/now"
+		compiled "$log" CC "${touched[@]}"
+		[ "$status" -eq 0 ] || echo "error: make ended with $status, see $log"
+	} >"$lint_tmp/out"
+	[ ! -s "$lint_tmp/out" ] || status=1
+	learn "$lint_tmp/known" "$lint_tmp/now"
+	verdict "$status" "W=1 $title" "$lint_tmp/out"
+	parent=$commit
+done < <(lint_series)
+[ "$n" -gt 0 ] || die "there is no patch to build" "$LINT_BASE..$LINT_TIP is empty"

@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Print the table that ends a test run.
+
+usage: table.py STEPS
+
+STEPS has one line a step, tab separated: name, state (ok, failed, not run),
+seconds, result file. A result file holds lines as tap.py and compare.py write
+them; a step without one counts as one test of its own. The last line printed
+is "N passed, N failed, N skipped".
+
+Exit status: 0 everything passed, 1 something failed, was skipped or not run,
+2 STEPS is bad.
+"""
+
+import json
+import os
+import sys
+
+KEYS = ("passed", "failed", "skipped", "known")
+
+
+def read_result(path):
+    """Counts and failures of one result file."""
+    counts = dict.fromkeys(KEYS, 0)
+    failures = []
+    with open(path, encoding="utf-8") as file:
+        for line in filter(str.strip, file):
+            result = json.loads(line)
+            for key in KEYS:
+                counts[key] += int(result.get(key, 0))
+            failures += result.get("failures", [])
+            if result.get("failed") and not result.get("failures"):
+                failures.append(f"{result['name']}: see its log")
+    return counts, failures
+
+
+def read_step(line):
+    """(name, state, seconds, counts, failures)."""
+    name, state, seconds, path = line.rstrip("\n").split("\t")
+    if state not in ("ok", "failed", "not run"):
+        raise ValueError(f"state {state!r}")
+    counts = dict.fromkeys(KEYS, 0)
+    failures = []
+    if path and os.path.exists(path):
+        counts, failures = read_result(path)
+    elif state == "ok":
+        counts["passed"] = 1
+    if state == "failed" and not counts["failed"]:
+        counts["failed"] = 1
+        failures = [f"the step failed, see build/logs/step-{name}.log"]
+    return name, state, int(seconds), counts, failures
+
+
+def row(name, counts, seconds, note=""):
+    numbers = " ".join(f"{counts[key] or '-':>8}" for key in KEYS)
+    return f"  {name:<24}{numbers}  {seconds // 60:>3}:{seconds % 60:02}  {note}".rstrip()
+
+
+def table(steps):
+    """Lines to print, and the exit status."""
+    total = dict.fromkeys(KEYS, 0)
+    lines = [f"  {'step':<24}" + " ".join(f"{key:>8}" for key in KEYS) + "    time"]
+    failed = []
+    not_run = False
+    for name, state, seconds, counts, failures in steps:
+        for key in KEYS:
+            total[key] += counts[key]
+        not_run = not_run or state == "not run"
+        note = {"ok": "", "failed": "FAILED", "not run": "not run"}[state]
+        lines.append(row(name, counts, seconds, note))
+        failed += [f"  FAILED {name}: {text}" for text in failures]
+    lines.append(row("all", total, sum(step[2] for step in steps)))
+    lines += ["", *failed] if failed else [""]
+    lines.append("{passed} passed, {failed} failed, {skipped} skipped".format(**total))
+    bad = total["failed"] or total["skipped"] or not_run or not total["passed"]
+    return lines, 1 if bad else 0
+
+
+def main(argv):
+    if len(argv) != 2:
+        print(__doc__.split("\n\n")[1], file=sys.stderr)
+        return 2
+    try:
+        with open(argv[1], encoding="utf-8") as file:
+            steps = [read_step(line) for line in file if line.strip()]
+    except (OSError, ValueError, KeyError) as err:
+        print(f"table.py: {argv[1]}: {err}", file=sys.stderr)
+        return 2
+    if not steps:
+        print(f"table.py: {argv[1]} names no step", file=sys.stderr)
+        return 2
+    lines, status = table(steps)
+    print("\n".join(lines))
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

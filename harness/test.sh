@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Everything that must pass before a change is done: "make test".
+#
+#   test.sh           the short form of the third-party suites
+#   test.sh --all     all of them ("make regress")
+#
+# A step that later ones need (tools, trees, kernels) ends the run when it
+# fails; a failing test does not. At the end a table, what failed, and one line
+# "N passed, N failed, N skipped". Fails if anything failed or was skipped.
+# "known" counts what harness/lists/ explains: skips, and failures that the bare
+# kernel shows as well. Logs of the steps: build/logs/step-*.log.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+
+all=()
+case ${1:-} in
+'') ;;
+--all) all=(--all) ;;
+*) die "usage: test.sh [--all]" ;;
+esac
+here=$TOP/harness
+results=$BUILD/results
+steps=$results/steps.tsv
+rm -rf "$results"
+mkdir -p "$results"
+: >"$steps"
+stopped=''
+
+# step KIND NAME COMMAND...: one line of the table. KIND says what counts:
+#   need  the step itself, and without it there is no point in going on
+#   once  the step itself
+#   tap   the points that it prints
+#   file  what it leaves in build/results/NAME.json
+step() {
+	local kind=$1 name=$2 log=$LOGS/step-$2.log json=$results/$2.json
+	local start=$SECONDS status=0
+	shift 2
+	if [ -n "$stopped" ]; then
+		printf '%s\tnot run\t0\t\n' "$name" >>"$steps"
+		return 0
+	fi
+	say "=== $name"
+	set +e
+	"$@" </dev/null 2>&1 | tee "$log" | quiet "$kind"
+	status=${PIPESTATUS[0]}
+	set -e
+	case $kind in
+	tap) /usr/bin/python3 "$here/tap.py" --name "$name" --json "$json" "$log" || status=$? ;;
+	need | once) ;;
+	file) [ -s "$json" ] || [ "$status" -ne 0 ] || status=1 ;;
+	esac
+	if [ "$status" -eq 0 ]; then
+		say "=== $name: ok, $((SECONDS - start)) s"
+	else
+		say "=== $name: FAILED, $((SECONDS - start)) s, log: $log"
+		[ "$kind" != need ] || stopped=$name
+	fi
+	printf '%s\t%s\t%d\t%s\n' "$name" "$([ "$status" -eq 0 ] && echo ok || echo failed)" \
+		$((SECONDS - start)) "$json" >>"$steps"
+}
+
+# Points that passed need no line on the terminal.
+quiet() {
+	if [ "$1" = tap ]; then
+		grep --line-buffered -v -E '^(ok |TAP version|1\.\.)' || true
+	else
+		cat
+	fi
+}
+
+step need setup "$here/setup.sh"
+step need base "$here/base.sh"
+step need tree "$here/tree.sh"
+step tap harness "$here/tests/run.sh"
+step tap roundtrip "$here/roundtrip.sh"
+step tap lint "$here/lint.sh"
+step need kernel-linux-base "$here/kernel.sh" linux base
+step need kernel-bare-base "$here/kernel.sh" bare base
+step file kselftests-linux-base "$here/kselftests.sh" linux base
+step file liburing "$here/liburing.sh" "${all[@]}"
+step file ublk "$here/ublk.sh" "${all[@]}"
+step need kernel-linux-debug "$here/kernel.sh" linux debug
+step file kselftests-linux-debug "$here/kselftests.sh" linux debug
+
+exec /usr/bin/python3 "$here/table.py" "$steps"

@@ -1,0 +1,345 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Tests of the patch queue (base, tree, export, series, roundtrip) on a tiny
+# fake Linux, with a copy of the scripts in a scratch directory. Prints TAP.
+# shellcheck disable=SC2016,SC2317 # commands handed over as arguments
+set -uo pipefail
+
+src=$(cd "$(dirname "$0")/.." && pwd)
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+repo=$dir/repo
+linux=$repo/build/linux
+out=$dir/out
+export KMBUF_CACHE=$dir/cache HOME=$dir LC_ALL=C
+unset FORCE SIGNOFF
+export GIT_CONFIG_NOSYSTEM=1
+export GIT_AUTHOR_NAME='' GIT_AUTHOR_EMAIL='' GIT_COMMITTER_NAME='' GIT_COMMITTER_EMAIL=''
+unset GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
+
+n=0 failed=0
+# point TEXT COMMAND...: ok when the command succeeds.
+point() {
+	local text=$1
+	shift
+	n=$((n + 1))
+	if "$@" >>"$out" 2>&1; then
+		echo "ok $n - $text"
+	else
+		echo "not ok $n - $text"
+		tail -n 12 "$out" | sed 's/^/# /'
+		failed=1
+	fi
+}
+run() { "$repo/harness/$1.sh" >"$out" 2>&1; }
+# stops VERB PATTERN...: the verb fails and its message holds every pattern.
+stops() {
+	local verb=$1 pattern
+	shift
+	! run "$verb" || return 1
+	for pattern in "$@"; do
+		grep -q -- "$pattern" "$out" || { echo "no '$pattern' in the message"; return 1; }
+	done
+}
+g() { git -C "$linux" "$@"; }
+snapshot() { (cd "$repo" && find patches io_uring include fs tools -type f -exec sha256sum {} + 2>/dev/null | sort -k2; stat -c '%a %n' io_uring/*); }
+same_as() { diff "$1" <(snapshot); }
+commits() { g rev-list series; }
+
+# A fake Linux.
+mkdir -p "$dir/l/linux-source/io_uring" "$dir/l/linux-source/tools/testing"
+cd "$dir/l/linux-source" || exit 1
+seq 1 80 | sed 's/^/line /' >io_uring/rsrc.c
+seq 1 30 | sed 's/^/obj /' >io_uring/Makefile
+echo "# kbuild" >Kbuild
+echo "int old;" >io_uring/old.c
+{ printf 'int f(void)\n{\n'; seq 9; echo "unlock:"; seq 9; echo "}"; } >io_uring/f.c
+echo '*.[ch] diff=cpp' >.gitattributes
+printf '#!/bin/sh\n' >tools/run.sh
+chmod +x tools/run.sh
+ln -s run.sh tools/link.sh
+printf '*.o\n.*\n!.gitignore\n\n#\n# Debian packaging: ignore everything\n#\n/*\n!/debian/\n' >.gitignore
+tar -C "$dir/l" -cJf "$dir/linux.tar.xz" linux-source
+export KERNEL_SRC=$dir/linux.tar.xz
+
+# A repository with two patches: one with a diff and a new file, one new only.
+mkdir -p "$repo/patches" "$repo/io_uring"
+mkdir -p "$repo/harness"
+cp "$src"/*.sh "$src"/*.py "$src"/base.pin "$repo/harness/"
+header() {
+	echo "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
+	echo "From: io_uring kmbuf series <kmbuf@localhost>"
+	echo "Date: Thu, 10 Sep 2026 00:26:40 +0000"
+	printf 'Subject: [PATCH] %s\n\nWhy it is so.\n---\n' "$1"
+}
+{
+	header "io_uring: add one"
+	cat <<-END
+	diff --git a/io_uring/Makefile b/io_uring/Makefile
+	--- a/io_uring/Makefile
+	+++ b/io_uring/Makefile
+	@@ -9,6 +9,7 @@ obj 8
+	 obj 9
+	 obj 10
+	 obj 11
+	+obj one
+	 obj 12
+	 obj 13
+	 obj 14
+	END
+} >"$repo/patches/0001-io_uring-add-one.patch"
+header "io_uring: add two" >"$repo/patches/0002-io_uring-add-two.patch"
+echo "int one;" >"$repo/io_uring/one.c"
+printf '#!/bin/sh\n' >"$repo/io_uring/two.sh"
+chmod +x "$repo/io_uring/two.sh"
+cat >"$repo/patches/series" <<END
+# The series.
+
+# First group
+0001-io_uring-add-one.patch
+	+io_uring/one.c
+
+# Second group
+# about two
+0002-io_uring-add-two.patch
+	+io_uring/two.sh
+
+# The end.
+END
+printf 'io_uring: some words\n\nThe text.\n\nv2: better\n' >"$repo/patches/cover"
+snapshot >"$dir/first"
+
+# Import.
+point "tree: imports a tarball, two patches" run tree
+point "tree: branch series, tag base, two commits" \
+	test "$(g rev-list --count base..series)" = 2
+point "tree: a new file is there with its mode" test -x "$linux/io_uring/two.sh"
+point "tree: a patch was applied" grep -q 'obj one' "$linux/io_uring/Makefile"
+point "tree: modes and links of the base survive" \
+	test -x "$linux/tools/run.sh" -a -L "$linux/tools/link.sh"
+point "tree: Debian's ignore-everything block is gone" \
+	test "$(tail -n 1 "$linux/.gitignore")" = "" -a -z "$(grep -F '/*' "$linux/.gitignore")"
+point "tree: bare is the base" test -e "$repo/build/bare/Kbuild" -a ! -e "$repo/build/bare/io_uring/one.c"
+point "tree: nothing is dirty" test -z "$(g status --porcelain)"
+commits >"$dir/commits"
+
+touch -d '2020-01-01' "$linux/io_uring/rsrc.c"
+point "tree: again, changes nothing" run tree
+point "tree: ... says so" grep -q 'did not change' "$out"
+point "tree: ... keeps times" test "$(stat -c %Y "$linux/io_uring/rsrc.c")" = "$(date -d 2020-01-01 +%s)"
+point "base: a second run downloads and imports nothing" run base
+point "base: ... says where it is" grep -q 'base-src-' "$out"
+
+rm -rf "$repo/build"
+point "tree: from nothing once more" run tree
+point "tree: the same commit ids" diff "$dir/commits" <(commits)
+
+cp -a "$repo" "$dir/moved"
+rm -rf "$dir/moved/build/bare/Kbuild"
+repo=$dir/moved linux=$dir/moved/build/linux
+point "tree: in a copied checkout, a damaged bare stops it" stops tree 'build/bare was edited'
+FORCE=1 point "tree: FORCE=1 restores bare" run tree
+point "tree: ... in the copy" test -e "$repo/build/bare/Kbuild"
+point "tree: ... as a worktree of the copy" \
+	test "$(git -C "$repo/build/bare" rev-parse --git-common-dir)" = "$linux/.git"
+repo=$dir/repo linux=$dir/repo/build/linux
+
+# Export.
+point "export: right after the import" run export
+point "export: changes nothing" same_as "$dir/first"
+point "export: keeps the commit ids" diff "$dir/commits" <(commits)
+
+point "roundtrip" run roundtrip
+point "roundtrip: three points, all ok" test "$(grep -c '^ok ' "$out")" = 3
+point "series: neutral by default" grep -rq '^From: io_uring kmbuf series <kmbuf@localhost>' "$repo/build/series"
+point "series: the cover has our subject and text" \
+	grep -q '^Subject: \[PATCH 0/2\] io_uring: some words' "$repo/build/series/0000-cover-letter.txt"
+point "series: ... and its changelog" grep -q '^v2: better' "$repo/build/series/0000-cover-letter.txt"
+point "series: names its base" grep -rq '^base-commit: ' "$repo/build/series"
+SIGNOFF=1 point "series: SIGNOFF=1 needs an identity" stops series 'needs your identity' 'user.name'
+git config --global user.name "Some One"
+git config --global user.email one@example.org
+SIGNOFF=1 point "series: SIGNOFF=1 with one" run series
+point "series: ... From" grep -q '^From: Some One <one@example.org>' "$repo"/build/series/0001-*
+point "series: ... Signed-off-by" \
+	test "$(grep -l '^Signed-off-by: Some One <one@example.org>' "$repo"/build/series/*.patch | wc -l)" = 2
+point "series: ... the cover, too" grep -q '^From: Some One' "$repo/build/series/0000-cover-letter.txt"
+
+# Edits in the tree.
+touch -d '2020-01-01' "$linux/io_uring/old.c" "$linux/io_uring/one.c"
+sed -i 's/line 40/LINE 40/' "$linux/io_uring/rsrc.c"
+point "export: refuses uncommitted changes" stops export 'uncommitted changes' 'rsrc.c'
+point "tree: keeps an edited tree while patches/ is the same" run tree
+point "tree: ... with the edit" grep -q 'LINE 40' "$linux/io_uring/rsrc.c"
+echo "# more" >>"$repo/patches/series"
+point "tree: never overwrites edits" stops tree 'uncommitted edits' 'make export' 'FORCE=1'
+sed -i '$d' "$repo/patches/series"
+point "roundtrip: notices edits that are not exported" stops roundtrip 'not ok 3'
+g commit -qam "io_uring: a third" -m "Text with trailing blank   " -m "More."
+echo "# more" >>"$repo/patches/series"
+point "tree: never overwrites commits" stops tree 'not exported' 'make export'
+point "export: never overwrites an edited patches/" stops export 'changed since'
+sed -i '$d' "$repo/patches/series"
+point "export: writes a third patch" run export
+point "export: ... under its number" test -s "$repo/patches/0003-io_uring-a-third.patch"
+point "export: ... listed in front of the last comment" \
+	test "$(tail -n 3 "$repo/patches/series" | head -n 1)" = 0003-io_uring-a-third.patch
+point "export: leaves no index lines" test -z "$(grep -rl '^index ' "$repo/patches")"
+point "roundtrip: of three" run roundtrip
+
+# Reorder: the first patch goes last; comments follow.
+g branch -q keep
+g reset -q --hard base
+g cherry-pick keep~1 keep keep~2 >/dev/null 2>&1
+point "export: a new order" run export
+cat >"$dir/want" <<END
+# The series.
+
+
+# Second group
+# about two
+0001-io_uring-add-two.patch
+	+io_uring/two.sh
+0002-io_uring-a-third.patch
+# First group
+0003-io_uring-add-one.patch
+	+io_uring/one.c
+
+# The end.
+END
+point "export: comments went with their patches" diff "$dir/want" "$repo/patches/series"
+point "export: old names are gone" test "$(find "$repo/patches" -name '*.patch' | wc -l)" = 3
+point "roundtrip: of the new order" run roundtrip
+g reset -q --hard HEAD~1
+point "export: a patch and its file removed" run export
+point "export: ... patch" test ! -e "$repo/patches/0003-io_uring-add-one.patch"
+point "export: ... new file" test ! -e "$repo/io_uring/one.c"
+point "export: ... its comment is kept" grep -q '# First group' "$repo/patches/series"
+
+# What must not be exported.
+bad_commit() { g reset -q --hard series; eval "$1"; g add -A; g commit -qm "${2:-io_uring: bad}"; }
+undo() { g reset -q --hard HEAD~1; }
+bad_commit 'echo more >>$linux/io_uring/two.sh'
+point "export: a new file changed by a later commit" stops export 'io_uring/two.sh' 'add-two' 'squash'
+undo
+bad_commit 'rm $linux/io_uring/two.sh'
+point "export: a new file removed by a later commit" stops export 'io_uring/two.sh'
+undo
+bad_commit 'echo x >>$linux/io_uring/old.c' $'io_uring: bad\n\nSigned-off-by: A <a@example.org>'
+point "export: a Signed-off-by" stops export 'Signed-off-by'
+undo
+bad_commit 'echo x >>$linux/io_uring/old.c' $'io_uring: bad\n\n---\nnot mailed'
+point "export: a message that git am would cut" stops export "has the line '---'"
+undo
+bad_commit 'echo x >$linux/top.c'
+point "export: a new file outside Linux's directories" stops export 'top.c'
+undo
+bad_commit 'ln -s old.c $linux/io_uring/link.c'
+point "export: a new symbolic link" stops export 'link.c'
+undo
+g checkout -q --detach
+point "export: not on branch series" stops export 'not on branch series'
+g checkout -q series
+bad_commit 'git -C $linux rm -q io_uring/old.c; git -C $linux mv tools/run.sh tools/go.sh; chmod -x $linux/tools/go.sh; sed -i s/9/nine/ $linux/io_uring/Makefile $linux/io_uring/f.c'
+point "export: removals, renames, mode changes" run export
+point "roundtrip: ... come through" run roundtrip
+point "export: hunks name the function, not a label in it" grep -rq '^@@ .* int f(void)$' "$repo/patches"
+undo
+run export
+
+# What must not be imported. Each starts from the state in $dir/good.
+cp -a "$repo/patches" "$repo/io_uring" "$dir/" && mkdir "$dir/good" && mv "$dir/patches" "$dir/io_uring" "$dir/good/"
+restore() { rm -rf "$repo/patches" "$repo/io_uring"; cp -a "$dir/good/." "$repo/"; rm -rf "$repo/include" "$repo/tools"; }
+third=$repo/patches/0002-io_uring-a-third.patch
+
+sed -i 's/^ line 38/ line thirty-eight/' "$third"
+point "tree: a hunk that does not fit is named" \
+	stops tree 'patches/0002-io_uring-a-third.patch does not apply' 'io_uring/rsrc.c, hunk @@ -37,7'
+restore
+sed -i 's/^@@ -37,7 +37,7/@@ -35,7 +35,7/' "$third"
+point "tree: an offset is a failure" stops tree 'does not apply exactly' 'rsrc.c, Hunk #1' 'offset 2' 'make export'
+restore
+sed -i 's,io_uring/rsrc.c,io_uring/none.c,g' "$third"
+point "tree: a patch for a file that is not there" stops tree 'does not apply' 'none.c'
+restore
+rm "$repo/io_uring/two.sh"
+point "tree: a missing new file" stops tree 'io_uring/two.sh is missing' 'add-two'
+restore
+mkdir -p "$repo/include/linux"
+echo x >"$repo/include/linux/stray.h"
+point "tree: a new file that no patch names" stops tree 'include/linux/stray.h is in no patch'
+restore
+echo x >"$repo/patches/0009-stray.patch"
+point "tree: a patch that the series does not name" stops tree '0009-stray.patch is not in patches/series'
+restore
+rm "$third"
+point "tree: a patch that is missing" stops tree 'a-third.patch is missing'
+restore
+sed -i 's,+io_uring/two.sh,+io_uring/two.sh\n\t+io_uring/rsrc.c,' "$repo/patches/series"
+echo x >"$repo/io_uring/rsrc.c"
+point "tree: a new file that Linux has" stops tree 'rsrc.c exists in Linux'
+restore
+echo "what is this" >>"$repo/patches/series"
+point "tree: a line of nonsense in the series" stops tree 'cannot read the line'
+restore
+sed -i 's/^Why/Signed-off-by: A <a@example.org>\nWhy/' "$repo/patches/0001-io_uring-add-two.patch"
+point "tree: a Signed-off-by" stops tree 'Signed-off-by' 'SIGNOFF=1'
+restore
+cat >>"$third" <<-END
+	diff --git a/io_uring/made.c b/io_uring/made.c
+	new file mode 100644
+	--- /dev/null
+	+++ b/io_uring/made.c
+	@@ -0,0 +1 @@
+	+x
+END
+point "tree: a diff that creates a file" stops tree 'creates io_uring/made.c' "'+io_uring/made.c'"
+restore
+sed -i 's,io_uring/rsrc.c,io_uring/two.sh,g; /^@@/,$d' "$third"
+printf '@@ -1 +1,2 @@\n #!/bin/sh\n+x\n' >>"$third"
+point "tree: a diff against a new file" stops tree 'changes io_uring/two.sh' 'add-two'
+restore
+sed -i '/^diff/,$d' "$third"
+point "tree: a patch that changes nothing" stops tree 'changes nothing'
+restore
+
+# Only what changes is touched.
+run tree
+touch -d '2020-01-01' "$linux/io_uring/old.c"
+echo "echo" >>"$repo/io_uring/two.sh"
+point "tree: a changed new file" run tree
+point "tree: ... is taken over" grep -q '^echo' "$linux/io_uring/two.sh"
+point "tree: ... others keep their times" test "$(stat -c %Y "$linux/io_uring/old.c")" = "$(date -d 2020-01-01 +%s)"
+sed -i 's/line 70/LINE 70/' "$linux/io_uring/rsrc.c"
+echo x >"$linux/io_uring/untracked.c"
+mkdir -p "$linux/.base"
+echo x >"$linux/.base/object"
+FORCE=1 point "tree: FORCE=1 throws edits away" run tree
+point "tree: ... all of them" test -z "$(g status --porcelain)"
+point "tree: ... but no build output" test -e "$linux/.base/object"
+
+# Other bases.
+KERNEL_SRC=$dir/none point "base: KERNEL_SRC that is not there" stops base 'does not exist'
+KERNEL_SRC=$dir/l point "base: KERNEL_SRC that is no Linux" stops base 'no Linux tree'
+touch "$dir/l/linux-source/.config"
+KERNEL_SRC=$dir/l/linux-source point "base: KERNEL_SRC that was built in" stops base 'holds a build'
+rm "$dir/l/linux-source/.config"
+KERNEL_SRC=$dir/l/linux-source point "tree: KERNEL_SRC as a plain tree" run tree
+sed -i 's/line 1$/line one/' "$dir/l/linux-source/io_uring/rsrc.c"
+KERNEL_SRC=$dir/l/linux-source point "tree: ... which changed: another base" run tree
+point "tree: ... is taken over" grep -q 'line one' "$linux/io_uring/rsrc.c" "$repo/build/bare/io_uring/rsrc.c"
+git -C "$dir/l/linux-source" init -q
+git -C "$dir/l/linux-source" add -f .
+git -C "$dir/l/linux-source" commit -qm base
+KERNEL_SRC=$dir/l/linux-source point "tree: KERNEL_SRC as a git tree" run tree
+head -c 300 "$dir/linux.tar.xz" >"$dir/short.tar.xz"
+KERNEL_SRC=$dir/short.tar.xz point "base: a broken tarball" stops base 'cannot import'
+mkdir "$dir/bin"
+printf '#!/bin/sh\necho head; echo fs 100 99 5 99%% /\n' >"$dir/bin/df"
+chmod +x "$dir/bin/df"
+cp "$dir/linux.tar.xz" "$dir/other.tar.xz"
+PATH=$dir/bin:$PATH KERNEL_SRC=$dir/other.tar.xz point "base: disk full" \
+	stops base 'disk full' '5 MiB free' 'KMBUF_CACHE'
+
+echo "1..$n"
+exit $failed
