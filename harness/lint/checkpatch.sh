@@ -31,12 +31,13 @@ check() {
 
 # mistaken MAIL: of checkpatch's messages on it, drop those that the list names.
 mistaken() {
-	local line text type regex
+	local line kind text type regex
 	while IFS= read -r line; do
 		if [[ $line =~ ^[^:]+:([0-9]+):\ [A-Z]+:([A-Z_]+): ]]; then
+			kind=${BASH_REMATCH[2]}
 			text=$(sed -n "${BASH_REMATCH[1]}p" "$1")
 			while IFS=$'\t' read -r type regex _; do
-				[[ $type != "${BASH_REMATCH[2]}" || ! $text =~ $regex ]] || continue 2
+				[[ $type != "$kind" || ! $text =~ $regex ]] || continue 2
 			done < <(grep -v '^#' "$TOP/harness/lists/checkpatch.lines")
 		fi
 		printf '%s\n' "$line"

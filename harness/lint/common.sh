@@ -17,7 +17,10 @@ LINT_SERIES=${LINT_SERIES:-$BUILD/series}
 LINT_TOP=${LINT_TOP:-$TOP}
 # The work tree of the gates that build.
 LINT_DIR=$BUILD/lint
-export LINT_SERIES LINT_TOP LINT_DIR LC_ALL=C
+export LINT_SERIES LINT_TOP LINT_DIR
+# LANG as well: Kbuild takes LC_ALL away, and gcc then quotes as LANG says.
+export LC_ALL=C LANG=C
+unset LC_CTYPE LC_MESSAGES LANGUAGE
 # Debian's python3 and its modules, whatever else is installed.
 PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
 

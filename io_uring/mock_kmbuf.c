@@ -1,0 +1,428 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A mock of a subsystem that shares its memory with a userspace server, for
+ * tests of the interfaces that io_uring has for one. It checks only what keeps
+ * itself safe and passes everything else on, mistakes above all.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/bvec.h>
+#include <linux/file.h>
+#include <linux/mm.h>
+#include <linux/nospec.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include <linux/io_uring/cmd.h>
+#include <uapi/linux/io_uring/mock_kmbuf.h>
+
+#include "mock_kmbuf.h"
+
+#define MOCK_MAX_SIZE		SZ_64M
+#define MOCK_MAX_BUFFERS	65536
+
+/* The consumer, private data of its file */
+struct mock_kmbuf {
+	unsigned int		nr_folios;
+	unsigned int		order;
+	struct folio		**folios;
+
+	/* protects all below */
+	spinlock_t		lock;
+	struct list_head	bufs;
+	struct io_uring_mock_kmbuf_stats stats;
+};
+
+/*
+ * One registration. It holds a reference on the file until its release, so
+ * that pages and code are there for as long as io_uring may use them, and is
+ * kept after that, so that a second release is noticed.
+ */
+struct mock_buf {
+	struct file		*file;
+	struct list_head	node;
+	bool			released;
+};
+
+static void mock_kmbuf_free(struct mock_kmbuf *mk)
+{
+	struct mock_buf *buf, *tmp;
+	unsigned int i;
+
+	list_for_each_entry_safe(buf, tmp, &mk->bufs, node)
+		kfree(buf);
+	for (i = 0; i < mk->nr_folios; i++)
+		folio_put(mk->folios[i]);
+	kvfree(mk->folios);
+	kfree(mk);
+}
+
+static size_t mock_kmbuf_size(const struct mock_kmbuf *mk)
+{
+	return (size_t)mk->nr_folios << (mk->order + PAGE_SHIFT);
+}
+
+/* NULL if there is no such page */
+static struct page *mock_kmbuf_page(const struct mock_kmbuf *mk,
+				    unsigned int page)
+{
+	unsigned int nr = page >> mk->order;
+
+	if (nr >= mk->nr_folios)
+		return NULL;
+	nr = array_index_nospec(nr, mk->nr_folios);
+	return folio_page(mk->folios[nr], page & ((1U << mk->order) - 1));
+}
+
+/* Copy the argument of @cmd in; every command has one of fixed size */
+static int mock_get_arg(const struct io_uring_cmd *cmd, void *arg, size_t size)
+{
+	const struct io_uring_sqe *sqe = cmd->sqe;
+
+	if (READ_ONCE(sqe->ioprio) || READ_ONCE(sqe->addr3) ||
+	    READ_ONCE(sqe->file_index) || READ_ONCE(sqe->len) != size)
+		return -EINVAL;
+	if (copy_from_user(arg, u64_to_user_ptr(READ_ONCE(sqe->addr)), size))
+		return -EFAULT;
+	return 0;
+}
+
+static int mock_put_arg(const struct io_uring_cmd *cmd, const void *arg,
+			size_t size)
+{
+	if (copy_to_user(u64_to_user_ptr(READ_ONCE(cmd->sqe->addr)), arg, size))
+		return -EFAULT;
+	return 0;
+}
+
+static void mock_buf_release(void *priv)
+{
+	struct mock_buf *buf = priv;
+	struct mock_kmbuf *mk = buf->file->private_data;
+	bool again;
+
+	spin_lock(&mk->lock);
+	again = buf->released;
+	buf->released = true;
+	mk->stats.nr_released++;
+	mk->stats.nr_released_again += again;
+	spin_unlock(&mk->lock);
+
+	/* the reference went with the first release */
+	if (!again)
+		fput(buf->file);
+}
+
+static struct mock_buf *mock_buf_add(struct file *file)
+{
+	struct mock_kmbuf *mk = file->private_data;
+	struct mock_buf *buf;
+
+	buf = kzalloc_obj(*buf, GFP_KERNEL_ACCOUNT);
+	if (!buf)
+		return ERR_PTR(-ENOMEM);
+
+	spin_lock(&mk->lock);
+	if (mk->stats.nr_registered == MOCK_MAX_BUFFERS) {
+		spin_unlock(&mk->lock);
+		kfree(buf);
+		return ERR_PTR(-ENOSPC);
+	}
+	mk->stats.nr_registered++;
+	list_add_tail(&buf->node, &mk->bufs);
+	spin_unlock(&mk->lock);
+
+	buf->file = get_file(file);
+	return buf;
+}
+
+/* Undo mock_buf_add() for a buffer that was not registered after all */
+static void mock_buf_del(struct mock_buf *buf)
+{
+	struct mock_kmbuf *mk = buf->file->private_data;
+
+	spin_lock(&mk->lock);
+	mk->stats.nr_registered--;
+	list_del(&buf->node);
+	spin_unlock(&mk->lock);
+
+	fput(buf->file);
+	kfree(buf);
+}
+
+static int mock_get_bvecs(const struct mock_kmbuf *mk, struct bio_vec *bvs,
+			  const struct io_uring_mock_bvec __user *ubvs,
+			  unsigned int nr)
+{
+	struct io_uring_mock_bvec ubv;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		struct page *page = NULL;
+
+		if (copy_from_user(&ubv, &ubvs[i], sizeof(ubv)))
+			return -EFAULT;
+		if (ubv.resv)
+			return -EINVAL;
+		if (ubv.page != IORING_MOCK_KMBUF_NO_PAGE) {
+			page = mock_kmbuf_page(mk, ubv.page);
+			if (!page)
+				return -ERANGE;
+			/* nobody may reach past the folio of the page */
+			if ((u64)ubv.offset + ubv.len >
+			    folio_size(page_folio(page)) -
+			    folio_page_idx(page_folio(page), page) * PAGE_SIZE)
+				return -ERANGE;
+		}
+		bvs[i].bv_page = page;
+		bvs[i].bv_len = ubv.len;
+		bvs[i].bv_offset = ubv.offset;
+	}
+	return 0;
+}
+
+static int mock_register_bvecs(struct io_uring_cmd *cmd,
+			       const struct io_uring_mock_kmbuf_register *reg,
+			       const struct bio_vec *bvs,
+			       unsigned int issue_flags)
+{
+	bool no_release = reg->flags & IORING_MOCK_KMBUF_NO_RELEASE;
+	struct mock_buf *buf;
+	int ret;
+
+	buf = mock_buf_add(cmd->file);
+	if (IS_ERR(buf))
+		return PTR_ERR(buf);
+
+	ret = io_buffer_register_bvec(cmd, bvs, reg->nr_bvecs,
+				      no_release ? NULL : mock_buf_release,
+				      buf, reg->dir, reg->index, issue_flags);
+	if (ret)
+		mock_buf_del(buf);
+	return ret;
+}
+
+static int mock_cmd_register(struct io_uring_cmd *cmd, struct mock_kmbuf *mk,
+			     unsigned int issue_flags)
+{
+	struct io_uring_mock_kmbuf_register reg;
+	struct bio_vec *bvs;
+	int ret;
+
+	ret = mock_get_arg(cmd, &reg, sizeof(reg));
+	if (ret)
+		return ret;
+	if (reg.resv || reg.flags & ~IORING_MOCK_KMBUF_NO_RELEASE ||
+	    reg.dir > U8_MAX)
+		return -EINVAL;
+	if (reg.nr_bvecs > IORING_MOCK_KMBUF_MAX_BVECS)
+		return -E2BIG;
+
+	/* one more than asked for, so that an array of none has an address */
+	bvs = kvmalloc_objs(*bvs, reg.nr_bvecs + 1, GFP_KERNEL_ACCOUNT);
+	if (!bvs)
+		return -ENOMEM;
+
+	ret = mock_get_bvecs(mk, bvs, u64_to_user_ptr(reg.bvecs), reg.nr_bvecs);
+	if (!ret)
+		ret = mock_register_bvecs(cmd, &reg, bvs, issue_flags);
+
+	/* io_uring must not look at the array any more: make it useless */
+	memset(bvs, 0xff, sizeof(*bvs) * reg.nr_bvecs);
+	kvfree(bvs);
+	return ret;
+}
+
+static int mock_cmd_unregister(struct io_uring_cmd *cmd,
+			       unsigned int issue_flags)
+{
+	struct io_uring_mock_kmbuf_unregister arg;
+	int ret;
+
+	ret = mock_get_arg(cmd, &arg, sizeof(arg));
+	if (ret)
+		return ret;
+	if (arg.resv)
+		return -EINVAL;
+	return io_buffer_unregister(cmd, arg.index, issue_flags);
+}
+
+static int mock_cmd_copy(struct io_uring_cmd *cmd, struct mock_kmbuf *mk)
+{
+	struct io_uring_mock_kmbuf_copy arg;
+	void __user *uaddr;
+	int ret;
+
+	ret = mock_get_arg(cmd, &arg, sizeof(arg));
+	if (ret)
+		return ret;
+	if (arg.resv || arg.flags & ~IORING_MOCK_KMBUF_COPY_IN)
+		return -EINVAL;
+	if (arg.len > mock_kmbuf_size(mk) ||
+	    arg.offset > mock_kmbuf_size(mk) - arg.len)
+		return -ERANGE;
+
+	uaddr = u64_to_user_ptr(arg.addr);
+	while (arg.len) {
+		size_t off = offset_in_page(arg.offset);
+		size_t len = min_t(size_t, arg.len, PAGE_SIZE - off);
+		struct page *page;
+		void *kaddr;
+
+		page = mock_kmbuf_page(mk, arg.offset >> PAGE_SHIFT);
+		kaddr = page_address(page) + off;
+		if (arg.flags & IORING_MOCK_KMBUF_COPY_IN)
+			ret = copy_from_user(kaddr, uaddr, len);
+		else
+			ret = copy_to_user(uaddr, kaddr, len);
+		if (ret)
+			return -EFAULT;
+		uaddr += len;
+		arg.offset += len;
+		arg.len -= len;
+	}
+	return 0;
+}
+
+static int mock_cmd_stats(struct io_uring_cmd *cmd, struct mock_kmbuf *mk)
+{
+	struct io_uring_mock_kmbuf_stats stats;
+	int ret;
+
+	ret = mock_get_arg(cmd, &stats, sizeof(stats));
+	if (ret)
+		return ret;
+	if (!mem_is_zero(&stats, sizeof(stats)))
+		return -EINVAL;
+
+	spin_lock(&mk->lock);
+	stats = mk->stats;
+	spin_unlock(&mk->lock);
+	return mock_put_arg(cmd, &stats, sizeof(stats));
+}
+
+static int mock_cmd_region(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	struct io_uring_mock_kmbuf_region arg;
+	struct io_uring_mem_region region;
+	int ret;
+
+	ret = mock_get_arg(cmd, &arg, sizeof(arg));
+	if (ret)
+		return ret;
+	if (arg.resv || arg.nr_pages || arg.old)
+		return -EINVAL;
+
+	region = io_uring_registered_mem_region_get(cmd, issue_flags);
+	/* half of a region would be a bug of the lookup */
+	if (!region.ptr != !region.nr_pages)
+		return -EBADE;
+
+	arg.nr_pages = region.nr_pages;
+	if (region.ptr) {
+		u64 *p = region.ptr + arg.offset;
+
+		if (arg.offset % sizeof(*p) ||
+		    arg.offset >= (u64)region.nr_pages << PAGE_SHIFT)
+			return -ERANGE;
+		arg.old = READ_ONCE(*p);
+		WRITE_ONCE(*p, arg.new);
+	}
+	return mock_put_arg(cmd, &arg, sizeof(arg));
+}
+
+static int mock_kmbuf_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	struct mock_kmbuf *mk = cmd->file->private_data;
+
+	switch (cmd->cmd_op) {
+	case IORING_MOCK_KMBUF_CMD_REGISTER:
+		return mock_cmd_register(cmd, mk, issue_flags);
+	case IORING_MOCK_KMBUF_CMD_UNREGISTER:
+		return mock_cmd_unregister(cmd, issue_flags);
+	case IORING_MOCK_KMBUF_CMD_COPY:
+		return mock_cmd_copy(cmd, mk);
+	case IORING_MOCK_KMBUF_CMD_STATS:
+		return mock_cmd_stats(cmd, mk);
+	case IORING_MOCK_KMBUF_CMD_REGION:
+		return mock_cmd_region(cmd, issue_flags);
+	}
+	return -EOPNOTSUPP;
+}
+
+static int mock_kmbuf_release(struct inode *inode, struct file *file)
+{
+	mock_kmbuf_free(file->private_data);
+	return 0;
+}
+
+static const struct file_operations mock_kmbuf_fops = {
+	.owner		= THIS_MODULE,
+	.release	= mock_kmbuf_release,
+	.uring_cmd	= mock_kmbuf_cmd,
+};
+
+static struct mock_kmbuf *mock_kmbuf_alloc(unsigned int nr_folios,
+					   unsigned int order)
+{
+	struct mock_kmbuf *mk;
+
+	mk = kzalloc_obj(*mk, GFP_KERNEL_ACCOUNT);
+	if (!mk)
+		return NULL;
+	spin_lock_init(&mk->lock);
+	INIT_LIST_HEAD(&mk->bufs);
+	mk->order = order;
+
+	mk->folios = kvmalloc_objs(*mk->folios, nr_folios, GFP_KERNEL_ACCOUNT);
+	while (mk->folios && mk->nr_folios < nr_folios) {
+		struct folio *folio;
+
+		folio = folio_alloc(GFP_KERNEL_ACCOUNT | __GFP_ZERO |
+				    __GFP_NOWARN, order);
+		if (!folio)
+			break;
+		mk->folios[mk->nr_folios++] = folio;
+	}
+	if (mk->nr_folios == nr_folios)
+		return mk;
+
+	mock_kmbuf_free(mk);
+	return NULL;
+}
+
+/**
+ * io_mock_kmbuf_create - create a mock consumer
+ * @cmd: command of the mock device, issued by a privileged task
+ *
+ * Return: a new file descriptor, or
+ * -EINVAL if the argument makes no sense,
+ * -EFAULT if it cannot be read,
+ * -ENOMEM if there is no memory,
+ * or what anon_inode_getfd() fails with.
+ */
+int io_mock_kmbuf_create(struct io_uring_cmd *cmd)
+{
+	struct io_uring_mock_kmbuf_create arg;
+	struct mock_kmbuf *mk;
+	int ret;
+
+	ret = mock_get_arg(cmd, &arg, sizeof(arg));
+	if (ret)
+		return ret;
+	if (!mem_is_zero(arg.resv, sizeof(arg.resv)))
+		return -EINVAL;
+	if (!arg.nr_folios || arg.order > MAX_PAGE_ORDER ||
+	    arg.nr_folios > MOCK_MAX_SIZE >> (PAGE_SHIFT + arg.order))
+		return -EINVAL;
+
+	mk = mock_kmbuf_alloc(arg.nr_folios, arg.order);
+	if (!mk)
+		return -ENOMEM;
+
+	ret = anon_inode_getfd("[io_uring_mock_kmbuf]", &mock_kmbuf_fops, mk,
+			       O_RDWR | O_CLOEXEC);
+	if (ret < 0)
+		mock_kmbuf_free(mk);
+	return ret;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What io_uring has charged to RLIMIT_MEMLOCK, to the page. */
+#ifndef IOU_MEMLOCK_H
+#define IOU_MEMLOCK_H
+
+#include "iou_test.h"
+
+/*
+ * Go on as a user who has locked nothing and has no CAP_IPC_LOCK, so that the
+ * limit counts; and back as root. The hard limit becomes 1 GiB.
+ */
+bool memlock_enter(void);
+bool memlock_leave(void);
+
+/*
+ * How many pages the user has locked, or -1. Finds out with a buffer of one
+ * page, which it puts into the last slot of the ring's table and takes out.
+ */
+long memlock_pages(struct test_ring *tr);
+
+#endif

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "iou_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define MOCK_DEVICE	"/dev/io_uring_mock"
+#define RING_ENTRIES	16
+
+static void die(const char *what, int err)
+{
+	fprintf(stderr, "%s: %s\n", what, strerror(-err));
+	exit(1);
+}
+
+int test_ring_init(struct test_ring *tr, unsigned int setup_flags,
+		   unsigned int sqe_flags)
+{
+	struct io_uring_params p = { .flags = setup_flags };
+	int ret;
+
+	if (setup_flags & IORING_SETUP_SQPOLL)
+		p.sq_thread_idle = 100;
+	tr->sqe_flags = sqe_flags;
+	ret = io_uring_queue_init_params(RING_ENTRIES, &tr->ring, &p);
+	if (ret)
+		return ret;
+	ret = io_uring_register_buffers_sparse(&tr->ring, NR_SLOTS);
+	if (ret)
+		io_uring_queue_exit(&tr->ring);
+	return ret;
+}
+
+void test_ring_exit(struct test_ring *tr)
+{
+	io_uring_queue_exit(&tr->ring);
+}
+
+struct io_uring_sqe *test_sqe(struct test_ring *tr)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&tr->ring);
+
+	if (!sqe)
+		die("io_uring_get_sqe", -EAGAIN);
+	memset(sqe, 0, sizeof(*sqe));
+	return sqe;
+}
+
+void test_submit(struct test_ring *tr)
+{
+	int ret = io_uring_submit(&tr->ring);
+
+	if (ret < 0)
+		die("io_uring_submit", ret);
+}
+
+int test_wait(struct test_ring *tr)
+{
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	do {
+		ret = io_uring_wait_cqe(&tr->ring, &cqe);
+	} while (ret == -EINTR);
+	if (ret)
+		die("io_uring_wait_cqe", ret);
+	ret = cqe->res;
+	io_uring_cqe_seen(&tr->ring, cqe);
+	return ret;
+}
+
+bool test_wait_for(struct test_ring *tr, unsigned int ms)
+{
+	struct __kernel_timespec ts = {
+		.tv_sec = ms / 1000,
+		.tv_nsec = ms % 1000 * 1000000LL,
+	};
+	struct io_uring_cqe *cqe;
+
+	return !io_uring_wait_cqe_timeout(&tr->ring, &cqe, &ts);
+}
+
+int test_submit_wait(struct test_ring *tr)
+{
+	test_submit(tr);
+	return test_wait(tr);
+}
+
+int test_rw_fixed(struct test_ring *tr, bool write, int fd, unsigned int index,
+		  unsigned long addr, unsigned int len, long long offset)
+{
+	struct io_uring_sqe *sqe = test_sqe(tr);
+
+	sqe->opcode = write ? IORING_OP_WRITE_FIXED : IORING_OP_READ_FIXED;
+	sqe->flags = tr->sqe_flags;
+	sqe->fd = fd;
+	sqe->addr = addr;
+	sqe->len = len;
+	sqe->off = offset;
+	sqe->buf_index = index;
+	return test_submit_wait(tr);
+}
+
+void mock_prep(struct test_ring *tr, int fd, unsigned int op, void *arg,
+	       size_t size)
+{
+	struct io_uring_sqe *sqe = test_sqe(tr);
+
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->flags = tr->sqe_flags;
+	sqe->fd = fd;
+	sqe->cmd_op = op;
+	sqe->addr = (unsigned long)arg;
+	sqe->len = size;
+}
+
+int mock_cmd(struct test_ring *tr, int fd, unsigned int op, void *arg,
+	     size_t size)
+{
+	mock_prep(tr, fd, op, arg, size);
+	return test_submit_wait(tr);
+}
+
+int mock_create(unsigned int nr_folios, unsigned int order)
+{
+	struct io_uring_mock_kmbuf_create arg = {
+		.nr_folios = nr_folios,
+		.order = order,
+	};
+	struct test_ring tr;
+	int dev, ret;
+
+	dev = open(MOCK_DEVICE, O_RDWR | O_CLOEXEC);
+	if (dev < 0)
+		return -errno;
+	ret = test_ring_init(&tr, 0, 0);
+	if (ret)
+		die("ring for the mock device", ret);
+	ret = mock_cmd(&tr, dev, IORING_MOCK_MGR_CMD_CREATE_KMBUF, &arg,
+		       sizeof(arg));
+	test_ring_exit(&tr);
+	close(dev);
+	return ret;
+}
+
+const char *mock_missing(int fd)
+{
+	switch (fd) {
+	case -ENOENT:
+		return "needs CONFIG_IO_URING_MOCK_FILE";
+	case -EPERM:
+	case -EACCES:
+		return "needs CAP_SYS_ADMIN";
+	}
+	return NULL;
+}
+
+void mock_bvecs_linear(struct io_uring_mock_bvec *bvs, unsigned int nr)
+{
+	unsigned int i, page_size = sysconf(_SC_PAGESIZE);
+
+	for (i = 0; i < nr; i++)
+		bvs[i] = (struct io_uring_mock_bvec) {
+			.page = i,
+			.len = page_size,
+		};
+}
+
+int mock_register(struct test_ring *tr, int fd,
+		  const struct io_uring_mock_bvec *bvs, unsigned int nr,
+		  unsigned int index, unsigned int dir)
+{
+	struct io_uring_mock_kmbuf_register reg = {
+		.bvecs = (unsigned long)bvs,
+		.nr_bvecs = nr,
+		.index = index,
+		.dir = dir,
+	};
+
+	return mock_cmd(tr, fd, IORING_MOCK_KMBUF_CMD_REGISTER, &reg,
+			sizeof(reg));
+}
+
+int mock_unregister(struct test_ring *tr, int fd, unsigned int index)
+{
+	struct io_uring_mock_kmbuf_unregister arg = { .index = index };
+
+	return mock_cmd(tr, fd, IORING_MOCK_KMBUF_CMD_UNREGISTER, &arg,
+			sizeof(arg));
+}
+
+static int mock_copy(struct test_ring *tr, int fd, unsigned long addr,
+		     size_t offset, size_t len, unsigned int flags)
+{
+	struct io_uring_mock_kmbuf_copy arg = {
+		.addr = addr,
+		.offset = offset,
+		.len = len,
+		.flags = flags,
+	};
+
+	return mock_cmd(tr, fd, IORING_MOCK_KMBUF_CMD_COPY, &arg, sizeof(arg));
+}
+
+int mock_copy_in(struct test_ring *tr, int fd, const void *from,
+		 size_t offset, size_t len)
+{
+	return mock_copy(tr, fd, (unsigned long)from, offset, len,
+			 IORING_MOCK_KMBUF_COPY_IN);
+}
+
+int mock_copy_out(struct test_ring *tr, int fd, void *to, size_t offset,
+		  size_t len)
+{
+	return mock_copy(tr, fd, (unsigned long)to, offset, len, 0);
+}
+
+struct io_uring_mock_kmbuf_stats mock_stats(int fd)
+{
+	struct io_uring_mock_kmbuf_stats stats = { };
+	struct test_ring tr;
+	int ret;
+
+	ret = test_ring_init(&tr, 0, 0);
+	if (ret)
+		die("ring for the counters", ret);
+	ret = mock_cmd(&tr, fd, IORING_MOCK_KMBUF_CMD_STATS, &stats,
+		       sizeof(stats));
+	if (ret)
+		die("mock counters", ret);
+	test_ring_exit(&tr);
+	return stats;
+}
+
+bool mock_wait_released(int fd, unsigned int nr)
+{
+	const struct timespec pause = { .tv_nsec = 10 * 1000000L };
+	unsigned int i;
+
+	for (i = 0; i < 1000; i++) {
+		if (mock_stats(fd).nr_released >= nr)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+unsigned char pattern_at(unsigned int seed, size_t offset)
+{
+	/* 251 is prime: no page or folio size repeats the pattern in step */
+	return (offset % 251 + seed * 17 + offset / 4096) & 0xff;
+}
+
+void fill_pattern(unsigned char *buf, size_t len, unsigned int seed)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		buf[i] = pattern_at(seed, i);
+}
+
+bool check_pattern(const unsigned char *buf, size_t len, unsigned int seed,
+		   size_t offset)
+{
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (buf[i] != pattern_at(seed, offset + i))
+			return false;
+	return true;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* What the io_uring tests share: rings of every kind, and the mock consumer. */
+#ifndef IOU_TEST_H
+#define IOU_TEST_H
+
+/* the kernel's own header first: liburing brings an older one, same guard */
+#include <linux/io_uring.h>
+#include <linux/io_uring/mock_file.h>
+#include <linux/io_uring/mock_kmbuf.h>
+#include <liburing.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Directions of a kernel buffer, as in the kernel's enum */
+#define BUF_DEST	1
+#define BUF_SOURCE	2
+
+#define NR_SLOTS	8
+
+/* A ring and how its requests are to be issued */
+struct test_ring {
+	struct io_uring	ring;
+	unsigned int	sqe_flags;
+};
+
+/* A ring with an empty table of NR_SLOTS buffers. 0 or -errno. */
+int test_ring_init(struct test_ring *tr, unsigned int setup_flags,
+		   unsigned int sqe_flags);
+void test_ring_exit(struct test_ring *tr);
+
+/*
+ * Queue one request: test_sqe() hands out a cleared entry, test_submit() sends
+ * off what was filled in, test_wait() waits for one completion. Failures of
+ * the ring itself, which no test expects, end the program.
+ */
+struct io_uring_sqe *test_sqe(struct test_ring *tr);
+void test_submit(struct test_ring *tr);
+int test_wait(struct test_ring *tr);
+/* Is a completion there within @ms milliseconds? It is not consumed. */
+bool test_wait_for(struct test_ring *tr, unsigned int ms);
+/* All three for a request that is filled in already */
+int test_submit_wait(struct test_ring *tr);
+
+/* A fixed read or write of a registered buffer: the result or -errno */
+int test_rw_fixed(struct test_ring *tr, bool write, int fd, unsigned int index,
+		  unsigned long addr, unsigned int len, long long offset);
+
+/*
+ * The mock consumer. Needs root and CONFIG_IO_URING_MOCK_FILE; mock_create()
+ * returns an fd or -errno, -ENOENT or -EPERM if one of them is missing.
+ */
+int mock_create(unsigned int nr_folios, unsigned int order);
+/* Why a test has to be skipped if that is what mock_create() returned, or NULL */
+const char *mock_missing(int fd);
+void mock_prep(struct test_ring *tr, int fd, unsigned int op, void *arg,
+	       size_t size);
+int mock_cmd(struct test_ring *tr, int fd, unsigned int op, void *arg,
+	     size_t size);
+
+/* Fills @bvs with @nr whole pages in order, from page 0 on */
+void mock_bvecs_linear(struct io_uring_mock_bvec *bvs, unsigned int nr);
+int mock_register(struct test_ring *tr, int fd,
+		  const struct io_uring_mock_bvec *bvs, unsigned int nr,
+		  unsigned int index, unsigned int dir);
+int mock_unregister(struct test_ring *tr, int fd, unsigned int index);
+int mock_copy_in(struct test_ring *tr, int fd, const void *from,
+		 size_t offset, size_t len);
+int mock_copy_out(struct test_ring *tr, int fd, void *to, size_t offset,
+		  size_t len);
+
+/* The consumer's counters, read through a ring of their own */
+struct io_uring_mock_kmbuf_stats mock_stats(int fd);
+/* Wait, for ten seconds at most, for @nr releases: a ring's exit is not synchronous */
+bool mock_wait_released(int fd, unsigned int nr);
+
+/* Bytes that differ at every offset and for every @seed */
+void fill_pattern(unsigned char *buf, size_t len, unsigned int seed);
+bool check_pattern(const unsigned char *buf, size_t len, unsigned int seed,
+		   size_t offset);
+unsigned char pattern_at(unsigned int seed, size_t offset);
+
+#endif

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation and every user copy on the way of a registration fails
+ * once. Each failure is an errno, and leaves things as they were.
+ *
+ * Leaks of memory are for kmemleak to find, run it after this.
+ */
+#include "kselftest_harness.h"
+#include "iou_fail_nth.h"
+#include "iou_memlock.h"
+#include "iou_region.h"
+
+#include <stdlib.h>
+
+/*
+ * An allocation that nobody misses, and that is not made each time, may hide
+ * another failure. What every round can see has to be seen in one of them.
+ */
+#define NR_ROUNDS	3
+/* more than the kernel caches, so that memory is allocated each time */
+#define NR_MANY		40
+#define RELEASE_TRIES	1000
+/* in seconds: many rings come and go, and debug kernels are slow */
+#define TIMEOUT		300
+
+FIXTURE(fail_nth)
+{
+	struct io_uring_mock_bvec bvs[NR_MANY];
+	int mock;
+	int fd;
+	/* the errors seen, by kind */
+	unsigned int nr_nomem;
+	unsigned int nr_fault;
+	unsigned int nr_others;
+};
+
+FIXTURE_SETUP(fail_nth)
+{
+	if (getuid())
+		SKIP(return, "needs root");
+	if (!fail_nth_init())
+		SKIP(return, "needs failslab, fail_page_alloc, fail_usercopy");
+	self->mock = mock_create(NR_MANY, 0);
+	if (mock_missing(self->mock))
+		SKIP(return, "%s", mock_missing(self->mock));
+	ASSERT_GE(self->mock, 0);
+	self->fd = fail_nth_open();
+	ASSERT_GE(self->fd, 0);
+	mock_bvecs_linear(self->bvs, NR_MANY);
+}
+
+FIXTURE_TEARDOWN(fail_nth)
+{
+	EXPECT_EQ(0, self->nr_others);
+	close(self->fd);
+	close(self->mock);
+}
+
+/* Every opportunity at first; of the thousands that big memory has, a sample */
+static unsigned int next_nth(unsigned int n)
+{
+	return n + (n < 60 ? 1 : 73);
+}
+
+static void count_error(FIXTURE_DATA(fail_nth) *self, int err)
+{
+	if (err == -ENOMEM)
+		self->nr_nomem++;
+	else if (err == -EFAULT)
+		self->nr_fault++;
+	else
+		self->nr_others++;
+}
+
+/*
+ * Submit what is queued with the @n-th opportunity failing. The result of the
+ * request; *@failed tells whether there was an opportunity at all. Not every
+ * failure is an error: some allocations have a second plan.
+ */
+static int submit_failing(FIXTURE_DATA(fail_nth) *self, struct test_ring *tr,
+			  unsigned int n, bool *failed)
+{
+	int ret;
+
+	if (!fail_nth_arm(self->fd, n))
+		return -EIO;
+	ret = io_uring_submit(&tr->ring);
+	*failed = fail_nth_disarm(self->fd);
+
+	/* an entry that was not consumed goes in now, to an orderly end */
+	if (ret < 0)
+		test_submit(tr);
+	ret = test_wait(tr);
+	if (ret < 0)
+		count_error(self, ret);
+	return ret;
+}
+
+/* Each attempt on a ring of its own, as a ring keeps what it allocated once */
+static void register_failing(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(fail_nth) *self,
+			     unsigned int nr_bvecs, unsigned int n,
+			     bool *failed)
+{
+	struct io_uring_mock_kmbuf_register reg = {
+		.bvecs = (unsigned long)self->bvs,
+		.nr_bvecs = nr_bvecs,
+		.dir = BUF_DEST,
+	};
+	unsigned int nr = mock_stats(self->mock).nr_registered;
+	struct test_ring tr;
+	int ret;
+
+	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
+	mock_prep(&tr, self->mock, IORING_MOCK_KMBUF_CMD_REGISTER, &reg,
+		  sizeof(reg));
+	ret = submit_failing(self, &tr, n, failed);
+	if (ret < 0) {
+		/* no release, nothing registered, and the slot is free */
+		EXPECT_EQ(nr, mock_stats(self->mock).nr_registered);
+		EXPECT_EQ(nr, mock_stats(self->mock).nr_released);
+		EXPECT_EQ(0, mock_register(&tr, self->mock, self->bvs, 1, 0,
+					   BUF_DEST));
+	}
+	EXPECT_EQ(0, mock_unregister(&tr, self->mock, 0));
+	EXPECT_EQ(nr + 1, mock_stats(self->mock).nr_released);
+	test_ring_exit(&tr);
+}
+
+static void check_register(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(fail_nth) *self, unsigned int nr_bvecs)
+{
+	unsigned int n, round;
+
+	for (round = 0; round < NR_ROUNDS; round++) {
+		bool failed = true;
+
+		for (n = 1; failed; n = next_nth(n))
+			register_failing(_metadata, self, nr_bvecs, n, &failed);
+	}
+	/* the argument and each entry are copied */
+	EXPECT_GE(self->nr_fault, 1 + nr_bvecs);
+	/* the mock's two, the node and the buffer are allocated */
+	EXPECT_GE(self->nr_nomem, 4);
+}
+
+TEST_F_TIMEOUT(fail_nth, register_bvec, TIMEOUT)
+{
+	check_register(_metadata, self, 1);
+}
+
+TEST_F_TIMEOUT(fail_nth, register_many_bvecs, TIMEOUT)
+{
+	check_register(_metadata, self, NR_MANY);
+}
+
+/* A slot is emptied or the command did not get there: nothing in between */
+static void unregister_failing(struct __test_metadata *_metadata,
+			       FIXTURE_DATA(fail_nth) *self, unsigned int n,
+			       bool *failed)
+{
+	struct io_uring_mock_kmbuf_unregister arg = { };
+	struct test_ring tr;
+	int ret;
+
+	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
+	ASSERT_EQ(0, mock_register(&tr, self->mock, self->bvs, 1, 0, BUF_DEST));
+	mock_prep(&tr, self->mock, IORING_MOCK_KMBUF_CMD_UNREGISTER, &arg,
+		  sizeof(arg));
+	ret = submit_failing(self, &tr, n, failed);
+	EXPECT_EQ(ret ? 0 : -EINVAL, mock_unregister(&tr, self->mock, 0));
+	EXPECT_EQ(mock_stats(self->mock).nr_registered,
+		  mock_stats(self->mock).nr_released);
+	test_ring_exit(&tr);
+}
+
+TEST_F_TIMEOUT(fail_nth, unregister, TIMEOUT)
+{
+	unsigned int n, round;
+
+	for (round = 0; round < NR_ROUNDS; round++) {
+		bool failed = true;
+
+		for (n = 1; failed; n = next_nth(n))
+			unregister_failing(_metadata, self, n, &failed);
+	}
+	/* the argument is copied */
+	EXPECT_GE(self->nr_fault, 1);
+}
+
+static void lookup_failing(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(fail_nth) *self, unsigned int n,
+			   bool *failed)
+{
+	struct io_uring_mock_kmbuf_region arg = { };
+	struct test_ring tr;
+
+	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
+	ASSERT_NE(MAP_FAILED, region_register(&tr.ring, NULL,
+					      sysconf(_SC_PAGESIZE)));
+	mock_prep(&tr, self->mock, IORING_MOCK_KMBUF_CMD_REGION, &arg,
+		  sizeof(arg));
+	if (!submit_failing(self, &tr, n, failed))
+		EXPECT_EQ(1, arg.nr_pages);
+	test_ring_exit(&tr);
+}
+
+TEST_F_TIMEOUT(fail_nth, region_lookup, TIMEOUT)
+{
+	unsigned int n, round;
+
+	for (round = 0; round < NR_ROUNDS; round++) {
+		bool failed = true;
+
+		for (n = 1; failed; n = next_nth(n))
+			lookup_failing(_metadata, self, n, &failed);
+	}
+	/* the argument is copied in and out */
+	EXPECT_GE(self->nr_fault, 2);
+}
+
+/* The memory of a closed ring is uncharged behind the back of its last close */
+static bool wait_locked(struct test_ring *probe, long pages)
+{
+	unsigned int i;
+
+	for (i = 0; i < RELEASE_TRIES; i++) {
+		if (memlock_pages(probe) == pages)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* Pages are charged to RLIMIT_MEMLOCK: a failure leaves none of them so */
+static void region_failing(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(fail_nth) *self,
+			   struct test_ring *probe, void *addr, size_t size,
+			   unsigned int n, bool *failed)
+{
+	long before, after, pages = size / sysconf(_SC_PAGESIZE);
+	struct test_ring tr;
+	void *mem;
+	int err;
+
+	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
+	before = memlock_pages(probe);
+	ASSERT_TRUE(fail_nth_arm(self->fd, n));
+	mem = region_register(&tr.ring, addr, size);
+	err = errno;
+	*failed = fail_nth_disarm(self->fd);
+
+	/* a region that could not be mapped is one all the same */
+	after = memlock_pages(probe);
+	if (mem == MAP_FAILED)
+		count_error(self, -err);
+	if (mem != MAP_FAILED || after != before)
+		EXPECT_EQ(before + pages, after);
+	if (mem != MAP_FAILED && !addr)
+		munmap(mem, size);
+	test_ring_exit(&tr);
+}
+
+static void check_region(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(fail_nth) *self, void *addr, size_t size)
+{
+	unsigned int n, round;
+	struct test_ring probe;
+	long locked;
+
+	ASSERT_TRUE(memlock_enter());
+	ASSERT_EQ(0, test_ring_init(&probe, 0, 0));
+	locked = memlock_pages(&probe);
+	ASSERT_GE(locked, 0);
+	for (round = 0; round < NR_ROUNDS; round++) {
+		bool failed = true;
+
+		for (n = 1; failed; n = next_nth(n)) {
+			region_failing(_metadata, self, &probe, addr, size, n,
+				       &failed);
+			ASSERT_TRUE(wait_locked(&probe, locked));
+		}
+	}
+	test_ring_exit(&probe);
+	ASSERT_TRUE(memlock_leave());
+
+	/* the two parts of the argument are copied in, one of them out again */
+	EXPECT_GE(self->nr_fault, 3);
+	EXPECT_GE(self->nr_nomem, 1);
+}
+
+TEST_F_TIMEOUT(fail_nth, region_of_eight_pages, TIMEOUT)
+{
+	check_region(_metadata, self, NULL, 8 * sysconf(_SC_PAGESIZE));
+}
+
+/* Too large for one allocation, on any architecture's default */
+TEST_F_TIMEOUT(fail_nth, region_of_single_pages, TIMEOUT)
+{
+	check_region(_metadata, self, NULL,
+		     (4 << 20) + sysconf(_SC_PAGESIZE));
+}
+
+TEST_F_TIMEOUT(fail_nth, region_provided, TIMEOUT)
+{
+	size_t size = 8 * sysconf(_SC_PAGESIZE);
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, mem);
+	check_region(_metadata, self, mem, size);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A ublk device of one queue, with a memfd behind it and a server in a process
+ * of its own, which can be killed. Nothing here waits without a limit.
+ */
+#ifndef UBLK_TEST_H
+#define UBLK_TEST_H
+
+#include "iou_test.h"
+
+#include <limits.h>
+#include <linux/ublk_cmd.h>
+#include <sys/types.h>
+
+#define UBLK_DEPTH	4
+#define UBLK_SIZE	(4U * 1024 * 1024)
+#define UBLK_MAX_IO	(1024U * 1024)
+
+/* Far more than any step takes, also on a slow machine */
+#define UBLK_TIMEOUT_MS	20000
+
+/* The server's table has NR_SLOTS: one for each tag, and then some */
+#define UBLK_SPARE_SLOT	UBLK_DEPTH
+
+/* What a callback returns for a request that is not to be completed yet */
+#define UBLK_HELD	INT_MIN
+
+/* A request as the server sees it */
+struct ublk_io {
+	unsigned int	tag;
+	bool		write;
+	/* automatic registration failed, and the server asked to be told */
+	bool		needs_reg;
+	unsigned int	len;
+	unsigned int	offset;
+};
+
+struct ublk_server;
+
+/*
+ * What the server does with requests: the callbacks run in the server's
+ * process and return the result of the request. NULL stands for
+ * server_transfer() and for a flush that succeeds.
+ */
+struct ublk_ops {
+	int (*data)(struct ublk_server *srv, const struct ublk_io *io);
+	int (*flush)(struct ublk_server *srv, const struct ublk_io *io);
+};
+
+struct ublk_dev {
+	/* UBLK_F_*, then first slot and flags of automatic registration */
+	unsigned long long	flags;
+	unsigned int		auto_slot;
+	unsigned int		auto_flags;
+
+	unsigned char		*backing;
+	int			backing_fd;
+	/* what server_park() reads is written here */
+	int			pipe_fd;
+
+	/* the client's ring */
+	struct test_ring	client;
+
+	/* the rest is private */
+	struct test_ring	ctrl;
+	int			ctrl_fd;
+	int			disk_fd;
+	int			park_fd;
+	int			event_fd;
+	int			server_fd;
+	pid_t			server;
+	unsigned int		id;
+};
+
+/* The test's side. All return 0 or a length, or -errno; -ETIME is too late. */
+
+/* Add the device: -ENOENT without ublk, -EPERM or -EACCES without privilege */
+int ublk_add(struct ublk_dev *dev, unsigned long long flags);
+/* Why a test has to be skipped if that is what ublk_add() returned, or NULL */
+const char *ublk_missing(int ret);
+/* Start the server and then the disk, and open the disk; @open_flags as open() */
+int ublk_start(struct ublk_dev *dev, const struct ublk_ops *ops,
+	       int open_flags);
+/* Stop the disk. That ends a server that lives, which must exit with 0. */
+int ublk_stop(struct ublk_dev *dev);
+int ublk_kill_server(struct ublk_dev *dev);
+/* Delete the device and free everything */
+int ublk_del(struct ublk_dev *dev);
+/* Wait for a server_tell() */
+int ublk_wait_told(struct ublk_dev *dev);
+
+/* The client sends off one request, waits for one, or does both */
+void ublk_send(struct ublk_dev *dev, unsigned int opcode, void *buf,
+	       unsigned int len, unsigned int offset);
+int ublk_wait(struct ublk_dev *dev);
+int ublk_rw(struct ublk_dev *dev, unsigned int opcode, void *buf,
+	    unsigned int len, unsigned int offset);
+
+/* The server's side */
+
+void ublk_serve(struct ublk_dev *dev, const struct ublk_ops *ops);
+
+/* UBLK_U_IO_REGISTER_IO_BUF and UBLK_U_IO_UNREGISTER_IO_BUF */
+int server_register(struct ublk_server *srv, const struct ublk_io *io,
+		    unsigned int slot);
+int server_unregister(struct ublk_server *srv, unsigned int slot);
+
+/* The buffer comes into and leaves slot io->tag, by command if need be */
+int server_get_buffer(struct ublk_server *srv, const struct ublk_io *io);
+int server_put_buffer(struct ublk_server *srv, const struct ublk_io *io);
+
+/* @len bytes between @slot from byte @addr on and their place in the backing */
+int server_rw_fixed(struct ublk_server *srv, const struct ublk_io *io,
+		    unsigned int slot, bool write, unsigned long addr,
+		    unsigned int len);
+/* The whole request through @slot, the right way */
+int server_rw(struct ublk_server *srv, const struct ublk_io *io,
+	      unsigned int slot);
+/* All it takes to serve a request in this device's mode */
+int server_transfer(struct ublk_server *srv, const struct ublk_io *io);
+
+/* Complete a request that was held */
+void server_commit(struct ublk_server *srv, const struct ublk_io *io, int res);
+/* Start a read of an empty pipe into slot io->tag, and do not wait for it */
+void server_park(struct ublk_server *srv, const struct ublk_io *io);
+/* Let the test know */
+void server_tell(struct ublk_server *srv);
+/* Close the ring and the device; the server must not be used any more */
+void server_close(struct ublk_server *srv);
+struct io_uring *server_ring(struct ublk_server *srv);
+
+#endif
