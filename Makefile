@@ -42,8 +42,11 @@ test:      ## everything that must pass before a change is done
 regress:   ## test, and all of Linux's and liburing's own tests
 	@harness/regress.sh
 
+bench:     ## what operations cost, in instructions of the guest
+	@harness/bench.sh
+
 clean:     ## remove build/ (the cache stays)
 	@harness/clean.sh
 
 .PHONY: help setup base tree export series roundtrip lint build boot demo \
-	test regress clean
+	test regress bench clean

@@ -12,13 +12,13 @@
 # Exit status: 0 only when everything was copied, compared and counted.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$TOP/harness/thirdparty.sh"
 
 here=$TOP/harness
 out=$BUILD/demo
 # What is copied onto the disk: at least this much of the kernel's source.
 tree=(block drivers/block fs io_uring mm)
 min_files=2000 min_bytes=50000000
-liburing=${LIBURING:-$TOOLS/liburing}
 
 kernel=''
 case $#,${1:-} in
@@ -40,20 +40,6 @@ if [ -z "$kernel" ]; then
 	kernel=$LINUX/.base
 fi
 
-# The server: kublk of the tree's own selftests, static, so that it needs
-# nothing from the machine it runs on.
-build_server() {
-	[ -f "$liburing/lib/liburing.a" ] || die "no liburing in $liburing" "" "make setup"
-	[ -d "$kernel/usr/include/linux" ] || die "no kernel headers in $kernel/usr/include" \
-		"the kernel was built without them" "harness/kernel.sh linux base"
-	mkdir -p "$out/obj"
-	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make \
-		-C "$LINUX/tools/testing/selftests/ublk" OUTPUT="$out/obj" \
-		USERCFLAGS="-I$kernel/usr/include -I$liburing/include" \
-		USERLDFLAGS="-static -L$liburing/lib" "$out/obj/kublk"
-	cp "$out/obj/kublk" "$out/kublk"
-}
-
 # The tree: names and checksums from the source, contents in one archive, since
 # thousands of small files are slow to fetch one by one through 9p.
 pack_tree() {
@@ -68,7 +54,10 @@ pack_tree() {
 mkdir -p "$out"
 rm -f "$out/result.json"
 say "demo 3/5: the ublk server, and the tree to copy (${tree[*]})"
-run_logged demo-server build_server
+need_liburing
+[ -d "$kernel/usr/include/linux" ] || die "no kernel headers in $kernel/usr/include" \
+	"the kernel was built without them" "harness/kernel.sh linux base"
+run_logged demo-server build_kublk "$kernel" "$out/kublk"
 run_logged demo-tree pack_tree
 files=$(tr -cd '\0' <"$out/tree.list" | wc -c)
 bytes=$(cd "$LINUX" && du -cb --files0-from="$out/tree.list" | tail -n 1 | cut -f 1)

@@ -90,6 +90,17 @@ build_liburing_tests() (
 	rm -rf "$1.build"
 )
 
+# build_kublk KERNEL TO: the ublk server of the kernel's selftests, static, so
+# that it needs nothing from the machine it runs on.
+build_kublk() {
+	mkdir -p "$2.obj"
+	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make \
+		-C "$LINUX/tools/testing/selftests/ublk" OUTPUT="$2.obj" \
+		USERCFLAGS="-I$1/usr/include -I$TOOLS/liburing/include" \
+		USERLDFLAGS="-static -L$TOOLS/liburing/lib" "$2.obj/kublk" &&
+		cp "$2.obj/kublk" "$2"
+}
+
 # suite_run SUITE TREE VM_OPTION...: runs guest/SUITE.sh for the tests in
 # $suite_tests on TREE's base kernel, and writes one line a test to
 # build/SUITE/TREE.tsv: name, verdict, seconds, why. A test that takes the

@@ -13,6 +13,7 @@
 #   --append ARGS     more kernel arguments; may be repeated
 #   --share DIR       DIR is writable in the guest, at the same path; repeatable
 #   --env NAME=VALUE  an environment variable of COMMAND; may be repeated
+#   --icount          one CPU, and a clock of one nanosecond an instruction
 #   --plan N          COMMAND has to report a plan of N (see below)
 #   --no-kmemleak     no leak scan at the end (debug kernels only have one)
 #   --expect-splat    a splat is what the run is for: fail when there is none
@@ -34,7 +35,7 @@ usage() {
 	exit 2
 }
 
-kernel='' name='' timeout=900 cpus=2 mem=4G plan='' kmemleak=1 expect_splat=0
+kernel='' name='' timeout=900 cpus=2 mem=4G plan='' kmemleak=1 expect_splat=0 icount=0
 append=() share=() guest_env=()
 
 while [ $# -gt 0 ]; do
@@ -43,6 +44,7 @@ while [ $# -gt 0 ]; do
 	--help | -h) usage ;;
 	--no-kmemleak) kmemleak=0; shift; continue ;;
 	--expect-splat) expect_splat=1; shift; continue ;;
+	--icount) icount=1; shift; continue ;;
 	--kernel | --name | --timeout | --cpus | --mem | --append | --share | --env | --plan) ;;
 	*) die "vm.sh: unknown option '$1'" "" "vm.sh --help lists the options" ;;
 	esac
@@ -104,6 +106,14 @@ mkdir -p "$rw"
 	declare -p guest_cmd guest_env keep kmemleak
 } >"$rw/job"
 
+# The guest's counter runs at the host's rate, or counts instructions.
+tcg=(-accel "tcg,thread=multi,tb-size=512")
+if [ "$icount" -eq 1 ]; then
+	tcg=(-accel "tcg,thread=single,tb-size=512" -icount "shift=0,sleep=off")
+	cpus=1 tsc=1000000
+else
+	tsc=$(/usr/bin/python3 "$TOP/harness/tsc.py") || true
+fi
 # Leak tracking is half of a debug kernel's boot time: off when nobody looks.
 [ "$kmemleak" -eq 1 ] || append+=(kmemleak=off)
 args=(--kimg "$image" --mods none --force-9p --disable-microvm --disable-kvm
@@ -119,7 +129,6 @@ done
 # its own slower init, becomes an argument of ours; the tab is a separator to
 # the kernel and, unlike a blank, nothing special to virtme-run. The timer check
 # at boot is a race that an emulator on a busy host loses.
-tsc=$(/usr/bin/python3 "$TOP/harness/tsc.py") || true
 [ -z "$tsc" ] || append+=("tsc_early_khz=$tsc")
 for arg in no_timer_check loglevel=7 log_buf_len=4M printk.devkmsg=on panic=-1 oops=panic tsc=reliable \
 	"rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose" \
@@ -128,7 +137,7 @@ for arg in no_timer_check loglevel=7 log_buf_len=4M printk.devkmsg=on panic=-1 o
 done
 # 5-level paging and byte-wise string copies are slow to emulate.
 args+=(--script-sh true
-	--qemu-opts -accel "tcg,thread=multi,tb-size=512" -cpu "max,-la57,-erms,-fsrm")
+	--qemu-opts "${tcg[@]}" -cpu "max,-la57,-erms,-fsrm")
 
 # A pipe, because several devices of the machine open this output anew and
 # would write over each other in a file.

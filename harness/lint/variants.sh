@@ -5,8 +5,8 @@
 
 # shellcheck source=harness/lint/messages.sh
 . "$TOP/harness/lint/messages.sh"
-# shellcheck source=harness/lint/kbuild.sh
-. "$TOP/harness/lint/kbuild.sh"
+# shellcheck source=harness/kconfig.sh
+. "$TOP/harness/kconfig.sh"
 
 # Users of the calls and headers that the series changes, io_uring itself first.
 USERS=(io_uring/ drivers/block/ublk_drv.o fs/fuse/)

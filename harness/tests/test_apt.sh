@@ -17,19 +17,8 @@ mkdir -p "$dir/repo/harness" "$bin" "$dir/cache"
 cp "$src"/*.sh "$src"/*.py "$src"/base.pin "$src"/packages "$dir/repo/harness/"
 PATH=$bin:$PATH
 
-n=0 failed=0
-point() {
-	local text=$1
-	shift
-	n=$((n + 1))
-	if "$@" >>"$out" 2>&1; then
-		echo "ok $n - $text"
-	else
-		echo "not ok $n - $text"
-		tail -n 12 "$out" | sed 's/^/# /'
-		failed=1
-	fi
-}
+# shellcheck source=harness/tests/points.sh
+. "$src/tests/points.sh"
 run() { local verb=$1; shift; "$dir/repo/harness/$verb.sh" "$@" >"$out" 2>&1; }
 # stops "VERB ARGS" PATTERN...: fails, and the message holds every pattern.
 stops() {

@@ -17,20 +17,8 @@ export GIT_CONFIG_NOSYSTEM=1
 export GIT_AUTHOR_NAME='' GIT_AUTHOR_EMAIL='' GIT_COMMITTER_NAME='' GIT_COMMITTER_EMAIL=''
 unset GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
 
-n=0 failed=0
-# point TEXT COMMAND...: ok when the command succeeds.
-point() {
-	local text=$1
-	shift
-	n=$((n + 1))
-	if "$@" >>"$out" 2>&1; then
-		echo "ok $n - $text"
-	else
-		echo "not ok $n - $text"
-		tail -n 12 "$out" | sed 's/^/# /'
-		failed=1
-	fi
-}
+# shellcheck source=harness/tests/points.sh
+. "$src/tests/points.sh"
 run() { "$repo/harness/$1.sh" >"$out" 2>&1; }
 # stops VERB PATTERN...: the verb fails and its message holds every pattern.
 stops() {

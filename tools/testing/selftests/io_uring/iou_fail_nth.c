@@ -1,25 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "iou_fail_nth.h"
+#include "iou_test.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 static bool write_knob(const char *name, const char *value)
 {
-	char path[64];
-	bool ok;
-	int fd;
-
-	snprintf(path, sizeof(path), "/sys/kernel/debug/%s", name);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0)
-		return false;
-	ok = write(fd, value, strlen(value)) == (ssize_t)strlen(value);
-	close(fd);
-	return ok;
+	return test_write_file("/sys/kernel/debug", name, value);
 }
 
 bool fail_nth_init(void)

@@ -237,6 +237,29 @@ struct io_uring_mock_kmbuf_stats mock_stats(int fd)
 	return stats;
 }
 
+int mock_page_create(struct mock_page *page)
+{
+	page->fd = mock_create(1, 0);
+	if (page->fd < 0)
+		return page->fd;
+	page->len = sysconf(_SC_PAGESIZE);
+	page->bv = (struct io_uring_mock_bvec) { .len = page->len };
+	return pipe(page->pipe) ? -errno : 0;
+}
+
+void mock_page_destroy(struct mock_page *page)
+{
+	close(page->pipe[0]);
+	close(page->pipe[1]);
+	close(page->fd);
+}
+
+int mock_page_lend(struct mock_page *page, struct test_ring *tr,
+		   unsigned int slot)
+{
+	return mock_register(tr, page->fd, &page->bv, 1, slot, BUF_DEST);
+}
+
 bool mock_wait_released(int fd, unsigned int nr)
 {
 	const struct timespec pause = { .tv_nsec = 10 * 1000000L };
@@ -248,6 +271,44 @@ bool mock_wait_released(int fd, unsigned int nr)
 		nanosleep(&pause, NULL);
 	}
 	return false;
+}
+
+static int open_file(const char *dir, const char *name, int flags)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	return open(path, flags | O_CLOEXEC);
+}
+
+bool test_write_file(const char *dir, const char *name, const char *value)
+{
+	ssize_t len = strlen(value);
+	int fd = open_file(dir, name, O_WRONLY);
+	bool ok = fd >= 0 && write(fd, value, len) == len;
+
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
+bool test_read_file(const char *dir, const char *name, char *buf, size_t size)
+{
+	int fd = open_file(dir, name, O_RDONLY);
+	ssize_t ret = -1, len = 0;
+
+	if (fd < 0)
+		return false;
+	/* a file of /proc comes in pieces */
+	while ((size_t)len < size - 1) {
+		ret = read(fd, buf + len, size - 1 - len);
+		if (ret <= 0)
+			break;
+		len += ret;
+	}
+	close(fd);
+	buf[len] = 0;
+	return ret >= 0;
 }
 
 unsigned char pattern_at(unsigned int seed, size_t offset)

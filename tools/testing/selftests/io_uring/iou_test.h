@@ -73,6 +73,27 @@ struct io_uring_mock_kmbuf_stats mock_stats(int fd);
 /* Wait, for ten seconds at most, for @nr releases: a ring's exit is not synchronous */
 bool mock_wait_released(int fd, unsigned int nr);
 
+/*
+ * A string to a file of a kernel file system, all of it in one call; and as
+ * much as there is from one, or fits
+ */
+bool test_write_file(const char *dir, const char *name, const char *value);
+bool test_read_file(const char *dir, const char *name, char *buf, size_t size);
+
+/* A consumer with one page to lend, and a pipe to fill it from */
+struct mock_page {
+	struct io_uring_mock_bvec	bv;
+	unsigned int			len;
+	int				pipe[2];
+	int				fd;
+};
+
+/* 0, or as mock_create() */
+int mock_page_create(struct mock_page *page);
+void mock_page_destroy(struct mock_page *page);
+int mock_page_lend(struct mock_page *page, struct test_ring *tr,
+		   unsigned int slot);
+
 /* Bytes that differ at every offset and for every @seed */
 void fill_pattern(unsigned char *buf, size_t len, unsigned int seed);
 bool check_pattern(const unsigned char *buf, size_t len, unsigned int seed,

@@ -17,11 +17,8 @@ FIXTURE(bvec_clone)
 {
 	struct test_ring src;
 	struct test_ring dst;
-	struct io_uring_mock_bvec bv;
+	struct mock_page page;
 	void *user;
-	size_t len;
-	int pipe[2];
-	int fd;
 };
 
 static int put_user_buffer(struct test_ring *tr, unsigned int slot, void *addr,
@@ -36,36 +33,32 @@ static int put_user_buffer(struct test_ring *tr, unsigned int slot, void *addr,
 
 FIXTURE_SETUP(bvec_clone)
 {
-	self->fd = mock_create(1, 0);
-	if (mock_missing(self->fd))
-		SKIP(return, "%s", mock_missing(self->fd));
-	ASSERT_GE(self->fd, 0);
-	self->len = sysconf(_SC_PAGESIZE);
-	self->bv = (struct io_uring_mock_bvec) { .len = self->len };
-	self->user = aligned_alloc(self->len, self->len);
-	ASSERT_EQ(0, pipe(self->pipe));
+	int ret = mock_page_create(&self->page);
+
+	if (mock_missing(ret))
+		SKIP(return, "%s", mock_missing(ret));
+	ASSERT_EQ(0, ret);
+	self->user = aligned_alloc(self->page.len, self->page.len);
 	ASSERT_EQ(0, test_ring_init(&self->src, 0, 0));
 	ASSERT_EQ(0, io_uring_queue_init(4, &self->dst.ring, 0));
 	ASSERT_EQ(1, put_user_buffer(&self->src, USER_SLOT, self->user,
-				     self->len));
-	ASSERT_EQ(0, mock_register(&self->src, self->fd, &self->bv, 1,
-				   KERNEL_SLOT, BUF_DEST));
+				     self->page.len));
+	ASSERT_EQ(0, mock_page_lend(&self->page, &self->src,
+				    KERNEL_SLOT));
 }
 
 /* A clone that was refused holds nothing back */
 FIXTURE_TEARDOWN(bvec_clone)
 {
-	unsigned int nr = mock_stats(self->fd).nr_registered;
+	unsigned int nr = mock_stats(self->page.fd).nr_registered;
 
-	EXPECT_EQ(nr - 1, mock_stats(self->fd).nr_released);
-	EXPECT_EQ(0, mock_unregister(&self->src, self->fd, KERNEL_SLOT));
-	EXPECT_EQ(nr, mock_stats(self->fd).nr_released);
-	EXPECT_EQ(0, mock_stats(self->fd).nr_released_again);
+	EXPECT_EQ(nr - 1, mock_stats(self->page.fd).nr_released);
+	EXPECT_EQ(0, mock_unregister(&self->src, self->page.fd, KERNEL_SLOT));
+	EXPECT_EQ(nr, mock_stats(self->page.fd).nr_released);
+	EXPECT_EQ(0, mock_stats(self->page.fd).nr_released_again);
 	test_ring_exit(&self->src);
 	test_ring_exit(&self->dst);
-	close(self->pipe[0]);
-	close(self->pipe[1]);
-	close(self->fd);
+	mock_page_destroy(&self->page);
 	free(self->user);
 }
 
@@ -94,11 +87,11 @@ static int try_slot(FIXTURE_DATA(bvec_clone) *self, struct test_ring *tr,
 	char byte;
 	int ret;
 
-	if (write(self->pipe[1], "x", 1) != 1)
+	if (write(self->page.pipe[1], "x", 1) != 1)
 		return -EIO;
-	ret = test_rw_fixed(tr, false, self->pipe[0], slot,
+	ret = test_rw_fixed(tr, false, self->page.pipe[0], slot,
 			    (unsigned long)addr, 1, -1);
-	if (ret < 0 && read(self->pipe[0], &byte, 1) != 1)
+	if (ret < 0 && read(self->page.pipe[0], &byte, 1) != 1)
 		return -EIO;
 	return ret;
 }
@@ -131,7 +124,8 @@ TEST_F(bvec_clone, rest_of_table_cloned)
 TEST_F(bvec_clone, refused_replace_keeps_old_table)
 {
 	ASSERT_EQ(0, io_uring_register_buffers_sparse(&self->dst.ring, NR_SLOTS));
-	ASSERT_EQ(1, put_user_buffer(&self->dst, 7, self->user, self->len));
+	ASSERT_EQ(1, put_user_buffer(&self->dst, 7, self->user,
+				     self->page.len));
 	EXPECT_EQ(-EOPNOTSUPP, clone_buffers(&self->dst, &self->src, 0, 0, 0,
 					     IORING_REGISTER_DST_REPLACE));
 	EXPECT_EQ(-EOPNOTSUPP, clone_buffers(&self->dst, &self->src, 7,
@@ -157,11 +151,11 @@ TEST_F(bvec_clone, own_table)
 
 TEST_F(bvec_clone, after_unregister)
 {
-	ASSERT_EQ(0, mock_unregister(&self->src, self->fd, KERNEL_SLOT));
+	ASSERT_EQ(0, mock_unregister(&self->src, self->page.fd, KERNEL_SLOT));
 	EXPECT_EQ(0, clone_buffers(&self->dst, &self->src, 0, 0, 0, 0));
 	EXPECT_EQ(1, try_slot(self, &self->dst, USER_SLOT, self->user));
-	ASSERT_EQ(0, mock_register(&self->src, self->fd, &self->bv, 1,
-				   KERNEL_SLOT, BUF_DEST));
+	ASSERT_EQ(0, mock_page_lend(&self->page, &self->src,
+				    KERNEL_SLOT));
 }
 
 TEST_HARNESS_MAIN

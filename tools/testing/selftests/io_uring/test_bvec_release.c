@@ -15,10 +15,7 @@
 FIXTURE(bvec_release)
 {
 	struct test_ring tr;
-	struct io_uring_mock_bvec bv;
-	unsigned int len;
-	int pipe[2];
-	int fd;
+	struct mock_page page;
 };
 
 FIXTURE_VARIANT(bvec_release)
@@ -43,18 +40,15 @@ FIXTURE_VARIANT_ADD(bvec_release, defer_taskrun) {
 
 FIXTURE_SETUP(bvec_release)
 {
-	self->fd = mock_create(1, 0);
-	if (mock_missing(self->fd))
-		SKIP(return, "%s", mock_missing(self->fd));
-	ASSERT_GE(self->fd, 0);
-	self->len = sysconf(_SC_PAGESIZE);
-	self->bv = (struct io_uring_mock_bvec) { .len = self->len };
-	ASSERT_EQ(0, pipe(self->pipe));
+	int ret = mock_page_create(&self->page);
+
+	if (mock_missing(ret))
+		SKIP(return, "%s", mock_missing(ret));
+	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, test_ring_init(&self->tr, variant->setup_flags,
 				    variant->sqe_flags));
-	ASSERT_EQ(0, mock_register(&self->tr, self->fd, &self->bv, 1, SLOT,
-				   BUF_DEST));
-	ASSERT_EQ(0, mock_stats(self->fd).nr_released);
+	ASSERT_EQ(0, mock_page_lend(&self->page, &self->tr, SLOT));
+	ASSERT_EQ(0, mock_stats(self->page.fd).nr_released);
 }
 
 /* Every test ends with the one buffer released, and its ring closed */
@@ -62,14 +56,12 @@ FIXTURE_TEARDOWN(bvec_release)
 {
 	struct io_uring_mock_kmbuf_stats stats;
 
-	EXPECT_TRUE(mock_wait_released(self->fd, 1));
-	stats = mock_stats(self->fd);
+	EXPECT_TRUE(mock_wait_released(self->page.fd, 1));
+	stats = mock_stats(self->page.fd);
 	EXPECT_EQ(1, stats.nr_registered);
 	EXPECT_EQ(1, stats.nr_released);
 	EXPECT_EQ(0, stats.nr_released_again);
-	close(self->pipe[0]);
-	close(self->pipe[1]);
-	close(self->fd);
+	mock_page_destroy(&self->page);
 }
 
 /* Start a read from the empty pipe, and wait until the kernel is at it */
@@ -79,9 +71,9 @@ static void park_read(FIXTURE_DATA(bvec_release) *self)
 
 	sqe->opcode = IORING_OP_READ_FIXED;
 	sqe->flags = self->tr.sqe_flags;
-	sqe->fd = self->pipe[0];
+	sqe->fd = self->page.pipe[0];
 	sqe->addr = 0;
-	sqe->len = self->len;
+	sqe->len = self->page.len;
 	sqe->off = -1ULL;
 	sqe->buf_index = SLOT;
 	test_submit(&self->tr);
@@ -102,32 +94,33 @@ static void unpark_read(struct __test_metadata *_metadata,
 
 	fill_pattern(data, sizeof(data), SEED);
 	ASSERT_EQ((ssize_t)sizeof(data),
-		  write(self->pipe[1], data, sizeof(data)));
+		  write(self->page.pipe[1], data, sizeof(data)));
 	EXPECT_EQ((int)sizeof(data), test_wait(&self->tr));
-	ASSERT_EQ(0, mock_copy_out(&self->tr, self->fd, seen, 0, sizeof(seen)));
+	ASSERT_EQ(0, mock_copy_out(&self->tr, self->page.fd, seen, 0,
+				   sizeof(seen)));
 	EXPECT_EQ(0, memcmp(data, seen, sizeof(seen)));
 }
 
 TEST_F(bvec_release, unregister)
 {
-	EXPECT_EQ(0, mock_unregister(&self->tr, self->fd, SLOT));
-	EXPECT_EQ(1, mock_stats(self->fd).nr_released);
-	EXPECT_EQ(-EINVAL, mock_unregister(&self->tr, self->fd, SLOT));
-	EXPECT_EQ(-EFAULT, test_rw_fixed(&self->tr, false, self->pipe[0], SLOT,
-					 0, self->len, -1));
+	EXPECT_EQ(0, mock_unregister(&self->tr, self->page.fd, SLOT));
+	EXPECT_EQ(1, mock_stats(self->page.fd).nr_released);
+	EXPECT_EQ(-EINVAL, mock_unregister(&self->tr, self->page.fd, SLOT));
+	EXPECT_EQ(-EFAULT, test_rw_fixed(&self->tr, false, self->page.pipe[0],
+					 SLOT, 0, self->page.len, -1));
 	test_ring_exit(&self->tr);
 }
 
 TEST_F(bvec_release, unregister_with_io_in_flight)
 {
 	park_read(self);
-	EXPECT_EQ(0, mock_unregister(&self->tr, self->fd, SLOT));
-	EXPECT_EQ(0, mock_stats(self->fd).nr_released);
+	EXPECT_EQ(0, mock_unregister(&self->tr, self->page.fd, SLOT));
+	EXPECT_EQ(0, mock_stats(self->page.fd).nr_released);
 
 	/* the slot is free at once, for a buffer of its own */
-	EXPECT_EQ(-EINVAL, mock_unregister(&self->tr, self->fd, SLOT));
+	EXPECT_EQ(-EINVAL, mock_unregister(&self->tr, self->page.fd, SLOT));
 	unpark_read(_metadata, self);
-	EXPECT_TRUE(mock_wait_released(self->fd, 1));
+	EXPECT_TRUE(mock_wait_released(self->page.fd, 1));
 	test_ring_exit(&self->tr);
 }
 
@@ -139,15 +132,15 @@ TEST_F(bvec_release, ring_closed)
 TEST_F(bvec_release, ring_closed_with_io_in_flight)
 {
 	park_read(self);
-	EXPECT_EQ(0, mock_stats(self->fd).nr_released);
+	EXPECT_EQ(0, mock_stats(self->page.fd).nr_released);
 	test_ring_exit(&self->tr);
 }
 
 TEST_F(bvec_release, ring_closed_after_unregister_with_io_in_flight)
 {
 	park_read(self);
-	EXPECT_EQ(0, mock_unregister(&self->tr, self->fd, SLOT));
-	EXPECT_EQ(0, mock_stats(self->fd).nr_released);
+	EXPECT_EQ(0, mock_unregister(&self->tr, self->page.fd, SLOT));
+	EXPECT_EQ(0, mock_stats(self->page.fd).nr_released);
 	test_ring_exit(&self->tr);
 }
 
@@ -158,8 +151,8 @@ TEST_F(bvec_release, slot_emptied_by_user)
 
 	EXPECT_EQ(1, io_uring_register_buffers_update_tag(&self->tr.ring, SLOT,
 							  &iov, &tag, 1));
-	EXPECT_EQ(1, mock_stats(self->fd).nr_released);
-	EXPECT_EQ(-EINVAL, mock_unregister(&self->tr, self->fd, SLOT));
+	EXPECT_EQ(1, mock_stats(self->page.fd).nr_released);
+	EXPECT_EQ(-EINVAL, mock_unregister(&self->tr, self->page.fd, SLOT));
 	test_ring_exit(&self->tr);
 }
 
@@ -171,17 +164,17 @@ TEST_F(bvec_release, slot_emptied_by_user_with_io_in_flight)
 	park_read(self);
 	EXPECT_EQ(1, io_uring_register_buffers_update_tag(&self->tr.ring, SLOT,
 							  &iov, &tag, 1));
-	EXPECT_EQ(0, mock_stats(self->fd).nr_released);
+	EXPECT_EQ(0, mock_stats(self->page.fd).nr_released);
 	unpark_read(_metadata, self);
-	EXPECT_TRUE(mock_wait_released(self->fd, 1));
+	EXPECT_TRUE(mock_wait_released(self->page.fd, 1));
 	test_ring_exit(&self->tr);
 }
 
 TEST_F(bvec_release, table_unregistered_by_user)
 {
 	EXPECT_EQ(0, io_uring_unregister_buffers(&self->tr.ring));
-	EXPECT_EQ(1, mock_stats(self->fd).nr_released);
-	EXPECT_EQ(-EINVAL, mock_unregister(&self->tr, self->fd, SLOT));
+	EXPECT_EQ(1, mock_stats(self->page.fd).nr_released);
+	EXPECT_EQ(-EINVAL, mock_unregister(&self->tr, self->page.fd, SLOT));
 	test_ring_exit(&self->tr);
 }
 
@@ -191,14 +184,14 @@ TEST_F(bvec_release, consumer_closed)
 	int fd = mock_create(1, 0);
 
 	ASSERT_GE(fd, 0);
-	ASSERT_EQ(0, mock_register(&self->tr, fd, &self->bv, 1, SLOT + 1,
-				   BUF_DEST));
+	ASSERT_EQ(0, mock_register(&self->tr, fd, &self->page.bv, 1,
+				   SLOT + 1, BUF_DEST));
 	close(fd);
-	ASSERT_EQ(5, write(self->pipe[1], "hello", 5));
-	EXPECT_EQ(5, test_rw_fixed(&self->tr, false, self->pipe[0], SLOT + 1, 0,
-				   self->len, -1));
+	ASSERT_EQ(5, write(self->page.pipe[1], "hello", 5));
+	EXPECT_EQ(5, test_rw_fixed(&self->tr, false, self->page.pipe[0],
+				   SLOT + 1, 0, self->page.len, -1));
 	/* any consumer may unregister it: the slot says nothing of the owner */
-	EXPECT_EQ(0, mock_unregister(&self->tr, self->fd, SLOT + 1));
+	EXPECT_EQ(0, mock_unregister(&self->tr, self->page.fd, SLOT + 1));
 	test_ring_exit(&self->tr);
 }
 
@@ -215,8 +208,8 @@ TEST_F(bvec_release, task_killed_with_io_in_flight)
 	if (!pid) {
 		ASSERT_EQ(0, test_ring_init(&self->tr, variant->setup_flags,
 					    variant->sqe_flags));
-		ASSERT_EQ(0, mock_register(&self->tr, fd, &self->bv, 1, SLOT,
-					   BUF_DEST));
+		ASSERT_EQ(0, mock_register(&self->tr, fd, &self->page.bv, 1,
+					   SLOT, BUF_DEST));
 		park_read(self);
 		kill(getpid(), SIGKILL);
 	}

@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What operations cost, in instructions of the guest: one emulated CPU whose
+# clock advances one nanosecond an instruction, so that a figure repeats
+# whatever the host is doing.
+#
+#   bench.sh [NAME]...   NAME: ublk; default: all of them
+#
+# Builds what is missing, runs guest/bench-NAME.sh on the kernels it compares,
+# and prints build/bench/NAME.md; the same is in build/bench/NAME.json. Fails
+# when a figure is missing, or beyond what harness/lists/bench.limits allows.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$TOP/harness/thirdparty.sh"
+
+here=$TOP/harness
+out=$BUILD/bench
+[ $# -gt 0 ] || set -- ublk
+for name in "$@"; do
+	[ -f "$here/guest/bench-$name.sh" ] || die "there is no bench '$name'" "" \
+		"$(cd "$here/guest" && echo bench-*.sh | sed 's/bench-\([a-z]*\).sh/\1/g')"
+done
+
+say "bench: tools, sources, kernels"
+"$here/setup.sh"
+"$here/tree.sh"
+"$here/kernel.sh" linux base
+"$here/kernel.sh" bare base
+
+# bench NAME TREE PROGRAM: figures of one kernel, "row<tab>figure" lines.
+bench() {
+	local name=$1 tree=$2 figures=$out/$1.$2
+	rm -f "$figures"
+	"$here/vm.sh" --icount --kernel "$(kernel_dir "$tree" base)" --name "bench-$name-$tree" \
+		-- bash "$here/guest/bench-$name.sh" "$3"
+	cp "$BUILD/vm/bench-$name-$tree/figures" "$figures"
+}
+
+bench_ublk() {
+	local tree
+	need_liburing
+	run_logged bench-kublk build_kublk "$(kernel_dir linux base)" "$out/kublk"
+	for tree in bare linux; do
+		bench ublk "$tree" "$out/kublk"
+	done
+}
+
+mkdir -p "$out"
+status=0
+for name in "$@"; do
+	say "bench: $name"
+	"bench_$name"
+	/usr/bin/python3 "$here/bench_table.py" --name "$name" --json "$out/$name.json" \
+		--limits "$here/lists/bench.limits" "$out/$name".bare "$out/$name".linux | tee "$out/$name.md" || status=1
+done
+exit "$status"

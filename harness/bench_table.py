@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Print the figures of a bench as a table, and hold them to their limits.
+
+usage: bench_table.py --name NAME [--limits FILE] [--json FILE] FIGURES...
+
+Each FIGURES file is named NAME.COLUMN and holds "row<tab>number" lines, the
+same rows in each. FILE of limits: see harness/lists/bench.limits.
+
+Exit status: 0 all is well; 1 a limit is not kept or a limit names no row (it
+says which); 2 a file cannot be read, or a row is not in every file.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+
+LIMIT = re.compile(r"^(?P<rows>[^#].*): (?P<rule>equal|most|flat) (?P<value>[\d.]+)  +# (?P<why>.+)$")
+
+
+def read_figures(path):
+    """{row: number}, in the order of the file."""
+    figures = {}
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            row, number = line.rstrip("\n").split("\t")
+            if row in figures:
+                raise ValueError(f"{path}: row '{row}' is there twice")
+            figures[row] = float(number)
+    if not figures:
+        raise ValueError(f"{path}: no figures")
+    return figures
+
+
+def read_limits(path, name):
+    """(pattern, rule, value, why) of the lines whose pattern begins with NAME."""
+    limits = []
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            if line.startswith("#") or not line.strip():
+                continue
+            found = LIMIT.match(line.rstrip("\n"))
+            if not found:
+                raise ValueError(f"{path}: not a limit: {line.rstrip()}")
+            if found["rows"].split()[0] == name:
+                limits.append((found["rows"], found["rule"], float(found["value"]), found["why"]))
+    return limits
+
+
+def spread(numbers):
+    """How far apart they are, in percent of the least."""
+    least = min(numbers)
+    return 100 * (max(numbers) - least) / least if least else float("inf")
+
+
+def check(limit, rows):
+    """What is wrong with ROWS, {row: [number a column]}, by one limit: a list."""
+    pattern, rule, value, why = limit
+    hit = {row: numbers for row, numbers in rows.items() if re.fullmatch(pattern, row)}
+    if not hit:
+        return [f"no row matches the limit '{pattern}'"]
+    faults = []
+    if rule == "flat":
+        for column in zip(*hit.values()):
+            if spread(column) > value:
+                faults.append(f"'{pattern}': {min(column):g} to {max(column):g}, "
+                              f"more than {value:g} % apart ({why})")
+        return faults
+    for row, numbers in hit.items():
+        if rule == "equal" and spread(numbers) > value:
+            faults.append(f"{row}: {spread(numbers):.2f} % apart, allowed are {value:g} % ({why})")
+        if rule == "most" and max(numbers) > value:
+            faults.append(f"{row}: {max(numbers):g}, allowed are {value:g} ({why})")
+    return faults
+
+
+def table(columns, rows):
+    """Markdown, with the last column against the first when there are two or more."""
+    compare = len(columns) > 1
+    lines = [f"| instructions | {' | '.join(columns)} |" + (" difference |" if compare else ""),
+             "|---|" + "---:|" * (len(columns) + compare)]
+    for row, numbers in rows.items():
+        cells = " | ".join(f"{number:,.0f}" if number >= 100 else f"{number:g}"
+                           for number in numbers)
+        line = f"| {row} | {cells} |"
+        if compare:
+            line += f" {100 * (numbers[-1] - numbers[0]) / numbers[0]:+.2f} % |"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def main():
+    """Returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--limits")
+    parser.add_argument("--json")
+    parser.add_argument("figures", nargs="+")
+    args = parser.parse_args()
+    try:
+        columns = [os.path.basename(path)[len(args.name) + 1:] for path in args.figures]
+        files = [read_figures(path) for path in args.figures]
+        if any(list(file) != list(files[0]) for file in files):
+            raise ValueError(f"{args.name}: the kernels have different rows")
+        limits = read_limits(args.limits, args.name) if args.limits else []
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    rows = {row: [file[row] for file in files] for row in files[0]}
+    print(table(columns, rows))
+    faults = [fault for limit in limits for fault in check(limit, rows)]
+    if args.json:
+        with open(args.json, "w", encoding="utf-8") as file:
+            json.dump({"name": args.name, "unit": "guest instructions an operation",
+                       "columns": columns, "rows": rows, "faults": faults}, file, indent=1)
+            file.write("\n")
+    for fault in faults:
+        print(f"error: {fault}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
