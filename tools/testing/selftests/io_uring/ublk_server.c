@@ -69,10 +69,10 @@ static int server_submit_wait(struct ublk_server *srv)
 	return res;
 }
 
-static struct io_uring_sqe *server_sqe(struct ublk_server *srv,
-				       unsigned int opcode, int fd)
+static struct io_uring_sqe *prep_sqe(struct test_ring *tr, unsigned int opcode,
+				     int fd)
 {
-	struct io_uring_sqe *sqe = test_sqe(&srv->tr);
+	struct io_uring_sqe *sqe = test_sqe(tr);
 
 	sqe->opcode = opcode;
 	sqe->fd = fd;
@@ -80,23 +80,41 @@ static struct io_uring_sqe *server_sqe(struct ublk_server *srv,
 	return sqe;
 }
 
-static struct io_uring_sqe *server_cmd(struct ublk_server *srv,
-				       unsigned int op,
-				       struct ublksrv_io_cmd arg)
+static struct io_uring_sqe *server_sqe(struct ublk_server *srv,
+				       unsigned int opcode, int fd)
 {
-	struct io_uring_sqe *sqe = server_sqe(srv, IORING_OP_URING_CMD,
-					      srv->fd);
+	return prep_sqe(&srv->tr, opcode, fd);
+}
+
+static struct io_uring_sqe *prep_cmd(struct test_ring *tr, int fd,
+				     unsigned int op,
+				     struct ublksrv_io_cmd arg)
+{
+	struct io_uring_sqe *sqe = prep_sqe(tr, IORING_OP_URING_CMD, fd);
 
 	sqe->cmd_op = op;
 	*(struct ublksrv_io_cmd *)sqe->cmd = arg;
 	return sqe;
 }
 
+static struct io_uring_sqe *server_cmd(struct ublk_server *srv,
+				       unsigned int op,
+				       struct ublksrv_io_cmd arg)
+{
+	return prep_cmd(&srv->tr, srv->fd, op, arg);
+}
+
+void server_prep_register(struct ublk_server *srv, struct test_ring *tr,
+			  const struct ublk_io *io, unsigned int slot)
+{
+	prep_cmd(tr, srv->fd, UBLK_U_IO_REGISTER_IO_BUF,
+		 (struct ublksrv_io_cmd) { .tag = io->tag, .addr = slot });
+}
+
 int server_register(struct ublk_server *srv, const struct ublk_io *io,
 		    unsigned int slot)
 {
-	server_cmd(srv, UBLK_U_IO_REGISTER_IO_BUF,
-		   (struct ublksrv_io_cmd) { .tag = io->tag, .addr = slot });
+	server_prep_register(srv, &srv->tr, io, slot);
 	return server_submit_wait(srv);
 }
 

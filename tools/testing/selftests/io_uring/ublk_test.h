@@ -105,6 +105,10 @@ int server_register(struct ublk_server *srv, const struct ublk_io *io,
 		    unsigned int slot);
 int server_unregister(struct ublk_server *srv, unsigned int slot);
 
+/* Prepare a registration in the table of a ring of the server's own */
+void server_prep_register(struct ublk_server *srv, struct test_ring *tr,
+			  const struct ublk_io *io, unsigned int slot);
+
 /* The buffer comes into and leaves slot io->tag, by command if need be */
 int server_get_buffer(struct ublk_server *srv, const struct ublk_io *io);
 int server_put_buffer(struct ublk_server *srv, const struct ublk_io *io);

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation on the way of io_buffer_register_request() fails once: the
+ * server gets an errno, the request's pages are where they were, and the
+ * request can still be served.
+ */
+#include "kselftest_harness.h"
+#include "iou_fail_nth.h"
+#include "ublk_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TIMEOUT		(10 * UBLK_TIMEOUT_MS / 1000)
+/* three sectors: nobody but the test reads that many */
+#define OWN_LEN		1536
+#define SLOT		1
+
+/* Both for the server's process, which cannot see the test's variables */
+static struct __test_metadata *_metadata;
+static int fail_fd;
+
+static void expect_for(struct __test_metadata *metadata)
+{
+	_metadata = metadata;
+}
+
+/* On a ring of its own, as a ring keeps what it allocated once */
+static int register_failing(struct ublk_server *srv, const struct ublk_io *io,
+			    unsigned int n, bool *failed)
+{
+	struct test_ring tr;
+	int ret;
+
+	EXPECT_EQ(0, test_ring_init(&tr, 0, 0));
+	server_prep_register(srv, &tr, io, SLOT);
+	EXPECT_TRUE(fail_nth_arm(fail_fd, n));
+	test_submit(&tr);
+	*failed = fail_nth_disarm(fail_fd);
+	ret = test_wait(&tr);
+	if (ret) {
+		/* the slot is free, and the request can be registered */
+		server_prep_register(srv, &tr, io, SLOT);
+		EXPECT_EQ(0, test_submit_wait(&tr));
+	}
+	/* the pages come back with the ring */
+	test_ring_exit(&tr);
+	return ret;
+}
+
+static int serve_failing(struct ublk_server *srv, const struct ublk_io *io)
+{
+	unsigned int n, nr_nomem = 0;
+	bool failed = true;
+
+	if (io->len != OWN_LEN)
+		return server_transfer(srv, io);
+	fail_fd = fail_nth_open();
+	EXPECT_GE(fail_fd, 0);
+	for (n = 1; failed; n++) {
+		int ret = register_failing(srv, io, n, &failed);
+
+		if (ret)
+			EXPECT_EQ(-ENOMEM, ret);
+		nr_nomem += ret == -ENOMEM;
+	}
+	/* the node and the buffer */
+	EXPECT_GE(nr_nomem, 2);
+	close(fail_fd);
+	return server_transfer(srv, io);
+}
+
+FIXTURE(ublk_fail_nth)
+{
+	struct ublk_dev dev;
+};
+
+FIXTURE_SETUP(ublk_fail_nth)
+{
+	int ret;
+
+	if (!fail_nth_init())
+		SKIP(return, "needs failslab, fail_page_alloc, fail_usercopy");
+	ret = ublk_add(&self->dev, UBLK_F_SUPPORT_ZERO_COPY);
+	if (ublk_missing(ret))
+		SKIP(return, "%s", ublk_missing(ret));
+	ASSERT_EQ(0, ret);
+}
+
+FIXTURE_TEARDOWN(ublk_fail_nth)
+{
+	EXPECT_EQ(0, ublk_stop(&self->dev));
+	EXPECT_EQ(0, ublk_del(&self->dev));
+}
+
+TEST_F_TIMEOUT(ublk_fail_nth, register_request, TIMEOUT)
+{
+	static __attribute__((aligned(512))) unsigned char buf[OWN_LEN];
+	const struct ublk_ops ops = { .data = serve_failing };
+
+	expect_for(_metadata);
+	fill_pattern(self->dev.backing, OWN_LEN, 1);
+	ASSERT_EQ(0, ublk_start(&self->dev, &ops, O_DIRECT));
+	EXPECT_EQ(OWN_LEN, ublk_rw(&self->dev, IORING_OP_READ, buf, OWN_LEN,
+				   0));
+	EXPECT_TRUE(check_pattern(buf, OWN_LEN, 1, 0));
+}
+
+TEST_HARNESS_MAIN
