@@ -4,12 +4,12 @@
 # its end. Gates that need no build run beside those that do.
 #
 #   lint.sh              all gates
-#   lint.sh GATE...      some: scripts rules checkpatch maintainers kerneldoc warnings
-#                        builds selftests
+#   lint.sh GATE...      some: scripts rules checkpatch maintainers kerneldoc htmldocs
+#                        warnings builds selftests
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 
-light=(scripts rules checkpatch maintainers kerneldoc)
+light=(scripts rules checkpatch maintainers kerneldoc htmldocs)
 heavy=(warnings builds selftests)
 [ $# -gt 0 ] || set -- "${light[@]}" "${heavy[@]}"
 for gate in "$@"; do

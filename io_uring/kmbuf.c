@@ -38,11 +38,11 @@
 
 struct io_kmbuf_ring {
 	/*
-	 * A leaf that is taken in any context. Protects the rest of this part.
+	 * A leaf that is taken in any context, hence raw. Protects the rest of this part.
 	 * The numbers of the free buffers are fifo[head..tail), both counting
 	 * freely and masked on use.
 	 */
-	spinlock_t		lock;
+	raw_spinlock_t		lock;
 	u16			head;
 	u16			tail;
 	unsigned int		pins;
@@ -64,7 +64,7 @@ struct io_kmbuf_ring {
 	refcount_t		refs;
 };
 
-static atomic_t io_kmbuf_ids;
+static atomic_t io_kmbuf_ids = ATOMIC_INIT(0);
 
 static struct io_kmbuf_ring *io_kmbuf_find(struct io_ring_ctx *ctx,
 					   unsigned int bgid)
@@ -99,7 +99,7 @@ io_kmbuf_alloc(struct io_ring_ctx *ctx, const struct io_uring_kmbuf_reg *reg)
 		return NULL;
 
 	refcount_set(&kr->refs, 1);
-	spin_lock_init(&kr->lock);
+	raw_spin_lock_init(&kr->lock);
 	kr->buf_size = reg->buf_size;
 	kr->nr_bufs = reg->ring_entries;
 	kr->flags = reg->flags;
@@ -219,9 +219,11 @@ out_release:
 }
 
 /*
- * IORING_REGISTER_KMBUF_RING: -EFAULT, -EINVAL, -EOVERFLOW for a bad argument,
- * -EEXIST if the group is in use, -EBUSY if the slot is, -ENOMEM if there is no
- * memory or the user may not lock as much.
+ * IORING_REGISTER_KMBUF_RING: -EFAULT for an argument that cannot be read or
+ * written; -EINVAL for a bad one, or a slot that there is not; -EOVERFLOW for
+ * more memory than can be counted; -EEXIST if the group is in use, -EBUSY if
+ * the slot is; -ENOMEM if there is no memory or the user may not lock as much;
+ * -EOPNOTSUPP without an MMU.
  */
 int io_register_kmbuf_ring(struct io_ring_ctx *ctx, void __user *arg)
 {
@@ -271,7 +273,7 @@ int io_register_kmbuf_ring(struct io_ring_ctx *ctx, void __user *arg)
 
 static bool io_kmbuf_is_pinned(struct io_kmbuf_ring *kr)
 {
-	guard(spinlock_irqsave)(&kr->lock);
+	guard(raw_spinlock_irqsave)(&kr->lock);
 	return kr->pins;
 }
 
@@ -375,7 +377,8 @@ static const struct vm_operations_struct io_kmbuf_vm_ops = {
 
 /*
  * Map a ring, whole and shared. -EINVAL if the request is for anything else,
- * -EACCES for a writable mapping of a read-only ring, -ENOMEM.
+ * -EACCES for a writable mapping of a read-only ring, -ENOMEM or -EFAULT if
+ * there is no memory for page tables.
  */
 int io_kmbuf_mmap(struct io_ring_ctx *ctx, struct vm_area_struct *vma)
 {
@@ -406,11 +409,6 @@ int io_kmbuf_mmap(struct io_ring_ctx *ctx, struct vm_area_struct *vma)
 	vma->vm_ops = &io_kmbuf_vm_ops;
 	return 0;
 }
-#else
-int io_kmbuf_mmap(struct io_ring_ctx *ctx, struct vm_area_struct *vma)
-{
-	return -EINVAL;
-}
 #endif
 
 void io_kmbuf_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m)
@@ -424,7 +422,7 @@ void io_kmbuf_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m)
 	xa_for_each(&ctx->io_kmbuf_xa, bgid, kr) {
 		unsigned int nr_free, pins;
 
-		scoped_guard(spinlock_irqsave, &kr->lock) {
+		scoped_guard(raw_spinlock_irqsave, &kr->lock) {
 			nr_free = (u16)(kr->tail - kr->head);
 			pins = kr->pins;
 		}
@@ -463,7 +461,7 @@ struct io_kmbuf_ring *io_uring_buf_ring_pin(struct io_uring_cmd *cmd,
 	kr = io_kmbuf_find(ctx, buf_group);
 	if (kr) {
 		refcount_inc(&kr->refs);
-		scoped_guard(spinlock_irqsave, &kr->lock)
+		scoped_guard(raw_spinlock_irqsave, &kr->lock)
 			kr->pins++;
 	}
 	io_ring_submit_unlock(ctx, issue_flags);
@@ -485,7 +483,7 @@ EXPORT_SYMBOL_GPL(io_uring_buf_ring_pin);
  */
 void io_uring_buf_ring_unpin(struct io_kmbuf_ring *kr)
 {
-	scoped_guard(spinlock_irqsave, &kr->lock)
+	scoped_guard(raw_spinlock_irqsave, &kr->lock)
 		kr->pins--;
 	io_kmbuf_put(kr);
 }
@@ -538,7 +536,7 @@ bool io_uring_cmd_on_kmbuf_ring(struct io_uring_cmd *cmd,
 	bool ret;
 
 	io_ring_submit_lock(ctx, issue_flags);
-	ret = io_kmbuf_find(ctx, buf_group) == kr;
+	ret = kr && io_kmbuf_find(ctx, buf_group) == kr;
 	io_ring_submit_unlock(ctx, issue_flags);
 	return ret;
 }
@@ -554,10 +552,11 @@ EXPORT_SYMBOL_GPL(io_uring_cmd_on_kmbuf_ring);
  * io_uring_kmbuf_recycle(), and holds what its last user left: clear what
  * userspace is not to see.
  *
- * Userspace can read the buffer at any time, and write to it unless the ring
- * is read-only: what the kernel reads from it has to be checked in a copy.
+ * Userspace can read the buffer at any time, and change it unless the ring is
+ * %IOU_KMBUF_RING_RDONLY and not %IOU_KMBUF_RING_FIXED: what the kernel reads
+ * from it has to be checked in a copy.
  *
- * Context: Any context. Takes no lock but the ring's own, for a few
+ * Context: Any context but NMI. Takes no lock but the ring's own, for a few
  * instructions and with interrupts off. Callers on different CPUs, and
  * io_uring_kmbuf_recycle(), need no lock against each other.
  *
@@ -568,15 +567,15 @@ int io_uring_kmbuf_select(struct io_kmbuf_ring *kr, struct io_kmbuf *buf)
 	unsigned long flags;
 	u16 bid;
 
-	spin_lock_irqsave(&kr->lock, flags);
+	raw_spin_lock_irqsave(&kr->lock, flags);
 	if (kr->head == kr->tail) {
-		spin_unlock_irqrestore(&kr->lock, flags);
+		raw_spin_unlock_irqrestore(&kr->lock, flags);
 		trace_io_uring_kmbuf_exhausted(kr->id, kr->bgid);
 		return -ENOBUFS;
 	}
 	bid = kr->fifo[kr->head++ & (kr->nr_bufs - 1)];
 	__set_bit(bid, kr->in_use);
-	spin_unlock_irqrestore(&kr->lock, flags);
+	raw_spin_unlock_irqrestore(&kr->lock, flags);
 
 	buf->addr = io_region_get_ptr(&kr->region) + (size_t)bid * kr->buf_size;
 	buf->len = kr->buf_size;
@@ -595,7 +594,7 @@ EXPORT_SYMBOL_GPL(io_uring_kmbuf_select);
  * and change nothing, so @bid may come from userspace. That it is one of the
  * caller's own buffers is for the caller to check.
  *
- * Context: Any context, as io_uring_kmbuf_select().
+ * Context: Any context but NMI, as io_uring_kmbuf_select().
  *
  * Return: 0, or -EINVAL if @bid is out of range or a buffer that is free.
  */
@@ -608,11 +607,11 @@ int io_uring_kmbuf_recycle(struct io_kmbuf_ring *kr, unsigned int bid)
 		return -EINVAL;
 	bid = array_index_nospec(bid, kr->nr_bufs);
 
-	spin_lock_irqsave(&kr->lock, flags);
+	raw_spin_lock_irqsave(&kr->lock, flags);
 	used = __test_and_clear_bit(bid, kr->in_use);
 	if (used)
 		kr->fifo[kr->tail++ & (kr->nr_bufs - 1)] = bid;
-	spin_unlock_irqrestore(&kr->lock, flags);
+	raw_spin_unlock_irqrestore(&kr->lock, flags);
 
 	if (!used)
 		return -EINVAL;

@@ -14,7 +14,6 @@
 #include <linux/uaccess.h>
 
 #include <linux/io_uring/cmd.h>
-#include <uapi/linux/io_uring/mock_kmbuf.h>
 
 #include "mock_kmbuf.h"
 
@@ -26,6 +25,7 @@ struct mock_kmbuf {
 	unsigned int		nr_folios;
 	unsigned int		order;
 	struct folio		**folios;
+	struct mock_pins	pins;
 
 	/* protects all below */
 	spinlock_t		lock;
@@ -49,6 +49,7 @@ static void mock_kmbuf_free(struct mock_kmbuf *mk)
 	struct mock_buf *buf, *tmp;
 	unsigned int i;
 
+	mock_pins_free(&mk->pins);
 	list_for_each_entry_safe(buf, tmp, &mk->bufs, node)
 		kfree(buf);
 	for (i = 0; i < mk->nr_folios; i++)
@@ -75,7 +76,7 @@ static struct page *mock_kmbuf_page(const struct mock_kmbuf *mk,
 }
 
 /* Copy the argument of @cmd in; every command has one of fixed size */
-static int mock_get_arg(const struct io_uring_cmd *cmd, void *arg, size_t size)
+int mock_get_arg(const struct io_uring_cmd *cmd, void *arg, size_t size)
 {
 	const struct io_uring_sqe *sqe = cmd->sqe;
 
@@ -87,8 +88,7 @@ static int mock_get_arg(const struct io_uring_cmd *cmd, void *arg, size_t size)
 	return 0;
 }
 
-static int mock_put_arg(const struct io_uring_cmd *cmd, const void *arg,
-			size_t size)
+int mock_put_arg(const struct io_uring_cmd *cmd, const void *arg, size_t size)
 {
 	if (copy_to_user(u64_to_user_ptr(READ_ONCE(cmd->sqe->addr)), arg, size))
 		return -EFAULT;
@@ -347,7 +347,7 @@ static int mock_kmbuf_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	case IORING_MOCK_KMBUF_CMD_REGION:
 		return mock_cmd_region(cmd, issue_flags);
 	}
-	return -EOPNOTSUPP;
+	return mock_pins_cmd(cmd, &mk->pins, issue_flags);
 }
 
 static int mock_kmbuf_release(struct inode *inode, struct file *file)
@@ -371,6 +371,7 @@ static struct mock_kmbuf *mock_kmbuf_alloc(unsigned int nr_folios,
 	if (!mk)
 		return NULL;
 	spin_lock_init(&mk->lock);
+	mock_pins_init(&mk->pins);
 	INIT_LIST_HEAD(&mk->bufs);
 	mk->order = order;
 

@@ -2,8 +2,42 @@
 #ifndef IOU_MOCK_KMBUF_H
 #define IOU_MOCK_KMBUF_H
 
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+#include <uapi/linux/io_uring/mock_kmbuf.h>
+
+struct io_kmbuf;
+struct io_kmbuf_ring;
 struct io_uring_cmd;
 
+/* A ring of buffers that the consumer has pinned */
+struct mock_pin {
+	struct io_kmbuf_ring	*kr;
+	/* the buffers that are selected, by id */
+	struct io_kmbuf		*bufs;
+	/* in use by a command that runs for long: not to be unpinned */
+	bool			busy;
+};
+
+struct mock_pins {
+	/* taken around select and recycle as well, with interrupts off */
+	spinlock_t		lock;
+	struct mock_pin		pins[IORING_MOCK_KMBUF_MAX_PINS];
+};
+
 int io_mock_kmbuf_create(struct io_uring_cmd *cmd);
+int mock_get_arg(const struct io_uring_cmd *cmd, void *arg, size_t size);
+int mock_put_arg(const struct io_uring_cmd *cmd, const void *arg, size_t size);
+
+void mock_pins_init(struct mock_pins *pins);
+void mock_pins_free(struct mock_pins *pins);
+int mock_pins_cmd(struct io_uring_cmd *cmd, struct mock_pins *pins,
+		  unsigned int issue_flags);
+
+int mock_ring_stress(struct io_kmbuf_ring *kr,
+		     struct io_uring_mock_kmbuf_cycles *arg);
+int mock_ring_bench(struct io_kmbuf_ring *kr,
+		    struct io_uring_mock_kmbuf_cycles *arg);
 
 #endif

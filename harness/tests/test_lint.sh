@@ -123,7 +123,7 @@ unset LINT_TOP
 
 # --- gates that need Linux ---
 if [ ! -d "$linux/.git" ]; then
-	for name in checkpatch maintainers kerneldoc warnings builds selftests; do
+	for name in checkpatch maintainers kerneldoc htmldocs warnings builds selftests; do
 		skip "$name" "there is no build/linux: make tree"
 	done
 	echo "1..$n"
@@ -192,6 +192,16 @@ export LINT_TIP=$worse
 gate kerneldoc
 says '^not ok - kernel-doc 0001' "kernel-doc: a parameter that is not there"
 says '^ok - kernel-doc 0002' "kernel-doc: reported once, by the patch that brings it"
+
+gate htmldocs
+says '^not ok - htmldocs: the series has no' "htmldocs: none there"
+rm -rf "$dir/tree"
+file Documentation/userspace-api/io_uring/index.rst
+printf '%s\n' '.. SPDX-License-Identifier: GPL-2.0' '' 'Title' '==' '' 'Text, *open.' \
+	>"$dir/tree/Documentation/userspace-api/io_uring/index.rst"
+LINT_TIP=$(commit "$worse" "Documentation: defects") gate htmldocs
+says '^not ok - htmldocs' "htmldocs: a page with defects"
+says 'Title underline too short' "htmldocs: one of them"
 
 gate maintainers
 says '^not ok .*samples/orphan-lint.c' "MAINTAINERS: a file that nobody looks after"

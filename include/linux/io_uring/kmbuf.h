@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* SPDX-License-Identifier: GPL-2.0 */
 /*
  * Rings of kernel-managed buffers, for the subsystems that fill the buffers.
  * See Documentation/userspace-api/io_uring/kmbuf.rst

@@ -13,9 +13,12 @@
 #define IORING_KMBUF_MAX_GROUPS		2048
 
 enum io_uring_kmbuf_ring_flags {
-	/* userspace can map the buffers for reading only */
+	/* userspace can map the buffers for reading only; but see below */
 	IOU_KMBUF_RING_RDONLY	= 1,
-	/* the buffers fill slot @fixed_index of the registered buffers as well */
+	/*
+	 * The buffers fill slot @fixed_index of the registered buffers as well.
+	 * Fixed reads fill buffers of a read-only ring, too.
+	 */
 	IOU_KMBUF_RING_FIXED	= 2,
 };
 

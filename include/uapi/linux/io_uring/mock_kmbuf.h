@@ -33,6 +33,20 @@ enum {
 	IORING_MOCK_KMBUF_CMD_STATS,
 	/* exchange a value with the memory region of the command's ring */
 	IORING_MOCK_KMBUF_CMD_REGION,
+
+	/* rings of kernel-managed buffers: see the structures at the end */
+	IORING_MOCK_KMBUF_CMD_RING_PIN,
+	IORING_MOCK_KMBUF_CMD_RING_UNPIN,
+	IORING_MOCK_KMBUF_CMD_RING_IS,
+	IORING_MOCK_KMBUF_CMD_RING_ON,
+	IORING_MOCK_KMBUF_CMD_RING_INFO,
+	IORING_MOCK_KMBUF_CMD_RING_SELECT,
+	IORING_MOCK_KMBUF_CMD_RING_RECYCLE,
+	IORING_MOCK_KMBUF_CMD_RING_EXCHANGE,
+	IORING_MOCK_KMBUF_CMD_RING_DONE,
+	IORING_MOCK_KMBUF_CMD_RING_MSHOT,
+	IORING_MOCK_KMBUF_CMD_RING_STRESS,
+	IORING_MOCK_KMBUF_CMD_RING_BENCH,
 };
 
 /* Stands for an entry without a page */
@@ -94,6 +108,86 @@ struct io_uring_mock_kmbuf_region {
 	__u64	new;
 	__u32	nr_pages;
 	__u32	resv;
+};
+
+/* A consumer holds up to that many pins; @handle below is the number of one */
+#define IORING_MOCK_KMBUF_MAX_PINS	4
+
+/*
+ * RING_PIN	pins group @bgid of the command's ring. The result is the handle.
+ * RING_UNPIN	gives the pin up, selected buffers and all
+ * RING_IS	is @bgid of the command's ring a KMBUF ring? 0 or 1
+ * RING_ON	is it the one that is pinned? 0 or 1
+ * RING_SELECT	selects a buffer, with a spinlock held and interrupts off. The
+ *		result is its id, and @len its size.
+ * RING_RECYCLE	recycles @bid, which is passed on unchecked, likewise
+ * RING_INFO	returns what the ring tells of itself
+ */
+struct io_uring_mock_kmbuf_ring {
+	__u32	handle;
+	__u32	bgid;
+	__u32	bid;
+	__u32	len;
+	/* RING_INFO */
+	__u32	buf_size;
+	__u32	nr_bufs;
+	__u32	flags;
+	__u32	resv;
+};
+
+/*
+ * RING_EXCHANGE: the 8 bytes at @offset of a selected buffer are returned in
+ * @old and replaced by @new.
+ */
+struct io_uring_mock_kmbuf_exchange {
+	__u32	handle;
+	__u32	bid;
+	__u64	offset;
+	__u64	old;
+	__u64	new;
+};
+
+enum {
+	/* complete the command from its handler, */
+	IORING_MOCK_KMBUF_DONE_INLINE,
+	/* from task work, */
+	IORING_MOCK_KMBUF_DONE_TASK_WORK,
+	/* or from a kernel thread */
+	IORING_MOCK_KMBUF_DONE_WORKER,
+};
+
+/*
+ * RING_DONE completes with @res and @bid, in the context that @how says.
+ * RING_MSHOT, a multishot command, selects @nr buffers, posts one completion
+ * with @res for each, and ends with the number of those that were posted. A
+ * buffer whose completion could not be posted is recycled.
+ */
+struct io_uring_mock_kmbuf_done {
+	__s32	res;
+	__u32	bid;
+	__u32	how;
+	__u32	handle;
+	__u32	nr;
+	__u32	resv;
+};
+
+/*
+ * RING_STRESS: @cycles times select and recycle, shared between a task, a
+ * kernel thread that holds a spinlock with interrupts off, and timers in
+ * softirq and in hardirq context. @nr_faults counts ids that were out of range
+ * or held by two at once, and recycling that failed; @nr_empty attempts that
+ * found no buffer.
+ *
+ * RING_BENCH: the same from one task, one after the other. Returns how many
+ * cycles of the time stamp counter all the selects and all the recycles took.
+ */
+struct io_uring_mock_kmbuf_cycles {
+	__u32	handle;
+	__u32	cycles;
+	__u32	nr_faults;
+	__u32	nr_empty;
+	__u64	select;
+	__u64	recycle;
 };
 
 #endif

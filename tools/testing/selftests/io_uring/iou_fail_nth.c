@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "iou_fail_nth.h"
-#include "iou_test.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,25 +22,65 @@ bool fail_nth_init(void)
 	       write_knob("fail_usercopy/verbose", "0");
 }
 
-int fail_nth_open(void)
+bool fail_nth_open(struct fail_nth *fail)
 {
-	return open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	fail->fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	return fail->fd >= 0;
 }
 
-bool fail_nth_arm(int fd, unsigned int n)
+void fail_nth_close(struct fail_nth *fail)
+{
+	close(fail->fd);
+}
+
+bool fail_nth_arm(struct fail_nth *fail, unsigned int n)
 {
 	char buf[16];
 	int len = snprintf(buf, sizeof(buf), "%u", n);
 
-	return pwrite(fd, buf, len, 0) == len;
+	return pwrite(fail->fd, buf, len, 0) == len;
 }
 
-bool fail_nth_disarm(int fd)
+bool fail_nth_disarm(struct fail_nth *fail)
 {
 	char buf[16] = "";
 
 	/* what is left of the count: zero if it ran out */
-	if (pread(fd, buf, sizeof(buf) - 1, 0) <= 0)
+	if (pread(fail->fd, buf, sizeof(buf) - 1, 0) <= 0)
 		return false;
-	return fail_nth_arm(fd, 0) && !atoi(buf);
+	return fail_nth_arm(fail, 0) && !atoi(buf);
+}
+
+unsigned int fail_nth_next(unsigned int n)
+{
+	return n + (n < 60 ? 1 : 73);
+}
+
+void fail_nth_count(struct fail_nth *fail, int err)
+{
+	if (err == -ENOMEM)
+		fail->nr_nomem++;
+	else if (err == -EFAULT)
+		fail->nr_fault++;
+	else
+		fail->nr_others++;
+}
+
+int fail_nth_submit(struct fail_nth *fail, struct test_ring *tr,
+		    unsigned int n, bool *failed)
+{
+	int ret;
+
+	if (!fail_nth_arm(fail, n))
+		return -EIO;
+	ret = io_uring_submit(&tr->ring);
+	*failed = fail_nth_disarm(fail);
+
+	/* an entry that was not consumed goes in now, to an orderly end */
+	if (ret < 0)
+		test_submit(tr);
+	ret = test_wait(tr);
+	if (ret < 0)
+		fail_nth_count(fail, ret);
+	return ret;
 }

@@ -57,3 +57,15 @@ long memlock_pages(struct test_ring *tr)
 	return fits(tr, HARD_LIMIT / sysconf(_SC_PAGESIZE)) ?
 	       (long)low - 1 : -1;
 }
+
+bool memlock_wait(struct test_ring *tr, long pages)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1000; i++) {
+		if (memlock_pages(tr) == pages)
+			return true;
+		usleep(5000);
+	}
+	return false;
+}

@@ -17,5 +17,10 @@ bool memlock_leave(void);
  * page, which it puts into the last slot of the ring's table and takes out.
  */
 long memlock_pages(struct test_ring *tr);
+/*
+ * Wait for it to be @pages, for some seconds: what a closed ring has charged
+ * is given back behind the back of its last close.
+ */
+bool memlock_wait(struct test_ring *tr, long pages);
 
 #endif

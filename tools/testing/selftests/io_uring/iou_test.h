@@ -3,8 +3,9 @@
 #ifndef IOU_TEST_H
 #define IOU_TEST_H
 
-/* the kernel's own header first: liburing brings an older one, same guard */
+/* the kernel's own headers first: liburing brings older ones, same guards */
 #include <linux/io_uring.h>
+#include <linux/io_uring/query.h>
 #include <linux/io_uring/mock_file.h>
 #include <linux/io_uring/mock_kmbuf.h>
 #include <liburing.h>

@@ -19,19 +19,14 @@
 #define NR_ROUNDS	3
 /* more than the kernel caches, so that memory is allocated each time */
 #define NR_MANY		40
-#define RELEASE_TRIES	1000
 /* in seconds: many rings come and go, and debug kernels are slow */
 #define TIMEOUT		300
 
 FIXTURE(fail_nth)
 {
 	struct io_uring_mock_bvec bvs[NR_MANY];
+	struct fail_nth fail;
 	int mock;
-	int fd;
-	/* the errors seen, by kind */
-	unsigned int nr_nomem;
-	unsigned int nr_fault;
-	unsigned int nr_others;
 };
 
 FIXTURE_SETUP(fail_nth)
@@ -44,56 +39,15 @@ FIXTURE_SETUP(fail_nth)
 	if (mock_missing(self->mock))
 		SKIP(return, "%s", mock_missing(self->mock));
 	ASSERT_GE(self->mock, 0);
-	self->fd = fail_nth_open();
-	ASSERT_GE(self->fd, 0);
+	ASSERT_TRUE(fail_nth_open(&self->fail));
 	mock_bvecs_linear(self->bvs, NR_MANY);
 }
 
 FIXTURE_TEARDOWN(fail_nth)
 {
-	EXPECT_EQ(0, self->nr_others);
-	close(self->fd);
+	EXPECT_EQ(0, self->fail.nr_others);
+	fail_nth_close(&self->fail);
 	close(self->mock);
-}
-
-/* Every opportunity at first; of the thousands that big memory has, a sample */
-static unsigned int next_nth(unsigned int n)
-{
-	return n + (n < 60 ? 1 : 73);
-}
-
-static void count_error(FIXTURE_DATA(fail_nth) *self, int err)
-{
-	if (err == -ENOMEM)
-		self->nr_nomem++;
-	else if (err == -EFAULT)
-		self->nr_fault++;
-	else
-		self->nr_others++;
-}
-
-/*
- * Submit what is queued with the @n-th opportunity failing. The result of the
- * request; *@failed tells whether there was an opportunity at all. Not every
- * failure is an error: some allocations have a second plan.
- */
-static int submit_failing(FIXTURE_DATA(fail_nth) *self, struct test_ring *tr,
-			  unsigned int n, bool *failed)
-{
-	int ret;
-
-	if (!fail_nth_arm(self->fd, n))
-		return -EIO;
-	ret = io_uring_submit(&tr->ring);
-	*failed = fail_nth_disarm(self->fd);
-
-	/* an entry that was not consumed goes in now, to an orderly end */
-	if (ret < 0)
-		test_submit(tr);
-	ret = test_wait(tr);
-	if (ret < 0)
-		count_error(self, ret);
-	return ret;
 }
 
 /* Each attempt on a ring of its own, as a ring keeps what it allocated once */
@@ -114,7 +68,7 @@ static void register_failing(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
 	mock_prep(&tr, self->mock, IORING_MOCK_KMBUF_CMD_REGISTER, &reg,
 		  sizeof(reg));
-	ret = submit_failing(self, &tr, n, failed);
+	ret = fail_nth_submit(&self->fail, &tr, n, failed);
 	if (ret < 0) {
 		/* no release, nothing registered, and the slot is free */
 		EXPECT_EQ(nr, mock_stats(self->mock).nr_registered);
@@ -135,13 +89,13 @@ static void check_register(struct __test_metadata *_metadata,
 	for (round = 0; round < NR_ROUNDS; round++) {
 		bool failed = true;
 
-		for (n = 1; failed; n = next_nth(n))
+		for (n = 1; failed; n = fail_nth_next(n))
 			register_failing(_metadata, self, nr_bvecs, n, &failed);
 	}
 	/* the argument and each entry are copied */
-	EXPECT_GE(self->nr_fault, 1 + nr_bvecs);
+	EXPECT_GE(self->fail.nr_fault, 1 + nr_bvecs);
 	/* the mock's two, the node and the buffer are allocated */
-	EXPECT_GE(self->nr_nomem, 4);
+	EXPECT_GE(self->fail.nr_nomem, 4);
 }
 
 TEST_F_TIMEOUT(fail_nth, register_bvec, TIMEOUT)
@@ -167,7 +121,7 @@ static void unregister_failing(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, mock_register(&tr, self->mock, self->bvs, 1, 0, BUF_DEST));
 	mock_prep(&tr, self->mock, IORING_MOCK_KMBUF_CMD_UNREGISTER, &arg,
 		  sizeof(arg));
-	ret = submit_failing(self, &tr, n, failed);
+	ret = fail_nth_submit(&self->fail, &tr, n, failed);
 	EXPECT_EQ(ret ? 0 : -EINVAL, mock_unregister(&tr, self->mock, 0));
 	EXPECT_EQ(mock_stats(self->mock).nr_registered,
 		  mock_stats(self->mock).nr_released);
@@ -181,11 +135,11 @@ TEST_F_TIMEOUT(fail_nth, unregister, TIMEOUT)
 	for (round = 0; round < NR_ROUNDS; round++) {
 		bool failed = true;
 
-		for (n = 1; failed; n = next_nth(n))
+		for (n = 1; failed; n = fail_nth_next(n))
 			unregister_failing(_metadata, self, n, &failed);
 	}
 	/* the argument is copied */
-	EXPECT_GE(self->nr_fault, 1);
+	EXPECT_GE(self->fail.nr_fault, 1);
 }
 
 static void lookup_failing(struct __test_metadata *_metadata,
@@ -200,7 +154,7 @@ static void lookup_failing(struct __test_metadata *_metadata,
 					      sysconf(_SC_PAGESIZE)));
 	mock_prep(&tr, self->mock, IORING_MOCK_KMBUF_CMD_REGION, &arg,
 		  sizeof(arg));
-	if (!submit_failing(self, &tr, n, failed))
+	if (!fail_nth_submit(&self->fail, &tr, n, failed))
 		EXPECT_EQ(1, arg.nr_pages);
 	test_ring_exit(&tr);
 }
@@ -212,24 +166,11 @@ TEST_F_TIMEOUT(fail_nth, region_lookup, TIMEOUT)
 	for (round = 0; round < NR_ROUNDS; round++) {
 		bool failed = true;
 
-		for (n = 1; failed; n = next_nth(n))
+		for (n = 1; failed; n = fail_nth_next(n))
 			lookup_failing(_metadata, self, n, &failed);
 	}
 	/* the argument is copied in and out */
-	EXPECT_GE(self->nr_fault, 2);
-}
-
-/* The memory of a closed ring is uncharged behind the back of its last close */
-static bool wait_locked(struct test_ring *probe, long pages)
-{
-	unsigned int i;
-
-	for (i = 0; i < RELEASE_TRIES; i++) {
-		if (memlock_pages(probe) == pages)
-			return true;
-		usleep(1000);
-	}
-	return false;
+	EXPECT_GE(self->fail.nr_fault, 2);
 }
 
 /* Pages are charged to RLIMIT_MEMLOCK: a failure leaves none of them so */
@@ -245,15 +186,15 @@ static void region_failing(struct __test_metadata *_metadata,
 
 	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
 	before = memlock_pages(probe);
-	ASSERT_TRUE(fail_nth_arm(self->fd, n));
+	ASSERT_TRUE(fail_nth_arm(&self->fail, n));
 	mem = region_register(&tr.ring, addr, size);
 	err = errno;
-	*failed = fail_nth_disarm(self->fd);
+	*failed = fail_nth_disarm(&self->fail);
 
 	/* a region that could not be mapped is one all the same */
 	after = memlock_pages(probe);
 	if (mem == MAP_FAILED)
-		count_error(self, -err);
+		fail_nth_count(&self->fail, -err);
 	if (mem != MAP_FAILED || after != before)
 		EXPECT_EQ(before + pages, after);
 	if (mem != MAP_FAILED && !addr)
@@ -275,18 +216,18 @@ static void check_region(struct __test_metadata *_metadata,
 	for (round = 0; round < NR_ROUNDS; round++) {
 		bool failed = true;
 
-		for (n = 1; failed; n = next_nth(n)) {
+		for (n = 1; failed; n = fail_nth_next(n)) {
 			region_failing(_metadata, self, &probe, addr, size, n,
 				       &failed);
-			ASSERT_TRUE(wait_locked(&probe, locked));
+			ASSERT_TRUE(memlock_wait(&probe, locked));
 		}
 	}
 	test_ring_exit(&probe);
 	ASSERT_TRUE(memlock_leave());
 
 	/* the two parts of the argument are copied in, one of them out again */
-	EXPECT_GE(self->nr_fault, 3);
-	EXPECT_GE(self->nr_nomem, 1);
+	EXPECT_GE(self->fail.nr_fault, 3);
+	EXPECT_GE(self->fail.nr_nomem, 1);
 }
 
 TEST_F_TIMEOUT(fail_nth, region_of_eight_pages, TIMEOUT)

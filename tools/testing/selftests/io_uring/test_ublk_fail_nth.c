@@ -20,7 +20,7 @@
 
 /* Both for the server's process, which cannot see the test's variables */
 static struct __test_metadata *_metadata;
-static int fail_fd;
+static struct fail_nth fail;
 
 static void expect_for(struct __test_metadata *metadata)
 {
@@ -28,18 +28,15 @@ static void expect_for(struct __test_metadata *metadata)
 }
 
 /* On a ring of its own, as a ring keeps what it allocated once */
-static int register_failing(struct ublk_server *srv, const struct ublk_io *io,
-			    unsigned int n, bool *failed)
+static void register_failing(struct ublk_server *srv, const struct ublk_io *io,
+			     unsigned int n, bool *failed)
 {
 	struct test_ring tr;
 	int ret;
 
 	EXPECT_EQ(0, test_ring_init(&tr, 0, 0));
 	server_prep_register(srv, &tr, io, SLOT);
-	EXPECT_TRUE(fail_nth_arm(fail_fd, n));
-	test_submit(&tr);
-	*failed = fail_nth_disarm(fail_fd);
-	ret = test_wait(&tr);
+	ret = fail_nth_submit(&fail, &tr, n, failed);
 	if (ret) {
 		/* the slot is free, and the request can be registered */
 		server_prep_register(srv, &tr, io, SLOT);
@@ -47,28 +44,23 @@ static int register_failing(struct ublk_server *srv, const struct ublk_io *io,
 	}
 	/* the pages come back with the ring */
 	test_ring_exit(&tr);
-	return ret;
 }
 
 static int serve_failing(struct ublk_server *srv, const struct ublk_io *io)
 {
-	unsigned int n, nr_nomem = 0;
 	bool failed = true;
+	unsigned int n;
 
 	if (io->len != OWN_LEN)
 		return server_transfer(srv, io);
-	fail_fd = fail_nth_open();
-	EXPECT_GE(fail_fd, 0);
-	for (n = 1; failed; n++) {
-		int ret = register_failing(srv, io, n, &failed);
-
-		if (ret)
-			EXPECT_EQ(-ENOMEM, ret);
-		nr_nomem += ret == -ENOMEM;
-	}
+	EXPECT_TRUE(fail_nth_open(&fail));
+	for (n = 1; failed; n = fail_nth_next(n))
+		register_failing(srv, io, n, &failed);
+	fail_nth_close(&fail);
 	/* the node and the buffer */
-	EXPECT_GE(nr_nomem, 2);
-	close(fail_fd);
+	EXPECT_GE(fail.nr_nomem, 2);
+	EXPECT_EQ(0, fail.nr_fault);
+	EXPECT_EQ(0, fail.nr_others);
 	return server_transfer(srv, io);
 }
 

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* Rings of kernel-managed buffers, from both sides. */
+#ifndef IOU_KMBUF_H
+#define IOU_KMBUF_H
+
+#include "iou_test.h"
+
+#include <linux/io_uring/kmbuf.h>
+
+/* The system calls: 0 or -errno */
+int kmbuf_register(struct io_uring *ring, struct io_uring_kmbuf_reg *reg);
+int kmbuf_unregister(struct io_uring *ring, unsigned int bgid);
+
+/* Register @entries buffers of @pages pages as group @bgid. 0 or -errno. */
+int kmbuf_setup(struct io_uring *ring, unsigned int bgid, unsigned int entries,
+		unsigned int pages, unsigned int flags);
+unsigned long long kmbuf_offset(unsigned int bgid);
+/* Map @size bytes of group @bgid, shared. MAP_FAILED with errno set. */
+void *kmbuf_mmap(struct io_uring *ring, unsigned int bgid, size_t size,
+		 int prot);
+
+/*
+ * The consumer's commands, issued on @tr: what the call returns, or -errno.
+ * @pin is what kmbuf_pin() returned. IDs and lengths come by pointer.
+ */
+int kmbuf_pin(struct test_ring *tr, int fd, unsigned int bgid);
+int kmbuf_unpin(struct test_ring *tr, int fd, int pin);
+int kmbuf_is_ring(struct test_ring *tr, int fd, unsigned int bgid);
+int kmbuf_on_ring(struct test_ring *tr, int fd, int pin, unsigned int bgid);
+int kmbuf_info(struct test_ring *tr, int fd, int pin,
+	       struct io_uring_mock_kmbuf_ring *info);
+/* The id, or -ENOBUFS */
+int kmbuf_select(struct test_ring *tr, int fd, int pin);
+int kmbuf_recycle(struct test_ring *tr, int fd, int pin, unsigned int bid);
+/* Select and recycle @cycles times, in all contexts at once */
+int kmbuf_stress(struct test_ring *tr, int fd, int pin, unsigned int cycles,
+		 struct io_uring_mock_kmbuf_cycles *result);
+/* What the kernel finds at @offset of a selected buffer, replaced by @new */
+int kmbuf_exchange(struct test_ring *tr, int fd, int pin, unsigned int bid,
+		   size_t offset, unsigned long long new,
+		   unsigned long long *old);
+
+/* What /proc shows of a ring: 0 or -errno */
+int kmbuf_fdinfo(struct io_uring *ring, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Every allocation and every user copy on the way of registering, mapping and
+ * pinning a ring of buffers fails once. Each failure is an errno, charges
+ * nothing and leaves nothing behind. Leaks of memory are for kmemleak to find.
+ */
+#include "kselftest_harness.h"
+#include "iou_fail_nth.h"
+#include "iou_kmbuf.h"
+#include "iou_memlock.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#define BGID		2
+#define SLOT		1
+/* an allocation that is not made each time may hide another one */
+#define NR_ROUNDS	3
+/* in seconds */
+#define TIMEOUT		400
+
+FIXTURE(kmbuf_fail_nth)
+{
+	struct fail_nth fail;
+	struct test_ring probe;
+	size_t page;
+	long locked;
+	int mock;
+};
+
+FIXTURE_SETUP(kmbuf_fail_nth)
+{
+	if (getuid())
+		SKIP(return, "needs root");
+	if (!fail_nth_init())
+		SKIP(return, "needs failslab, fail_page_alloc, fail_usercopy");
+	self->mock = mock_create(1, 0);
+	if (mock_missing(self->mock))
+		SKIP(return, "%s", mock_missing(self->mock));
+	ASSERT_GE(self->mock, 0);
+	self->page = sysconf(_SC_PAGESIZE);
+	ASSERT_TRUE(fail_nth_open(&self->fail));
+	ASSERT_TRUE(memlock_enter());
+	ASSERT_EQ(0, test_ring_init(&self->probe, 0, 0));
+	self->locked = memlock_pages(&self->probe);
+	ASSERT_GE(self->locked, 0);
+}
+
+FIXTURE_TEARDOWN(kmbuf_fail_nth)
+{
+	EXPECT_EQ(0, self->fail.nr_others);
+	test_ring_exit(&self->probe);
+	EXPECT_TRUE(memlock_leave());
+	fail_nth_close(&self->fail);
+	close(self->mock);
+}
+
+static long charged(FIXTURE_DATA(kmbuf_fail_nth) *self)
+{
+	return memlock_pages(&self->probe) - self->locked;
+}
+
+static void register_failing(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(kmbuf_fail_nth) *self,
+			     const struct io_uring_kmbuf_reg *arg,
+			     unsigned int n, bool *failed)
+{
+	struct io_uring_kmbuf_reg reg = *arg;
+	struct test_ring tr;
+	int ret;
+
+	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
+	ASSERT_TRUE(fail_nth_arm(&self->fail, n));
+	ret = kmbuf_register(&tr.ring, &reg);
+	*failed = fail_nth_disarm(&self->fail);
+	if (ret) {
+		fail_nth_count(&self->fail, ret);
+		EXPECT_EQ(0, charged(self));
+		/* group and slot are free: the same again, undisturbed */
+		EXPECT_EQ(-ENOENT, kmbuf_unregister(&tr.ring, BGID));
+		reg = *arg;
+		EXPECT_EQ(0, kmbuf_register(&tr.ring, &reg));
+	}
+	EXPECT_EQ(arg->ring_entries * arg->buf_size / self->page,
+		  charged(self));
+	EXPECT_EQ(0, kmbuf_unregister(&tr.ring, BGID));
+	test_ring_exit(&tr);
+	EXPECT_TRUE(memlock_wait(&self->probe, self->locked));
+}
+
+static void check_register(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(kmbuf_fail_nth) *self,
+			   unsigned int entries, unsigned int pages,
+			   unsigned int flags, unsigned int nr_nomem)
+{
+	const struct io_uring_kmbuf_reg reg = {
+		.buf_size = pages * self->page,
+		.ring_entries = entries,
+		.bgid = BGID,
+		.flags = flags,
+		.fixed_index = flags & IOU_KMBUF_RING_FIXED ? SLOT : 0,
+	};
+	unsigned int n, round;
+
+	for (round = 0; round < NR_ROUNDS; round++) {
+		bool failed = true;
+
+		for (n = 1; failed; n = fail_nth_next(n))
+			register_failing(_metadata, self, &reg, n, &failed);
+	}
+	/* the argument is copied in and out */
+	EXPECT_GE(self->fail.nr_fault, 2 * NR_ROUNDS);
+	EXPECT_GE(self->fail.nr_nomem, nr_nomem * NR_ROUNDS);
+}
+
+/* The ring, ids, bitmap, array of pages, pages */
+TEST_F_TIMEOUT(kmbuf_fail_nth, single_pages, TIMEOUT)
+{
+	check_register(_metadata, self, 8, 1, 0, 5);
+}
+
+/* Without its chunks a ring is made of pages, so that is no failure */
+TEST_F_TIMEOUT(kmbuf_fail_nth, chunks, TIMEOUT)
+{
+	check_register(_metadata, self, 4, 4, 0, 4);
+}
+
+TEST_F_TIMEOUT(kmbuf_fail_nth, cut_chunks, TIMEOUT)
+{
+	check_register(_metadata, self, 4, 3, IOU_KMBUF_RING_RDONLY, 4);
+}
+
+/* The node and the buffer of the slot as well */
+TEST_F_TIMEOUT(kmbuf_fail_nth, fixed, TIMEOUT)
+{
+	check_register(_metadata, self, 64, 1, IOU_KMBUF_RING_FIXED, 7);
+}
+
+static void map_failing(struct __test_metadata *_metadata,
+			FIXTURE_DATA(kmbuf_fail_nth) *self,
+			struct test_ring *tr, unsigned int n, bool *failed)
+{
+	/* so large that page tables have to be allocated */
+	const size_t size = 1024 * self->page;
+	unsigned char *mem;
+	int err;
+
+	ASSERT_TRUE(fail_nth_arm(&self->fail, n));
+	mem = kmbuf_mmap(&tr->ring, BGID, size, PROT_READ | PROT_WRITE);
+	err = errno;
+	*failed = fail_nth_disarm(&self->fail);
+	if (mem == MAP_FAILED) {
+		fail_nth_count(&self->fail, -err);
+		return;
+	}
+	mem[0] = 1;
+	mem[size - 1] = 1;
+	munmap(mem, size);
+}
+
+TEST_F_TIMEOUT(kmbuf_fail_nth, mmap, TIMEOUT)
+{
+	unsigned int n, round;
+	struct test_ring tr;
+
+	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
+	ASSERT_EQ(0, kmbuf_setup(&tr.ring, BGID, 1024, 1, 0));
+	for (round = 0; round < NR_ROUNDS; round++) {
+		bool failed = true;
+
+		for (n = 1; failed; n = fail_nth_next(n))
+			map_failing(_metadata, self, &tr, n, &failed);
+	}
+	EXPECT_GE(self->fail.nr_nomem, NR_ROUNDS);
+	/* none of them has kept a hold on the buffers */
+	EXPECT_EQ(1024, charged(self));
+	EXPECT_EQ(0, kmbuf_unregister(&tr.ring, BGID));
+	EXPECT_EQ(0, charged(self));
+	test_ring_exit(&tr);
+}
+
+static void pin_failing(struct __test_metadata *_metadata,
+			FIXTURE_DATA(kmbuf_fail_nth) *self, unsigned int n,
+			bool *failed)
+{
+	struct io_uring_mock_kmbuf_ring arg = { .bgid = BGID };
+	struct test_ring tr;
+	int ret;
+
+	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
+	ASSERT_EQ(0, kmbuf_setup(&tr.ring, BGID, 4, 1, 0));
+	mock_prep(&tr, self->mock, IORING_MOCK_KMBUF_CMD_RING_PIN, &arg,
+		  sizeof(arg));
+	ret = fail_nth_submit(&self->fail, &tr, n, failed);
+	if (!ret) {
+		EXPECT_EQ(-EBUSY, kmbuf_unregister(&tr.ring, BGID));
+		EXPECT_EQ(0, kmbuf_unpin(&tr, self->mock, 0));
+	}
+	/* a pin that failed pins nothing */
+	EXPECT_EQ(0, kmbuf_unregister(&tr.ring, BGID));
+	test_ring_exit(&tr);
+}
+
+TEST_F_TIMEOUT(kmbuf_fail_nth, pin, TIMEOUT)
+{
+	unsigned int n, round;
+
+	for (round = 0; round < NR_ROUNDS; round++) {
+		bool failed = true;
+
+		for (n = 1; failed; n = fail_nth_next(n))
+			pin_failing(_metadata, self, n, &failed);
+	}
+	EXPECT_GE(self->fail.nr_fault, NR_ROUNDS);
+	EXPECT_GE(self->fail.nr_nomem, NR_ROUNDS);
+}
+
+TEST_HARNESS_MAIN

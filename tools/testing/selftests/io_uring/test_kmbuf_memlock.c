@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Buffers are charged to RLIMIT_MEMLOCK and to the memory cgroup, by the page,
+ * for as long as anybody has them: ring, mapping, slot or pin.
+ */
+#include "kselftest_harness.h"
+#include "iou_cgroup.h"
+#include "iou_kmbuf.h"
+#include "iou_memlock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#define BGID		1
+#define ENTRIES		8
+#define LOOPS		50
+#define MIB		(1024L * 1024)
+/* charges are kept in batches for each CPU */
+#define SLACK		(2 * MIB)
+
+FIXTURE(kmbuf_memlock)
+{
+	struct test_ring tr;
+	/* what the charge is looked up by */
+	struct test_ring probe;
+	long page;
+	long before;
+	/* of the whole ring of buffers, in pages and bytes */
+	long pages;
+	size_t size;
+};
+
+FIXTURE_VARIANT(kmbuf_memlock)
+{
+	unsigned int pages;
+};
+
+FIXTURE_VARIANT_ADD(kmbuf_memlock, one_page) {
+	.pages = 1,
+};
+
+FIXTURE_VARIANT_ADD(kmbuf_memlock, three_pages) {
+	.pages = 3,
+};
+
+FIXTURE_VARIANT_ADD(kmbuf_memlock, sixteen_pages) {
+	.pages = 16,
+};
+
+FIXTURE_SETUP(kmbuf_memlock)
+{
+	if (getuid())
+		SKIP(return, "needs root");
+	self->page = sysconf(_SC_PAGESIZE);
+	self->pages = ENTRIES * variant->pages;
+	self->size = self->pages * self->page;
+	ASSERT_TRUE(memlock_enter());
+	ASSERT_EQ(0, test_ring_init(&self->tr, 0, 0));
+	ASSERT_EQ(0, test_ring_init(&self->probe, 0, 0));
+	self->before = memlock_pages(&self->probe);
+	ASSERT_GE(self->before, 0);
+}
+
+static long charged(FIXTURE_DATA(kmbuf_memlock) *self)
+{
+	return memlock_pages(&self->probe) - self->before;
+}
+
+FIXTURE_TEARDOWN(kmbuf_memlock)
+{
+	test_ring_exit(&self->tr);
+	EXPECT_TRUE(memlock_wait(&self->probe, self->before));
+	test_ring_exit(&self->probe);
+	EXPECT_TRUE(memlock_leave());
+}
+
+static int set_limit(long pages)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_MEMLOCK, &limit))
+		return -errno;
+	limit.rlim_cur = pages * sysconf(_SC_PAGESIZE);
+	return setrlimit(RLIMIT_MEMLOCK, &limit) ? -errno : 0;
+}
+
+static int setup(FIXTURE_DATA(kmbuf_memlock) *self,
+		 const FIXTURE_VARIANT(kmbuf_memlock) *variant,
+		 unsigned int flags)
+{
+	return kmbuf_setup(&self->tr.ring, BGID, ENTRIES, variant->pages,
+			   flags);
+}
+
+static void *map(FIXTURE_DATA(kmbuf_memlock) *self)
+{
+	return kmbuf_mmap(&self->tr.ring, BGID, self->size,
+			  PROT_READ | PROT_WRITE);
+}
+
+/* Exactly as many pages as there are, also if they are no power of two */
+TEST_F(kmbuf_memlock, charge)
+{
+	ASSERT_EQ(0, setup(self, variant, 0));
+	EXPECT_EQ(self->pages, charged(self));
+	EXPECT_EQ(0, kmbuf_unregister(&self->tr.ring, BGID));
+	EXPECT_EQ(0, charged(self));
+}
+
+TEST_F(kmbuf_memlock, at_the_limit)
+{
+	ASSERT_EQ(0, set_limit(self->before + self->pages - 1));
+	EXPECT_EQ(-ENOMEM, setup(self, variant, 0));
+	ASSERT_EQ(0, set_limit(self->before + self->pages));
+	EXPECT_EQ(0, setup(self, variant, 0));
+	EXPECT_EQ(self->pages, charged(self));
+}
+
+/* With room for one ring and not a page more, a leak would show at once */
+TEST_F(kmbuf_memlock, loop)
+{
+	unsigned int i;
+	void *mem;
+
+	for (i = 0; i < LOOPS; i++) {
+		ASSERT_EQ(0, set_limit(self->before + self->pages));
+		ASSERT_EQ(0, setup(self, variant, 0));
+		mem = map(self);
+		ASSERT_NE(MAP_FAILED, mem);
+		/* the first half of the rounds unmaps first */
+		if (i < LOOPS / 2)
+			munmap(mem, self->size);
+		ASSERT_EQ(0, kmbuf_unregister(&self->tr.ring, BGID));
+		munmap(mem, self->size);
+	}
+	EXPECT_EQ(0, charged(self));
+}
+
+TEST_F(kmbuf_memlock, mapped_after_unregister)
+{
+	void *mem;
+
+	ASSERT_EQ(0, setup(self, variant, 0));
+	mem = map(self);
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(0, kmbuf_unregister(&self->tr.ring, BGID));
+	EXPECT_EQ(self->pages, charged(self));
+
+	/* in two parts, then one, then less of that */
+	EXPECT_EQ(0, munmap(mem + self->size / 2, self->page));
+	EXPECT_EQ(self->pages, charged(self));
+	EXPECT_EQ(0, munmap(mem + self->size / 2, self->size / 2));
+	EXPECT_EQ(self->pages, charged(self));
+	EXPECT_EQ(mem, mremap(mem, self->size / 2, self->page, 0));
+	EXPECT_EQ(self->pages, charged(self));
+	munmap(mem, self->page);
+	EXPECT_EQ(0, charged(self));
+}
+
+TEST_F(kmbuf_memlock, mapped_in_child)
+{
+	int status, go[2];
+	pid_t pid;
+	void *mem;
+	char byte;
+
+	ASSERT_EQ(0, pipe(go));
+	ASSERT_EQ(0, setup(self, variant, 0));
+	mem = map(self);
+	ASSERT_NE(MAP_FAILED, mem);
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		close(go[1]);
+		_exit(read(go[0], &byte, 1) != 0);
+	}
+	munmap(mem, self->size);
+	EXPECT_EQ(0, kmbuf_unregister(&self->tr.ring, BGID));
+	EXPECT_EQ(self->pages, charged(self));
+	close(go[0]);
+	close(go[1]);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, charged(self));
+}
+
+TEST_F(kmbuf_memlock, kept_by_slot)
+{
+	ASSERT_EQ(0, setup(self, variant, IOU_KMBUF_RING_FIXED));
+	EXPECT_EQ(self->pages, charged(self));
+	EXPECT_EQ(0, kmbuf_unregister(&self->tr.ring, BGID));
+	EXPECT_EQ(self->pages, charged(self));
+	EXPECT_EQ(0, io_uring_unregister_buffers(&self->tr.ring));
+	EXPECT_EQ(0, charged(self));
+
+	/* and in the other order */
+	ASSERT_EQ(0, io_uring_register_buffers_sparse(&self->tr.ring, 1));
+	ASSERT_EQ(0, setup(self, variant, IOU_KMBUF_RING_FIXED));
+	EXPECT_EQ(0, io_uring_unregister_buffers(&self->tr.ring));
+	EXPECT_EQ(self->pages, charged(self));
+	EXPECT_EQ(0, kmbuf_unregister(&self->tr.ring, BGID));
+	EXPECT_EQ(0, charged(self));
+}
+
+/* Who may lock any amount is not charged */
+TEST_F(kmbuf_memlock, privileged)
+{
+	struct test_ring tr;
+
+	ASSERT_EQ(0, set_limit(1));
+	ASSERT_TRUE(memlock_leave());
+	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
+	EXPECT_EQ(0, kmbuf_setup(&tr.ring, BGID, ENTRIES, variant->pages, 0));
+	ASSERT_TRUE(memlock_enter());
+	EXPECT_EQ(0, charged(self));
+	test_ring_exit(&tr);
+	EXPECT_EQ(0, charged(self));
+}
+
+/* A consumer's pin is a hold like any other: it outlives the ring */
+TEST_F(kmbuf_memlock, kept_by_pin)
+{
+	struct test_ring tr;
+	int mock, pin;
+
+	/* the mock device is for root, its file is not */
+	ASSERT_TRUE(memlock_leave());
+	mock = mock_create(1, 0);
+	if (mock_missing(mock))
+		SKIP(return, "%s", mock_missing(mock));
+	ASSERT_GE(mock, 0);
+	ASSERT_TRUE(memlock_enter());
+	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
+	ASSERT_EQ(0, kmbuf_setup(&tr.ring, BGID, ENTRIES, variant->pages, 0));
+	pin = kmbuf_pin(&tr, mock, BGID);
+	EXPECT_EQ(0, pin);
+	test_ring_exit(&tr);
+	usleep(200000);
+	EXPECT_EQ(self->pages, charged(self));
+	EXPECT_EQ(0, kmbuf_unpin(&self->tr, mock, pin));
+	EXPECT_TRUE(memlock_wait(&self->probe, self->before));
+	close(mock);
+}
+
+FIXTURE(kmbuf_memcg)
+{
+	struct test_cgroup cg;
+	struct io_uring ring;
+	long before;
+};
+
+FIXTURE_SETUP(kmbuf_memcg)
+{
+	if (getuid())
+		SKIP(return, "needs root");
+	if (!test_cgroup_create(&self->cg, "iou_kmbuf"))
+		SKIP(return, "needs the memory controller of cgroup v2");
+	ASSERT_TRUE(test_cgroup_enter(&self->cg));
+	ASSERT_EQ(0, io_uring_queue_init(4, &self->ring, 0));
+	self->before = test_cgroup_usage(&self->cg);
+	ASSERT_GE(self->before, 0);
+}
+
+FIXTURE_TEARDOWN(kmbuf_memcg)
+{
+	io_uring_queue_exit(&self->ring);
+	EXPECT_TRUE(test_cgroup_destroy(&self->cg));
+}
+
+static void expect_usage(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(kmbuf_memcg) *self, long bytes)
+{
+	long usage = test_cgroup_usage(&self->cg) - self->before;
+
+	EXPECT_GE(usage, bytes - SLACK);
+	EXPECT_LE(usage, bytes + SLACK);
+}
+
+/* By the page, in chunks, cut chunks and pages alike */
+TEST_F(kmbuf_memcg, charge)
+{
+	const unsigned int pages[] = { 1, 3, 64, 1025 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		unsigned int nr = 1;
+		void *mem;
+		long size;
+
+		while (nr * pages[i] < 4096)
+			nr *= 2;
+		size = (long)nr * pages[i] * sysconf(_SC_PAGESIZE);
+		ASSERT_EQ(0, kmbuf_setup(&self->ring, BGID, nr, pages[i], 0));
+		expect_usage(_metadata, self, size);
+		mem = kmbuf_mmap(&self->ring, BGID, size, PROT_READ);
+		ASSERT_NE(MAP_FAILED, mem);
+		EXPECT_EQ(0, kmbuf_unregister(&self->ring, BGID));
+		expect_usage(_metadata, self, size);
+		munmap(mem, size);
+		expect_usage(_metadata, self, 0);
+	}
+}
+
+/* Too much for the group is an error, and not the end of the task */
+TEST_F(kmbuf_memcg, at_the_limit)
+{
+	const unsigned int pages[] = { 1, 3, 16, 1025 };
+	unsigned int i;
+
+	ASSERT_TRUE(test_cgroup_limit(&self->cg, self->before + 16 * MIB));
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		unsigned int nr = 1;
+
+		while (nr * pages[i] * sysconf(_SC_PAGESIZE) < 24 * MIB)
+			nr *= 2;
+		EXPECT_EQ(-ENOMEM, kmbuf_setup(&self->ring, BGID, nr, pages[i],
+					       0));
+		expect_usage(_metadata, self, 0);
+	}
+	EXPECT_EQ(0, test_cgroup_oom_kills(&self->cg));
+	EXPECT_EQ(0, kmbuf_setup(&self->ring, BGID, 16, 64, 0));
+	EXPECT_EQ(0, kmbuf_unregister(&self->ring, BGID));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A subsystem takes buffers and puts them back: first in, first out, none of
+ * them twice, and from every context. It tells userspace which ones.
+ */
+#include "kselftest_harness.h"
+#include "iou_kmbuf.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define BGID		11
+#define STRESS_CYCLES	1000000
+/* in seconds: a debug kernel takes its time */
+#define STRESS_TIMEOUT	400
+
+FIXTURE(kmbuf_select)
+{
+	struct test_ring tr;
+	int fd;
+	int pin;
+};
+
+FIXTURE_VARIANT(kmbuf_select)
+{
+	unsigned int entries;
+	unsigned int setup_flags;
+	unsigned int sqe_flags;
+};
+
+FIXTURE_VARIANT_ADD(kmbuf_select, single) {
+	.entries = 1,
+};
+
+FIXTURE_VARIANT_ADD(kmbuf_select, async) {
+	.entries = 8,
+	.sqe_flags = IOSQE_ASYNC,
+};
+
+FIXTURE_VARIANT_ADD(kmbuf_select, sqpoll) {
+	.entries = 8,
+	.setup_flags = IORING_SETUP_SQPOLL,
+};
+
+FIXTURE_VARIANT_ADD(kmbuf_select, defer_taskrun) {
+	.entries = 8,
+	.setup_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+};
+
+FIXTURE_SETUP(kmbuf_select)
+{
+	self->fd = mock_create(1, 0);
+	if (mock_missing(self->fd))
+		SKIP(return, "%s", mock_missing(self->fd));
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(0, test_ring_init(&self->tr, variant->setup_flags,
+				    variant->sqe_flags));
+	ASSERT_EQ(0, kmbuf_setup(&self->tr.ring, BGID, variant->entries, 1, 0));
+	self->pin = kmbuf_pin(&self->tr, self->fd, BGID);
+	ASSERT_EQ(0, self->pin);
+}
+
+/* All buffers are back, each of them once */
+FIXTURE_TEARDOWN(kmbuf_select)
+{
+	unsigned long long seen = 0;
+	unsigned int i;
+	int bid;
+
+	for (i = 0; i < variant->entries; i++) {
+		bid = kmbuf_select(&self->tr, self->fd, self->pin);
+		ASSERT_GE(bid, 0);
+		ASSERT_LT(bid, 64);
+		seen |= 1ULL << bid;
+	}
+	EXPECT_EQ((1ULL << variant->entries) - 1, seen);
+	EXPECT_EQ(-ENOBUFS, kmbuf_select(&self->tr, self->fd, self->pin));
+	EXPECT_EQ(0, kmbuf_unpin(&self->tr, self->fd, self->pin));
+	EXPECT_EQ(0, kmbuf_unregister(&self->tr.ring, BGID));
+	test_ring_exit(&self->tr);
+	close(self->fd);
+}
+
+static int select_one(FIXTURE_DATA(kmbuf_select) *self)
+{
+	return kmbuf_select(&self->tr, self->fd, self->pin);
+}
+
+static int recycle_one(FIXTURE_DATA(kmbuf_select) *self, unsigned int bid)
+{
+	return kmbuf_recycle(&self->tr, self->fd, self->pin, bid);
+}
+
+TEST_F(kmbuf_select, first_in_first_out)
+{
+	const int nr = variant->entries;
+	int i;
+
+	for (i = 0; i < nr; i++)
+		ASSERT_EQ(i, select_one(self));
+	EXPECT_EQ(-ENOBUFS, select_one(self));
+	/* the last one first, and so they come back */
+	for (i = nr - 1; i >= 0; i--)
+		ASSERT_EQ(0, recycle_one(self, i));
+	for (i = nr - 1; i >= 0; i--)
+		ASSERT_EQ(i, select_one(self));
+	EXPECT_EQ(-ENOBUFS, select_one(self));
+	for (i = 0; i < nr; i++)
+		ASSERT_EQ(0, recycle_one(self, i));
+}
+
+TEST_F(kmbuf_select, wrong_ids)
+{
+	const unsigned int nr = variant->entries;
+	const unsigned int bad[] = { nr, nr + 1, 32768, 65535, 65536, ~0U };
+	unsigned int i;
+
+	/* all are free, then one is not */
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(-EINVAL, recycle_one(self, bad[i]));
+	EXPECT_EQ(-EINVAL, recycle_one(self, 0));
+	ASSERT_EQ(0, select_one(self));
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		EXPECT_EQ(-EINVAL, recycle_one(self, bad[i]));
+	if (nr > 1)
+		EXPECT_EQ(-EINVAL, recycle_one(self, 1));
+	EXPECT_EQ(0, recycle_one(self, 0));
+	EXPECT_EQ(-EINVAL, recycle_one(self, 0));
+}
+
+TEST_F(kmbuf_select, info)
+{
+	struct io_uring_mock_kmbuf_ring info;
+
+	ASSERT_EQ(0, kmbuf_info(&self->tr, self->fd, self->pin, &info));
+	EXPECT_EQ(sysconf(_SC_PAGESIZE), info.buf_size);
+	EXPECT_EQ(variant->entries, info.nr_bufs);
+	EXPECT_EQ(0, info.flags);
+}
+
+/* Four contexts at once. Ids wrap at 65536, many times over. */
+TEST_F_TIMEOUT(kmbuf_select, stress, STRESS_TIMEOUT)
+{
+	struct io_uring_mock_kmbuf_cycles result;
+
+	ASSERT_EQ(0, kmbuf_stress(&self->tr, self->fd, self->pin,
+				  STRESS_CYCLES / 4, &result));
+	EXPECT_EQ(0, result.nr_faults);
+}
+
+static void prep_done(FIXTURE_DATA(kmbuf_select) *self,
+		      struct io_uring_mock_kmbuf_done *arg, unsigned int op)
+{
+	mock_prep(&self->tr, self->fd, op, arg, sizeof(*arg));
+}
+
+/* A whole completion, which is consumed */
+static struct io_uring_cqe wait_cqe(struct test_ring *tr)
+{
+	struct io_uring_cqe *cqe, copy = { .res = -EIO };
+
+	if (io_uring_wait_cqe(&tr->ring, &cqe))
+		return copy;
+	copy = *cqe;
+	io_uring_cqe_seen(&tr->ring, cqe);
+	return copy;
+}
+
+TEST_F(kmbuf_select, completion_with_id)
+{
+	const unsigned int bids[] = { 0, 1, 32767, 65535 };
+	struct io_uring_mock_kmbuf_done arg = { };
+	struct io_uring_cqe cqe;
+	unsigned int i;
+
+	for (arg.how = IORING_MOCK_KMBUF_DONE_INLINE;
+	     arg.how <= IORING_MOCK_KMBUF_DONE_WORKER; arg.how++) {
+		for (i = 0; i < 2 * ARRAY_SIZE(bids); i++) {
+			arg.bid = bids[i / 2];
+			arg.res = i % 2 ? -EILSEQ : 4242;
+			prep_done(self, &arg, IORING_MOCK_KMBUF_CMD_RING_DONE);
+			test_submit(&self->tr);
+			cqe = wait_cqe(&self->tr);
+			EXPECT_EQ(arg.res, cqe.res);
+			EXPECT_EQ(IORING_CQE_F_BUFFER | arg.bid << 16,
+				  cqe.flags);
+		}
+	}
+}
+
+static void prep_mshot(FIXTURE_DATA(kmbuf_select) *self,
+		       struct io_uring_mock_kmbuf_done *arg)
+{
+	struct io_uring_sqe *sqe;
+
+	prep_done(self, arg, IORING_MOCK_KMBUF_CMD_RING_MSHOT);
+	sqe = &self->tr.ring.sq.sqes[(self->tr.ring.sq.sqe_tail - 1) &
+				     self->tr.ring.sq.ring_mask];
+	sqe->uring_cmd_flags = IORING_URING_CMD_MULTISHOT;
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = BGID;
+}
+
+/* As many completions as there are buffers, and a last one */
+TEST_F(kmbuf_select, multishot)
+{
+	const unsigned int nr = variant->sqe_flags & IOSQE_ASYNC ?
+				0 : variant->entries;
+	struct io_uring_mock_kmbuf_done arg = {
+		.res = 777,
+		.handle = self->pin,
+		.nr = 20,
+	};
+	struct io_uring_cqe cqe;
+	unsigned int i;
+
+	prep_mshot(self, &arg);
+	test_submit(&self->tr);
+	for (i = 0; i < nr; i++) {
+		cqe = wait_cqe(&self->tr);
+		EXPECT_EQ(777, cqe.res);
+		EXPECT_EQ(IORING_CQE_F_BUFFER | IORING_CQE_F_MORE | i << 16,
+			  cqe.flags);
+	}
+	/* an io-wq thread cannot post: the first buffer went back */
+	cqe = wait_cqe(&self->tr);
+	EXPECT_EQ((int)nr, cqe.res);
+	EXPECT_EQ(0, cqe.flags);
+	for (i = 0; i < nr; i++)
+		EXPECT_EQ(0, recycle_one(self, i));
+}
+
+/* The command is not a multishot one: nothing is posted */
+TEST_F(kmbuf_select, multishot_flag_missing)
+{
+	struct io_uring_mock_kmbuf_done arg = { .handle = self->pin, .nr = 1 };
+	struct io_uring_cqe cqe;
+
+	prep_done(self, &arg, IORING_MOCK_KMBUF_CMD_RING_MSHOT);
+	test_submit(&self->tr);
+	cqe = wait_cqe(&self->tr);
+	EXPECT_EQ(0, cqe.res);
+	EXPECT_EQ(0, cqe.flags);
+}
+
+TEST_HARNESS_MAIN
