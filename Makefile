@@ -4,7 +4,7 @@
 .DEFAULT_GOAL := help
 
 help:      ## this list
-	@sed -n 's/^\([a-z]*\): *## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\): *## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 setup:     ## install the packages and tools that the rest needs (root), once
 	@harness/setup.sh
@@ -45,8 +45,12 @@ regress:   ## test, and all of Linux's and liburing's own tests
 bench:     ## what operations cost, in instructions of the guest
 	@harness/bench.sh
 
+bench-kmbuf: ## the same, of kernel-managed buffers only
+	@harness/bench.sh kmbuf
+
 clean:     ## remove build/ (the cache stays)
 	@harness/clean.sh
 
 .PHONY: help setup base tree export series roundtrip lint build boot demo \
-	test regress bench clean
+	test regress bench \
+	bench-kmbuf clean

@@ -4,7 +4,7 @@
 # clock advances one nanosecond an instruction, so that a figure repeats
 # whatever the host is doing.
 #
-#   bench.sh [NAME]...   NAME: ublk; default: all of them
+#   bench.sh [NAME]...   NAME: ublk, kmbuf; default: all of them
 #
 # Builds what is missing, runs guest/bench-NAME.sh on the kernels it compares,
 # and prints build/bench/NAME.md; the same is in build/bench/NAME.json. Fails
@@ -15,7 +15,7 @@ set -euo pipefail
 
 here=$TOP/harness
 out=$BUILD/bench
-[ $# -gt 0 ] || set -- ublk
+[ $# -gt 0 ] || set -- ublk kmbuf
 for name in "$@"; do
 	[ -f "$here/guest/bench-$name.sh" ] || die "there is no bench '$name'" "" \
 		"$(cd "$here/guest" && echo bench-*.sh | sed 's/bench-\([a-z]*\).sh/\1/g')"
@@ -27,9 +27,11 @@ say "bench: tools, sources, kernels"
 "$here/kernel.sh" linux base
 "$here/kernel.sh" bare base
 
-# bench NAME TREE PROGRAM: figures of one kernel, "row<tab>figure" lines.
+# bench NAME TREE PROGRAM: figures of one kernel, "row<tab>figure" lines; a
+# column of the table.
 bench() {
 	local name=$1 tree=$2 figures=$out/$1.$2
+	columns+=("$figures")
 	rm -f "$figures"
 	"$here/vm.sh" --icount --kernel "$(kernel_dir "$tree" base)" --name "bench-$name-$tree" \
 		-- bash "$here/guest/bench-$name.sh" "$3"
@@ -45,12 +47,20 @@ bench_ublk() {
 	done
 }
 
+# The bare kernel has no such buffers.
+bench_kmbuf() {
+	"$here/kselftests.sh" --build linux base
+	cp "$BUILD/kselftests/linux/install/io_uring/bench_kmbuf" "$out/"
+	bench kmbuf linux "$out/bench_kmbuf"
+}
+
 mkdir -p "$out"
 status=0
 for name in "$@"; do
 	say "bench: $name"
+	columns=()
 	"bench_$name"
 	/usr/bin/python3 "$here/bench_table.py" --name "$name" --json "$out/$name.json" \
-		--limits "$here/lists/bench.limits" "$out/$name".bare "$out/$name".linux | tee "$out/$name.md" || status=1
+		--limits "$here/lists/bench.limits" "${columns[@]}" | tee "$out/$name.md" || status=1
 done
 exit "$status"

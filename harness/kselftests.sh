@@ -3,8 +3,12 @@
 # Builds the io_uring kselftests of a tree and runs them on one of its kernels,
 # with kselftest's own runner.
 #
-#   kselftests.sh TREE CONFIG [TEST]...   TREE: linux | bare; CONFIG: base | debug
-#                                         TEST: names of programs, default all
+#   kselftests.sh [--build] TREE CONFIG [TEST]...
+#
+#   TREE      linux | bare
+#   CONFIG    base | debug
+#   TEST      names of programs, default all
+#   --build   build and install them, and run none
 #
 # They are built against the tree's exported headers and the harness' liburing,
 # and installed in build/kselftests/TREE/install. A test that is not for a
@@ -15,7 +19,12 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$TOP/harness/thirdparty.sh"
 
-[ $# -ge 2 ] || die "usage: kselftests.sh linux|bare base|debug [TEST]..."
+run=1
+if [ "${1:-}" = --build ]; then
+	run=0
+	shift
+fi
+[ $# -ge 2 ] || die "usage: kselftests.sh [--build] linux|bare base|debug [TEST]..."
 tree=$1 config=$2
 shift 2
 src=$(tree_dir "$tree")
@@ -43,6 +52,8 @@ mkdir -p "$out"
 say "$name: build the tests"
 run_logged "$name-build" build ||
 	die "the kselftests of $tree do not build" "" "see $LOGS/$name-build.log"
+
+[ "$run" -eq 1 ] || exit 0
 
 # What to run: the installed list, without what this configuration lacks.
 list=$out/install/kselftest-list.txt

@@ -350,6 +350,14 @@ static int mock_kmbuf_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	return mock_pins_cmd(cmd, &mk->pins, issue_flags);
 }
 
+/* Polled commands complete by themselves */
+static int mock_kmbuf_iopoll(struct io_uring_cmd *cmd,
+			     struct io_comp_batch *iob,
+			     unsigned int poll_flags)
+{
+	return 0;
+}
+
 static int mock_kmbuf_release(struct inode *inode, struct file *file)
 {
 	mock_kmbuf_free(file->private_data);
@@ -360,6 +368,7 @@ static const struct file_operations mock_kmbuf_fops = {
 	.owner		= THIS_MODULE,
 	.release	= mock_kmbuf_release,
 	.uring_cmd	= mock_kmbuf_cmd,
+	.uring_cmd_iopoll = mock_kmbuf_iopoll,
 };
 
 static struct mock_kmbuf *mock_kmbuf_alloc(unsigned int nr_folios,

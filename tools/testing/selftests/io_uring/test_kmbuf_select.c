@@ -148,12 +148,6 @@ TEST_F_TIMEOUT(kmbuf_select, stress, STRESS_TIMEOUT)
 	EXPECT_EQ(0, result.nr_faults);
 }
 
-static void prep_done(FIXTURE_DATA(kmbuf_select) *self,
-		      struct io_uring_mock_kmbuf_done *arg, unsigned int op)
-{
-	mock_prep(&self->tr, self->fd, op, arg, sizeof(*arg));
-}
-
 /* A whole completion, which is consumed */
 static struct io_uring_cqe wait_cqe(struct test_ring *tr)
 {
@@ -166,26 +160,45 @@ static struct io_uring_cqe wait_cqe(struct test_ring *tr)
 	return copy;
 }
 
-TEST_F(kmbuf_select, completion_with_id)
+static void check_done(struct __test_metadata *_metadata, struct test_ring *tr,
+		       int fd, unsigned int how)
 {
 	const unsigned int bids[] = { 0, 1, 32767, 65535 };
-	struct io_uring_mock_kmbuf_done arg = { };
+	struct io_uring_mock_kmbuf_done arg = { .how = how };
 	struct io_uring_cqe cqe;
 	unsigned int i;
 
-	for (arg.how = IORING_MOCK_KMBUF_DONE_INLINE;
-	     arg.how <= IORING_MOCK_KMBUF_DONE_WORKER; arg.how++) {
-		for (i = 0; i < 2 * ARRAY_SIZE(bids); i++) {
-			arg.bid = bids[i / 2];
-			arg.res = i % 2 ? -EILSEQ : 4242;
-			prep_done(self, &arg, IORING_MOCK_KMBUF_CMD_RING_DONE);
-			test_submit(&self->tr);
-			cqe = wait_cqe(&self->tr);
-			EXPECT_EQ(arg.res, cqe.res);
-			EXPECT_EQ(IORING_CQE_F_BUFFER | arg.bid << 16,
-				  cqe.flags);
-		}
+	for (i = 0; i < 2 * ARRAY_SIZE(bids); i++) {
+		arg.bid = bids[i / 2];
+		arg.res = i % 2 ? -EILSEQ : 4242;
+		mock_prep(tr, fd, IORING_MOCK_KMBUF_CMD_RING_DONE, &arg,
+			  sizeof(arg));
+		test_submit(tr);
+		cqe = wait_cqe(tr);
+		EXPECT_EQ(arg.res, cqe.res);
+		EXPECT_EQ(IORING_CQE_F_BUFFER | arg.bid << 16, cqe.flags);
 	}
+}
+
+TEST_F(kmbuf_select, completion_with_id)
+{
+	unsigned int how;
+
+	for (how = IORING_MOCK_KMBUF_DONE_INLINE;
+	     how <= IORING_MOCK_KMBUF_DONE_WORKER; how++)
+		check_done(_metadata, &self->tr, self->fd, how);
+}
+
+/* Polled commands are completed elsewhere, which must keep the id */
+TEST_F(kmbuf_select, polled_completion_with_id)
+{
+	struct test_ring tr;
+
+	ASSERT_EQ(0, test_ring_init(&tr, variant->setup_flags |
+				    IORING_SETUP_IOPOLL, variant->sqe_flags));
+	check_done(_metadata, &tr, self->fd, IORING_MOCK_KMBUF_DONE_INLINE);
+	check_done(_metadata, &tr, self->fd, IORING_MOCK_KMBUF_DONE_WORKER);
+	test_ring_exit(&tr);
 }
 
 static void prep_mshot(FIXTURE_DATA(kmbuf_select) *self,
@@ -193,7 +206,8 @@ static void prep_mshot(FIXTURE_DATA(kmbuf_select) *self,
 {
 	struct io_uring_sqe *sqe;
 
-	prep_done(self, arg, IORING_MOCK_KMBUF_CMD_RING_MSHOT);
+	mock_prep(&self->tr, self->fd, IORING_MOCK_KMBUF_CMD_RING_MSHOT, arg,
+		  sizeof(*arg));
 	sqe = &self->tr.ring.sq.sqes[(self->tr.ring.sq.sqe_tail - 1) &
 				     self->tr.ring.sq.ring_mask];
 	sqe->uring_cmd_flags = IORING_URING_CMD_MULTISHOT;
@@ -236,7 +250,8 @@ TEST_F(kmbuf_select, multishot_flag_missing)
 	struct io_uring_mock_kmbuf_done arg = { .handle = self->pin, .nr = 1 };
 	struct io_uring_cqe cqe;
 
-	prep_done(self, &arg, IORING_MOCK_KMBUF_CMD_RING_MSHOT);
+	mock_prep(&self->tr, self->fd, IORING_MOCK_KMBUF_CMD_RING_MSHOT, &arg,
+		  sizeof(arg));
 	test_submit(&self->tr);
 	cqe = wait_cqe(&self->tr);
 	EXPECT_EQ(0, cqe.res);
