@@ -14,7 +14,7 @@
 
 #define BGID		2
 #define SLOT		1
-/* an allocation that is not made each time may hide another one */
+/* an allocation that is not made each time may hide another one, once */
 #define NR_ROUNDS	3
 /* in seconds */
 #define TIMEOUT		400
@@ -109,8 +109,8 @@ static void check_register(struct __test_metadata *_metadata,
 			register_failing(_metadata, self, &reg, n, &failed);
 	}
 	/* the argument is copied in and out */
-	EXPECT_GE(self->fail.nr_fault, 2 * NR_ROUNDS);
-	EXPECT_GE(self->fail.nr_nomem, nr_nomem * NR_ROUNDS);
+	EXPECT_GE(self->fail.nr_fault, 2 * (NR_ROUNDS - 1));
+	EXPECT_GE(self->fail.nr_nomem, nr_nomem * (NR_ROUNDS - 1));
 }
 
 /* The ring, ids, bitmap, array of pages, pages */
@@ -171,7 +171,7 @@ TEST_F_TIMEOUT(kmbuf_fail_nth, mmap, TIMEOUT)
 		for (n = 1; failed; n = fail_nth_next(n))
 			map_failing(_metadata, self, &tr, n, &failed);
 	}
-	EXPECT_GE(self->fail.nr_nomem, NR_ROUNDS);
+	EXPECT_GE(self->fail.nr_nomem, NR_ROUNDS - 1);
 	/* none of them has kept a hold on the buffers */
 	EXPECT_EQ(1024, charged(self));
 	EXPECT_EQ(0, kmbuf_unregister(&tr.ring, BGID));
@@ -211,8 +211,8 @@ TEST_F_TIMEOUT(kmbuf_fail_nth, pin, TIMEOUT)
 		for (n = 1; failed; n = fail_nth_next(n))
 			pin_failing(_metadata, self, n, &failed);
 	}
-	EXPECT_GE(self->fail.nr_fault, NR_ROUNDS);
-	EXPECT_GE(self->fail.nr_nomem, NR_ROUNDS);
+	EXPECT_GE(self->fail.nr_fault, NR_ROUNDS - 1);
+	EXPECT_GE(self->fail.nr_nomem, NR_ROUNDS - 1);
 }
 
 TEST_HARNESS_MAIN

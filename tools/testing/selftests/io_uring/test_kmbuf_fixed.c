@@ -73,12 +73,6 @@ FIXTURE_VARIANT_ADD(kmbuf_fixed, ext4_direct_three_pages) {
 	.open_flags = O_DIRECT,
 };
 
-FIXTURE_VARIANT_ADD(kmbuf_fixed, ext4_direct_many_pages) {
-	.pages = 1025,
-	.ext4 = true,
-	.open_flags = O_DIRECT,
-};
-
 FIXTURE_SETUP(kmbuf_fixed)
 {
 	const char *dir = variant->ext4 ? ext4_dir : "/dev/shm";

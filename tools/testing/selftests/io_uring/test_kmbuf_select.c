@@ -10,7 +10,6 @@
 #include <stdlib.h>
 
 #define BGID		11
-#define STRESS_CYCLES	1000000
 /* in seconds: a debug kernel takes its time */
 #define STRESS_TIMEOUT	400
 
@@ -26,25 +25,30 @@ FIXTURE_VARIANT(kmbuf_select)
 	unsigned int entries;
 	unsigned int setup_flags;
 	unsigned int sqe_flags;
+	unsigned int stress_cycles;
 };
 
 FIXTURE_VARIANT_ADD(kmbuf_select, single) {
 	.entries = 1,
+	.stress_cycles = 100000,
 };
 
 FIXTURE_VARIANT_ADD(kmbuf_select, async) {
 	.entries = 8,
 	.sqe_flags = IOSQE_ASYNC,
+	.stress_cycles = 1000000,
 };
 
 FIXTURE_VARIANT_ADD(kmbuf_select, sqpoll) {
 	.entries = 8,
 	.setup_flags = IORING_SETUP_SQPOLL,
+	.stress_cycles = 100000,
 };
 
 FIXTURE_VARIANT_ADD(kmbuf_select, defer_taskrun) {
 	.entries = 8,
 	.setup_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+	.stress_cycles = 100000,
 };
 
 FIXTURE_SETUP(kmbuf_select)
@@ -144,7 +148,7 @@ TEST_F_TIMEOUT(kmbuf_select, stress, STRESS_TIMEOUT)
 	struct io_uring_mock_kmbuf_cycles result;
 
 	ASSERT_EQ(0, kmbuf_stress(&self->tr, self->fd, self->pin,
-				  STRESS_CYCLES / 4, &result));
+				  variant->stress_cycles, &result));
 	EXPECT_EQ(0, result.nr_faults);
 }
 
