@@ -59,7 +59,10 @@ status=0
 for name in "$@"; do
 	say "bench: $name"
 	columns=()
-	"bench_$name"
+	case $name in
+	ublk) bench_ublk ;;
+	kmbuf) bench_kmbuf ;;
+	esac
 	/usr/bin/python3 "$here/bench_table.py" --name "$name" --json "$out/$name.json" \
 		--limits "$here/lists/bench.limits" "${columns[@]}" | tee "$out/$name.md" || status=1
 done

@@ -16,7 +16,7 @@ kbuild_env() {
 
 # kbuild_make TREE OUT ARGS...: OUT is relative to TREE.
 kbuild_make() {
-	make -C "$1" O="$2" CC='ccache gcc' HOSTCC='ccache gcc' "${@:3}" \
+	make -C "$1" O="$2" CC="$TOP/harness/cc.sh" HOSTCC='ccache gcc' "${@:3}" \
 		</dev/null 8>&- 9>&-
 }
 

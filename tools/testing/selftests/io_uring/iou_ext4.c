@@ -11,9 +11,9 @@ const char *test_ext4_mount(void)
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
 	    mount("kmbuf", "/mnt", "tmpfs", 0, NULL))
 		return NULL;
-	if (system("mkdir /mnt/fs && truncate -s 256M /mnt/img &&"
-		   " mkfs.ext4 -q -F /mnt/img >/dev/null 2>&1 &&"
-		   " mount -o loop /mnt/img /mnt/fs"))
+	if (system("mkdir /mnt/fs") || system("truncate -s 256M /mnt/img") ||
+	    system("mkfs.ext4 -q -F /mnt/img >/dev/null 2>&1") ||
+	    system("mount -o loop /mnt/img /mnt/fs"))
 		return NULL;
 	return "/mnt/fs";
 }

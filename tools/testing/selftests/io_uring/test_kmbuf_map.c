@@ -166,7 +166,7 @@ static void on_fault(int sig)
 }
 
 /* The signal that a write gets */
-static int write_to(volatile unsigned char *p)
+static int write_to(unsigned char *p)
 {
 	int sig;
 
@@ -174,7 +174,7 @@ static int write_to(volatile unsigned char *p)
 	signal(SIGBUS, on_fault);
 	sig = sigsetjmp(fault, 1);
 	if (!sig)
-		*p = 1;
+		__atomic_store_n(p, 1, __ATOMIC_SEQ_CST);
 	signal(SIGSEGV, SIG_DFL);
 	signal(SIGBUS, SIG_DFL);
 	return sig;
@@ -255,7 +255,7 @@ TEST_F(kmbuf_map, read_only)
 	ASSERT_EQ(0, pin);
 	ASSERT_EQ(0, kmbuf_select(&self->tr, self->fd, pin));
 	EXPECT_EQ(0, kmbuf_exchange(&self->tr, self->fd, pin, 0, 8, 99, &old));
-	EXPECT_EQ(99, ((volatile unsigned long long *)mem)[1]);
+	EXPECT_EQ(99, mem[8]);
 	EXPECT_EQ(0, kmbuf_unpin(&self->tr, self->fd, pin));
 	munmap(mem, self->size);
 }

@@ -187,7 +187,7 @@ TEST_F(kmbuf_pin, mapped_ring_closed)
 {
 	const size_t size = ENTRIES * 3 * sysconf(_SC_PAGESIZE);
 	int pin = kmbuf_pin(&self->tr, self->fd, BGID);
-	volatile unsigned long long *mem;
+	unsigned char *mem;
 	unsigned long long old;
 
 	mem = kmbuf_mmap(&self->tr.ring, BGID, size, PROT_READ);
@@ -200,7 +200,7 @@ TEST_F(kmbuf_pin, mapped_ring_closed)
 	EXPECT_EQ(31, mem[0]);
 	EXPECT_EQ(0, kmbuf_unpin(&self->other, self->fd, pin));
 	EXPECT_EQ(31, mem[0]);
-	munmap((void *)mem, size);
+	munmap(mem, size);
 }
 
 /* A server that is killed does not even close */

@@ -10,7 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <string.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define TIMEOUT		(10 * UBLK_TIMEOUT_MS / 1000)
@@ -89,7 +89,7 @@ FIXTURE_TEARDOWN(ublk_fail_nth)
 
 TEST_F_TIMEOUT(ublk_fail_nth, register_request, TIMEOUT)
 {
-	static __attribute__((aligned(512))) unsigned char buf[OWN_LEN];
+	unsigned char *buf = aligned_alloc(OWN_LEN / 3, OWN_LEN);
 	const struct ublk_ops ops = { .data = serve_failing };
 
 	expect_for(_metadata);
@@ -98,6 +98,7 @@ TEST_F_TIMEOUT(ublk_fail_nth, register_request, TIMEOUT)
 	EXPECT_EQ(OWN_LEN, ublk_rw(&self->dev, IORING_OP_READ, buf, OWN_LEN,
 				   0));
 	EXPECT_TRUE(check_pattern(buf, OWN_LEN, 1, 0));
+	free(buf);
 }
 
 TEST_HARNESS_MAIN
