@@ -111,6 +111,53 @@ TEST_F(kmbuf_map, same_memory)
 	munmap(mem, self->size);
 }
 
+/* Where a page of the mapping is in memory; 0 if the kernel does not tell */
+static unsigned long long frame_of(int pagemap, const unsigned char *addr)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	unsigned long long entry = 0;
+
+	if (pread(pagemap, &entry, sizeof(entry),
+		  (unsigned long)addr / page * sizeof(entry)) != sizeof(entry))
+		return 0;
+	return entry & ((1ULL << 55) - 1);
+}
+
+static bool is_contiguous(int pagemap, const unsigned char *mem,
+			  unsigned int pages)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	unsigned long long first = frame_of(pagemap, mem);
+	unsigned int i;
+
+	for (i = 1; i < pages; i++)
+		if (frame_of(pagemap, mem + i * page) != first + i)
+			return false;
+	return true;
+}
+
+/* A buffer is one piece of memory when there is any; here, at least one is */
+TEST_F(kmbuf_map, contiguous)
+{
+	int pagemap = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	unsigned int bid, nr = 0;
+	unsigned char *mem;
+
+	ASSERT_EQ(0, kmbuf_setup(&self->tr.ring, BGID, ENTRIES, variant->pages,
+				 0));
+	mem = kmbuf_mmap(&self->tr.ring, BGID, self->size, PROT_READ);
+	ASSERT_NE(MAP_FAILED, mem);
+	ASSERT_NE(0, frame_of(pagemap, mem));
+	for (bid = 0; bid < ENTRIES; bid++)
+		nr += is_contiguous(pagemap, mem + bid * self->buf_size,
+				    variant->pages);
+	/* no allocator has that many in a row */
+	if (variant->pages <= 512)
+		EXPECT_LE(1, nr);
+	munmap(mem, self->size);
+	close(pagemap);
+}
+
 /* Every page of the mapping is a page of its own, in order */
 TEST_F(kmbuf_map, two_mappings)
 {
