@@ -6,8 +6,12 @@
 #include "kselftest_harness.h"
 #include "iou_region.h"
 
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 
 #define NR_PAGES	5
 #define NR_RACES	200
@@ -183,6 +187,132 @@ TEST(region_lookup_races_registration)
 	}
 	/* both outcomes were seen, or this was no race */
 	EXPECT_GT(before, 0);
+	close(fd);
+}
+
+/* Memory whose pages come when the test says so, until then the kernel waits */
+struct held_pages {
+	unsigned char	*mem;
+	size_t		page;
+	int		uffd;
+};
+
+static bool hold_pages(struct held_pages *held, unsigned int nr)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_MISSING };
+
+	held->page = sysconf(_SC_PAGESIZE);
+	held->uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	if (held->uffd < 0 || ioctl(held->uffd, UFFDIO_API, &api))
+		return false;
+	held->mem = mmap(NULL, nr * held->page, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	reg.range.start = (unsigned long)held->mem;
+	reg.range.len = nr * held->page;
+	return held->mem != MAP_FAILED &&
+	       !ioctl(held->uffd, UFFDIO_REGISTER, &reg);
+}
+
+/* Which page does somebody wait for? */
+static int wait_for_fault(struct held_pages *held)
+{
+	struct uffd_msg msg;
+
+	if (read(held->uffd, &msg, sizeof(msg)) != sizeof(msg))
+		return -1;
+	return (msg.arg.pagefault.address - (unsigned long)held->mem) /
+	       held->page;
+}
+
+static int release_page(struct held_pages *held, unsigned int nr,
+			const void *data, size_t len)
+{
+	unsigned char *page = aligned_alloc(held->page, held->page);
+	struct uffdio_copy copy = {
+		.dst = (unsigned long)held->mem + nr * held->page,
+		.src = (unsigned long)page,
+		.len = held->page,
+	};
+	int ret;
+
+	memset(page, 0, held->page);
+	memcpy(page, data, len);
+	ret = ioctl(held->uffd, UFFDIO_COPY, &copy);
+	free(page);
+	return ret;
+}
+
+struct region_arg {
+	struct io_uring_mem_region_reg	reg;
+	struct io_uring_region_desc	rd;
+};
+
+struct slow_register {
+	struct io_uring		*ring;
+	struct region_arg	*arg;
+	int			ret;
+};
+
+static void *register_slowly(void *data)
+{
+	struct slow_register *slow = data;
+
+	slow->ret = syscall(__NR_io_uring_register, slow->ring->ring_fd,
+			    IORING_REGISTER_MEM_REGION, &slow->arg->reg, 1);
+	return NULL;
+}
+
+/* Page 0 of @held is the registration's argument, page 1 that of the lookup */
+static void lookup_during(struct __test_metadata *_metadata,
+			  struct test_ring *tr, int fd, struct held_pages *held)
+{
+	struct io_uring_mock_kmbuf_region *arg = (void *)held->mem + held->page;
+	struct region_arg *user = (void *)held->mem;
+	struct slow_register slow = { .ring = &tr->ring, .arg = user };
+	struct io_uring_mock_kmbuf_region lookup = { };
+	struct region_arg region = {
+		.reg.region_uptr = (unsigned long)&user->rd,
+		.rd.size = NR_PAGES * held->page,
+	};
+	pthread_t thread;
+
+	mock_prep(tr, fd, IORING_MOCK_KMBUF_CMD_REGION, arg, sizeof(*arg));
+	test_submit(tr);
+	ASSERT_EQ(1, wait_for_fault(held));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, register_slowly, &slow));
+	ASSERT_EQ(0, wait_for_fault(held));
+
+	/* the registration has begun: it is not for the lookup to overtake */
+	ASSERT_EQ(0, release_page(held, 1, &lookup, sizeof(lookup)));
+	EXPECT_FALSE(test_wait_for(tr, 300));
+	ASSERT_EQ(0, release_page(held, 0, &region, sizeof(region)));
+	ASSERT_EQ(0, pthread_join(thread, NULL));
+	EXPECT_EQ(0, slow.ret);
+	EXPECT_EQ(0, test_wait(tr));
+	EXPECT_EQ(NR_PAGES, arg->nr_pages);
+}
+
+/*
+ * A lookup by a worker that holds no lock waits for the registration that is
+ * under way, and sees the whole of it.
+ */
+TEST(region_lookup_waits_for_registration)
+{
+	int fd = mock_create(1, 0);
+	struct held_pages held;
+	struct test_ring tr;
+
+	if (mock_missing(fd))
+		SKIP(return, "%s", mock_missing(fd));
+	ASSERT_GE(fd, 0);
+	if (!hold_pages(&held, 2))
+		SKIP(return, "needs CONFIG_USERFAULTFD");
+	ASSERT_EQ(0, test_ring_init(&tr, 0, IOSQE_ASYNC));
+	lookup_during(_metadata, &tr, fd, &held);
+	test_ring_exit(&tr);
+	munmap(held.mem, 2 * held.page);
+	close(held.uffd);
 	close(fd);
 }
 
