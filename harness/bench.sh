@@ -50,7 +50,7 @@ bench_ublk() {
 # The bare kernel has no such buffers.
 bench_kmbuf() {
 	"$here/kselftests.sh" --build linux base
-	cp "$BUILD/kselftests/linux/install/io_uring/bench_kmbuf" "$out/"
+	cp "$BUILD/kselftests/linux-base/install/io_uring/bench_kmbuf" "$out/"
 	bench kmbuf linux "$out/bench_kmbuf"
 }
 

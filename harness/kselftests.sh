@@ -11,7 +11,7 @@
 #   --build   build and install them, and run none
 #
 # They are built against the tree's exported headers and the harness' liburing,
-# and installed in build/kselftests/TREE/install. A test that is not for a
+# and installed in build/kselftests/TREE-CONFIG/install. A test that is not for a
 # configuration is named in harness/lists/kselftests.notrun and not run there;
 # any SKIP that harness/lists/kselftests.skip does not explain is a failure.
 # The result, innermost test points, goes to build/results/.
@@ -31,7 +31,7 @@ src=$(tree_dir "$tree")
 kernel=$(kernel_dir "$tree" "$config")
 name=kselftests-$tree-$config
 result=$BUILD/results/$name.json
-out=$BUILD/kselftests/$tree
+out=$BUILD/kselftests/$tree-$config
 rm -f "$result"
 [ -d "$src/tools/testing/selftests/io_uring" ] ||
 	die "no tools/testing/selftests/io_uring in $src" "the tree has none of our tests"

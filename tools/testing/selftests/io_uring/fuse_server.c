@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define PARAMETERS	"/sys/module/fuse/parameters"
+#define ENABLE_URING	"enable_uring"
 /* The smallest that the kernel lets a server read with */
 #define MIN_READ	8192
 /* Far more than any test answers with */
@@ -183,18 +184,34 @@ static int mount_at(struct fuse_test *ft)
 		     options) ? -errno : 0;
 }
 
+static int enable_uring(struct fuse_test *ft)
+{
+	if (!test_read_file(PARAMETERS, ENABLE_URING, ft->enabled,
+			    sizeof(ft->enabled)))
+		return -EOPNOTSUPP;
+	return test_write_file(PARAMETERS, ENABLE_URING, "Y") ? 0 : -EPERM;
+}
+
+static int restore_uring(struct fuse_test *ft)
+{
+	return !ft->uring ||
+	       test_write_file(PARAMETERS, ENABLE_URING, ft->enabled) ?
+	       0 : -EPERM;
+}
+
 int fuse_test_mount(struct fuse_test *ft)
 {
-	int ret;
+	int ret = ft->uring ? enable_uring(ft) : 0;
 
-	if (ft->uring && !test_write_file(PARAMETERS, "enable_uring", "Y"))
-		return getuid() ? -EPERM : -EOPNOTSUPP;
+	if (ret)
+		return ret;
 	ft->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (ft->dev < 0)
 		return -errno;
 	ret = mount_at(ft);
 	if (ret) {
 		close(ft->dev);
+		restore_uring(ft);
 		return ret;
 	}
 	ft->server = fork();
@@ -229,5 +246,7 @@ int fuse_test_umount(struct fuse_test *ft)
 	if (waitpid(ft->server, &status, 0) != ft->server)
 		return -errno;
 	rmdir(ft->dir);
-	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
+	if (!WIFEXITED(status) || WEXITSTATUS(status))
+		return -EIO;
+	return restore_uring(ft);
 }

@@ -45,6 +45,8 @@ struct fuse_test {
 	/* the rest is private */
 	int		dev;
 	pid_t		server;
+	/* the module's parameter, as it was before */
+	char		enabled[4];
 };
 
 /*
