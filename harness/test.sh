@@ -22,6 +22,8 @@ esac
 here=$TOP/harness
 results=$BUILD/results
 steps=$results/steps.tsv
+# Where step() puts its line of the table.
+rows=$steps
 rm -rf "$results"
 mkdir -p "$results"
 : >"$steps"
@@ -37,7 +39,7 @@ step() {
 	local start=$SECONDS status=0
 	shift 2
 	if [ -n "$stopped" ]; then
-		printf '%s\tnot run\t0\t\n' "$name" >>"$steps"
+		printf '%s\tnot run\t0\t\n' "$name" >>"$rows"
 		return 0
 	fi
 	say "=== $name"
@@ -57,7 +59,7 @@ step() {
 		[ "$kind" != need ] || stopped=$name
 	fi
 	printf '%s\t%s\t%d\t%s\n' "$name" "$([ "$status" -eq 0 ] && echo ok || echo failed)" \
-		$((SECONDS - start)) "$json" >>"$steps"
+		$((SECONDS - start)) "$json" >>"$rows"
 }
 
 # Points that passed need no line on the terminal.
@@ -71,12 +73,21 @@ quiet() {
 
 # Two lanes at a time, because a virtual machine leaves half of the processors
 # idle. Each has lines of the table to itself, which are put in order in the end.
-lanes=()
+declare -A lanes=()
 lane() {
-	lanes+=("$steps.$1")
 	: >"$steps.$1"
-	(steps=$steps.$1 && "lane_$1") &
+	rows=$steps.$1 "lane_$1" &
+	lanes[$1]=$!
 }
+
+# join_lane NAME: wait for it. One that broke off is a failure of its own.
+join_lane() {
+	local status=0
+	wait "${lanes[$1]}" || status=$?
+	cat "$steps.$1" >>"$steps"
+	[ "$status" -eq 0 ] || printf 'lane-%s\tfailed\t0\t\n' "$1" >>"$steps"
+}
+trap 'trap - TERM; kill 0' INT TERM
 
 lane_debug() {
 	step file kselftests-linux-debug "$here/kselftests.sh" linux debug
@@ -99,8 +110,8 @@ step need kernel-bare-base "$here/kernel.sh" bare base
 step need kernel-linux-debug "$here/kernel.sh" linux debug
 lane debug
 lane base
-wait
-cat "${lanes[@]}" >>"$steps"
+join_lane base
+join_lane debug
 [ ${#all[@]} -eq 0 ] || step once bench "$here/bench.sh"
 
 exec /usr/bin/python3 "$here/table.py" "$steps"
