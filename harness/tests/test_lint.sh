@@ -197,7 +197,7 @@ gate htmldocs
 says '^not ok - htmldocs: the series has no' "htmldocs: none there"
 rm -rf "$dir/tree"
 file Documentation/userspace-api/io_uring/index.rst
-printf '%s\n' '.. SPDX-License-Identifier: GPL-2.0' '' 'Title' '==' '' 'Text, *open.' \
+printf '%s\n' '.. SPDX-License-Identifier: GPL-2.0' '' 'A page' '====' '' 'Text, *open.' \
 	>"$dir/tree/Documentation/userspace-api/io_uring/index.rst"
 LINT_TIP=$(commit "$worse" "Documentation: defects") gate htmldocs
 says '^not ok - htmldocs' "htmldocs: a page with defects"
