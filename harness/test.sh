@@ -72,7 +72,9 @@ quiet() {
 }
 
 # Two lanes at a time, because a virtual machine leaves half of the processors
-# idle. Each has lines of the table to itself, which are put in order in the end.
+# idle: its tests beside those that need none. The tests of other projects count
+# on being alone, or fast. A lane has lines of the table to itself, which are put
+# in order in the end.
 declare -A lanes=()
 lane() {
 	: >"$steps.$1"
@@ -93,10 +95,7 @@ lane_debug() {
 	step file kselftests-linux-debug "$here/kselftests.sh" linux debug
 }
 
-lane_base() {
-	step file kselftests-linux-base "$here/kselftests.sh" linux base
-	step file liburing "$here/liburing.sh" "${all[@]}"
-	step file ublk "$here/ublk.sh" "${all[@]}"
+lane_source() {
 	step tap harness "$here/tests/run.sh"
 	step tap roundtrip "$here/roundtrip.sh"
 	step tap lint "$here/lint.sh"
@@ -109,9 +108,12 @@ step need kernel-linux-base "$here/kernel.sh" linux base
 step need kernel-bare-base "$here/kernel.sh" bare base
 step need kernel-linux-debug "$here/kernel.sh" linux debug
 lane debug
-lane base
-join_lane base
+lane source
+join_lane source
 join_lane debug
+step file kselftests-linux-base "$here/kselftests.sh" linux base
+step file liburing "$here/liburing.sh" "${all[@]}"
+step file ublk "$here/ublk.sh" "${all[@]}"
 [ ${#all[@]} -eq 0 ] || step once bench "$here/bench.sh"
 
 exec /usr/bin/python3 "$here/table.py" "$steps"
