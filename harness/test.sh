@@ -22,8 +22,6 @@ esac
 here=$TOP/harness
 results=$BUILD/results
 steps=$results/steps.tsv
-# Where step() puts its line of the table.
-rows=$steps
 rm -rf "$results"
 mkdir -p "$results"
 : >"$steps"
@@ -39,7 +37,7 @@ step() {
 	local start=$SECONDS status=0
 	shift 2
 	if [ -n "$stopped" ]; then
-		printf '%s\tnot run\t0\t\n' "$name" >>"$rows"
+		printf '%s\tnot run\t0\t\n' "$name" >>"$steps"
 		return 0
 	fi
 	say "=== $name"
@@ -59,7 +57,7 @@ step() {
 		[ "$kind" != need ] || stopped=$name
 	fi
 	printf '%s\t%s\t%d\t%s\n' "$name" "$([ "$status" -eq 0 ] && echo ok || echo failed)" \
-		$((SECONDS - start)) "$json" >>"$rows"
+		$((SECONDS - start)) "$json" >>"$steps"
 }
 
 # Points that passed need no line on the terminal.
@@ -71,49 +69,19 @@ quiet() {
 	fi
 }
 
-# Two lanes at a time, because a virtual machine leaves half of the processors
-# idle: its tests beside those that need none. The tests of other projects count
-# on being alone, or fast. A lane has lines of the table to itself, which are put
-# in order in the end.
-declare -A lanes=()
-lane() {
-	: >"$steps.$1"
-	rows=$steps.$1 "lane_$1" &
-	lanes[$1]=$!
-}
-
-# join_lane NAME: wait for it. One that broke off is a failure of its own.
-join_lane() {
-	local status=0
-	wait "${lanes[$1]}" || status=$?
-	cat "$steps.$1" >>"$steps"
-	[ "$status" -eq 0 ] || printf 'lane-%s\tfailed\t0\t\n' "$1" >>"$steps"
-}
-trap 'trap - TERM; kill 0' INT TERM
-
-lane_debug() {
-	step file kselftests-linux-debug "$here/kselftests.sh" linux debug
-}
-
-lane_source() {
-	step tap harness "$here/tests/run.sh"
-	step tap roundtrip "$here/roundtrip.sh"
-	step tap lint "$here/lint.sh"
-}
-
 step need setup "$here/setup.sh"
 step need base "$here/base.sh"
 step need tree "$here/tree.sh"
+step tap harness "$here/tests/run.sh"
+step tap roundtrip "$here/roundtrip.sh"
+step tap lint "$here/lint.sh"
 step need kernel-linux-base "$here/kernel.sh" linux base
 step need kernel-bare-base "$here/kernel.sh" bare base
-step need kernel-linux-debug "$here/kernel.sh" linux debug
-lane debug
-lane source
-join_lane source
-join_lane debug
 step file kselftests-linux-base "$here/kselftests.sh" linux base
 step file liburing "$here/liburing.sh" "${all[@]}"
 step file ublk "$here/ublk.sh" "${all[@]}"
+step need kernel-linux-debug "$here/kernel.sh" linux debug
+step file kselftests-linux-debug "$here/kselftests.sh" linux debug
 [ ${#all[@]} -eq 0 ] || step once bench "$here/bench.sh"
 
 exec /usr/bin/python3 "$here/table.py" "$steps"
