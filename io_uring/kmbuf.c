@@ -38,9 +38,9 @@
 
 struct io_kmbuf_ring {
 	/*
-	 * A leaf that is taken in any context, hence raw. Protects the rest of this part.
-	 * The numbers of the free buffers are fifo[head..tail), both counting
-	 * freely and masked on use.
+	 * A leaf that is taken in any context, hence raw. Protects the rest of
+	 * this part. The numbers of the free buffers are fifo[head..tail), both
+	 * counting freely and masked on use.
 	 */
 	raw_spinlock_t		lock;
 	u16			head;

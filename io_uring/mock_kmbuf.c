@@ -301,6 +301,18 @@ static int mock_cmd_stats(struct io_uring_cmd *cmd, struct mock_kmbuf *mk)
 	return mock_put_arg(cmd, &stats, sizeof(stats));
 }
 
+/* Replace the 8 bytes at @offset of @mem, and tell what they were */
+int mock_exchange(void *mem, u64 size, u64 offset, u64 new, u64 *old)
+{
+	u64 *p = mem + offset;
+
+	if (offset % sizeof(*p) || offset >= size)
+		return -ERANGE;
+	*old = READ_ONCE(*p);
+	WRITE_ONCE(*p, new);
+	return 0;
+}
+
 static int mock_cmd_region(struct io_uring_cmd *cmd, unsigned int issue_flags)
 {
 	struct io_uring_mock_kmbuf_region arg;
@@ -319,16 +331,11 @@ static int mock_cmd_region(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		return -EBADE;
 
 	arg.nr_pages = region.nr_pages;
-	if (region.ptr) {
-		u64 *p = region.ptr + arg.offset;
-
-		if (arg.offset % sizeof(*p) ||
-		    arg.offset >= (u64)region.nr_pages << PAGE_SHIFT)
-			return -ERANGE;
-		arg.old = READ_ONCE(*p);
-		WRITE_ONCE(*p, arg.new);
-	}
-	return mock_put_arg(cmd, &arg, sizeof(arg));
+	if (region.ptr)
+		ret = mock_exchange(region.ptr,
+				    (u64)region.nr_pages << PAGE_SHIFT,
+				    arg.offset, arg.new, &arg.old);
+	return ret ?: mock_put_arg(cmd, &arg, sizeof(arg));
 }
 
 static int mock_kmbuf_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)

@@ -29,6 +29,7 @@ struct mock_pins {
 int io_mock_kmbuf_create(struct io_uring_cmd *cmd);
 int mock_get_arg(const struct io_uring_cmd *cmd, void *arg, size_t size);
 int mock_put_arg(const struct io_uring_cmd *cmd, const void *arg, size_t size);
+int mock_exchange(void *mem, u64 size, u64 offset, u64 new, u64 *old);
 
 void mock_pins_init(struct mock_pins *pins);
 void mock_pins_free(struct mock_pins *pins);

@@ -200,13 +200,12 @@ static int mock_cmd_ring(struct io_uring_cmd *cmd, struct mock_pins *pins,
 	return err ?: ret;
 }
 
-static int mock_exchange(struct mock_pins *pins,
-			 struct io_uring_mock_kmbuf_exchange *arg)
+static int mock_pin_exchange(struct mock_pins *pins,
+			     struct io_uring_mock_kmbuf_exchange *arg)
 {
 	struct mock_pin *pin;
 	struct io_kmbuf *buf;
 	u32 bid;
-	u64 *p;
 
 	guard(spinlock_irqsave)(&pins->lock);
 	pin = mock_pin_get(pins, arg->handle);
@@ -216,13 +215,10 @@ static int mock_exchange(struct mock_pins *pins,
 		return -ERANGE;
 	bid = array_index_nospec(arg->bid, io_uring_kmbuf_nr(pin->kr));
 	buf = &pin->bufs[bid];
-	if (!buf->addr || arg->offset % sizeof(*p) || arg->offset >= buf->len)
+	if (!buf->addr)
 		return -ERANGE;
-
-	p = buf->addr + arg->offset;
-	arg->old = READ_ONCE(*p);
-	WRITE_ONCE(*p, arg->new);
-	return 0;
+	return mock_exchange(buf->addr, buf->len, arg->offset, arg->new,
+			     &arg->old);
 }
 
 static int mock_cmd_exchange(struct io_uring_cmd *cmd, struct mock_pins *pins)
@@ -235,7 +231,7 @@ static int mock_cmd_exchange(struct io_uring_cmd *cmd, struct mock_pins *pins)
 		return ret;
 	if (arg.old)
 		return -EINVAL;
-	ret = mock_exchange(pins, &arg);
+	ret = mock_pin_exchange(pins, &arg);
 	return ret ?: mock_put_arg(cmd, &arg, sizeof(arg));
 }
 

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define MAX_ROUNDS	20
+
 static bool write_knob(const char *name, const char *value)
 {
 	return test_write_file("/sys/kernel/debug", name, value);
@@ -33,7 +35,21 @@ void fail_nth_close(struct fail_nth *fail)
 	close(fail->fd);
 }
 
-bool fail_nth_arm(struct fail_nth *fail, unsigned int n)
+bool fail_nth_next(struct fail_nth *fail, unsigned int nr_fault,
+		   unsigned int nr_nomem)
+{
+	if (fail->n && !fail->failed) {
+		if (fail->nr_fault >= nr_fault && fail->nr_nomem >= nr_nomem)
+			return false;
+		if (++fail->round == MAX_ROUNDS)
+			return false;
+		fail->n = 0;
+	}
+	fail->n += fail->n < 60 ? 1 : 73;
+	return true;
+}
+
+static bool write_nth(struct fail_nth *fail, unsigned int n)
 {
 	char buf[16];
 	int len = snprintf(buf, sizeof(buf), "%u", n);
@@ -41,19 +57,18 @@ bool fail_nth_arm(struct fail_nth *fail, unsigned int n)
 	return pwrite(fail->fd, buf, len, 0) == len;
 }
 
-bool fail_nth_disarm(struct fail_nth *fail)
+bool fail_nth_arm(struct fail_nth *fail)
+{
+	return write_nth(fail, fail->n);
+}
+
+void fail_nth_disarm(struct fail_nth *fail)
 {
 	char buf[16] = "";
 
 	/* what is left of the count: zero if it ran out */
-	if (pread(fail->fd, buf, sizeof(buf) - 1, 0) <= 0)
-		return false;
-	return fail_nth_arm(fail, 0) && !atoi(buf);
-}
-
-unsigned int fail_nth_next(unsigned int n)
-{
-	return n + (n < 60 ? 1 : 73);
+	fail->failed = pread(fail->fd, buf, sizeof(buf) - 1, 0) > 0 &&
+		       write_nth(fail, 0) && !atoi(buf);
 }
 
 void fail_nth_count(struct fail_nth *fail, int err)
@@ -66,15 +81,14 @@ void fail_nth_count(struct fail_nth *fail, int err)
 		fail->nr_others++;
 }
 
-int fail_nth_submit(struct fail_nth *fail, struct test_ring *tr,
-		    unsigned int n, bool *failed)
+int fail_nth_submit(struct fail_nth *fail, struct test_ring *tr)
 {
 	int ret;
 
-	if (!fail_nth_arm(fail, n))
+	if (!fail_nth_arm(fail))
 		return -EIO;
 	ret = io_uring_submit(&tr->ring);
-	*failed = fail_nth_disarm(fail);
+	fail_nth_disarm(fail);
 
 	/* an entry that was not consumed goes in now, to an orderly end */
 	if (ret < 0)

@@ -7,6 +7,10 @@
 
 struct fail_nth {
 	int		fd;
+	/* which opportunity is to fail, in which round; did it come? */
+	unsigned int	n;
+	unsigned int	round;
+	bool		failed;
 	/* the errors seen, by kind: -ENOMEM, -EFAULT, others */
 	unsigned int	nr_nomem;
 	unsigned int	nr_fault;
@@ -22,21 +26,26 @@ bool fail_nth_init(void);
 /* For the calling thread; open before giving up root */
 bool fail_nth_open(struct fail_nth *fail);
 void fail_nth_close(struct fail_nth *fail);
-/* Let the @n-th opportunity from here on fail */
-bool fail_nth_arm(struct fail_nth *fail, unsigned int n);
-/* No failures any more. True if there was one since fail_nth_arm(). */
-bool fail_nth_disarm(struct fail_nth *fail);
-/* Every opportunity at first; of the thousands that big memory has, a sample */
-unsigned int fail_nth_next(unsigned int n);
+/*
+ * Go on to the next opportunity: every one at first, of the thousands that big
+ * memory has a sample. A round ends with the first that does not come. An
+ * allocation that is not made each time, such as a new slab, moves the ones
+ * behind it, and so can hide one. There are rounds until -EFAULT has been seen
+ * @nr_fault times and -ENOMEM @nr_nomem times, or clearly will not be.
+ */
+bool fail_nth_next(struct fail_nth *fail, unsigned int nr_fault,
+		   unsigned int nr_nomem);
+/* Let the n-th opportunity from here on fail */
+bool fail_nth_arm(struct fail_nth *fail);
+/* No failures any more; takes note whether there was one */
+void fail_nth_disarm(struct fail_nth *fail);
 /* Take note of an error that userspace got */
 void fail_nth_count(struct fail_nth *fail, int err);
 
 /*
- * Submit what is queued with the @n-th opportunity failing. The result of the
- * request; *@failed tells whether there was an opportunity at all. Not every
- * failure is an error: some allocations have a second plan.
+ * Submit what is queued with the n-th opportunity failing. The result of the
+ * request. Not every failure is an error: some allocations have a second plan.
  */
-int fail_nth_submit(struct fail_nth *fail, struct test_ring *tr,
-		    unsigned int n, bool *failed);
+int fail_nth_submit(struct fail_nth *fail, struct test_ring *tr);
 
 #endif

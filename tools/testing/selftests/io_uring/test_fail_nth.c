@@ -12,11 +12,6 @@
 
 #include <stdlib.h>
 
-/*
- * An allocation that nobody misses, and that is not made each time, may hide
- * another failure. What every round can see has to be seen in one of them.
- */
-#define NR_ROUNDS	3
 /* more than the kernel caches, so that memory is allocated each time */
 #define NR_MANY		40
 /* in seconds: many rings come and go, and debug kernels are slow */
@@ -53,8 +48,7 @@ FIXTURE_TEARDOWN(fail_nth)
 /* Each attempt on a ring of its own, as a ring keeps what it allocated once */
 static void register_failing(struct __test_metadata *_metadata,
 			     FIXTURE_DATA(fail_nth) *self,
-			     unsigned int nr_bvecs, unsigned int n,
-			     bool *failed)
+			     unsigned int nr_bvecs)
 {
 	struct io_uring_mock_kmbuf_register reg = {
 		.bvecs = (unsigned long)self->bvs,
@@ -68,7 +62,7 @@ static void register_failing(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
 	mock_prep(&tr, self->mock, IORING_MOCK_KMBUF_CMD_REGISTER, &reg,
 		  sizeof(reg));
-	ret = fail_nth_submit(&self->fail, &tr, n, failed);
+	ret = fail_nth_submit(&self->fail, &tr);
 	if (ret < 0) {
 		/* no release, nothing registered, and the slot is free */
 		EXPECT_EQ(nr, mock_stats(self->mock).nr_registered);
@@ -84,18 +78,15 @@ static void register_failing(struct __test_metadata *_metadata,
 static void check_register(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(fail_nth) *self, unsigned int nr_bvecs)
 {
-	unsigned int n, round;
-
-	for (round = 0; round < NR_ROUNDS; round++) {
-		bool failed = true;
-
-		for (n = 1; failed; n = fail_nth_next(n))
-			register_failing(_metadata, self, nr_bvecs, n, &failed);
-	}
 	/* the argument and each entry are copied */
-	EXPECT_GE(self->fail.nr_fault, 1 + nr_bvecs);
+	const unsigned int nr_fault = 1 + nr_bvecs;
 	/* the mock's two, the node and the buffer are allocated */
-	EXPECT_GE(self->fail.nr_nomem, 4);
+	const unsigned int nr_nomem = 4;
+
+	while (fail_nth_next(&self->fail, nr_fault, nr_nomem))
+		register_failing(_metadata, self, nr_bvecs);
+	EXPECT_GE(self->fail.nr_fault, nr_fault);
+	EXPECT_GE(self->fail.nr_nomem, nr_nomem);
 }
 
 TEST_F_TIMEOUT(fail_nth, register_bvec, TIMEOUT)
@@ -110,8 +101,7 @@ TEST_F_TIMEOUT(fail_nth, register_many_bvecs, TIMEOUT)
 
 /* A slot is emptied or the command did not get there: nothing in between */
 static void unregister_failing(struct __test_metadata *_metadata,
-			       FIXTURE_DATA(fail_nth) *self, unsigned int n,
-			       bool *failed)
+			       FIXTURE_DATA(fail_nth) *self)
 {
 	struct io_uring_mock_kmbuf_unregister arg = { };
 	struct test_ring tr;
@@ -121,7 +111,7 @@ static void unregister_failing(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, mock_register(&tr, self->mock, self->bvs, 1, 0, BUF_DEST));
 	mock_prep(&tr, self->mock, IORING_MOCK_KMBUF_CMD_UNREGISTER, &arg,
 		  sizeof(arg));
-	ret = fail_nth_submit(&self->fail, &tr, n, failed);
+	ret = fail_nth_submit(&self->fail, &tr);
 	EXPECT_EQ(ret ? 0 : -EINVAL, mock_unregister(&tr, self->mock, 0));
 	EXPECT_EQ(mock_stats(self->mock).nr_registered,
 		  mock_stats(self->mock).nr_released);
@@ -130,21 +120,14 @@ static void unregister_failing(struct __test_metadata *_metadata,
 
 TEST_F_TIMEOUT(fail_nth, unregister, TIMEOUT)
 {
-	unsigned int n, round;
-
-	for (round = 0; round < NR_ROUNDS; round++) {
-		bool failed = true;
-
-		for (n = 1; failed; n = fail_nth_next(n))
-			unregister_failing(_metadata, self, n, &failed);
-	}
 	/* the argument is copied */
+	while (fail_nth_next(&self->fail, 1, 0))
+		unregister_failing(_metadata, self);
 	EXPECT_GE(self->fail.nr_fault, 1);
 }
 
 static void lookup_failing(struct __test_metadata *_metadata,
-			   FIXTURE_DATA(fail_nth) *self, unsigned int n,
-			   bool *failed)
+			   FIXTURE_DATA(fail_nth) *self)
 {
 	struct io_uring_mock_kmbuf_region arg = { };
 	struct test_ring tr;
@@ -154,30 +137,23 @@ static void lookup_failing(struct __test_metadata *_metadata,
 					      sysconf(_SC_PAGESIZE)));
 	mock_prep(&tr, self->mock, IORING_MOCK_KMBUF_CMD_REGION, &arg,
 		  sizeof(arg));
-	if (!fail_nth_submit(&self->fail, &tr, n, failed))
+	if (!fail_nth_submit(&self->fail, &tr))
 		EXPECT_EQ(1, arg.nr_pages);
 	test_ring_exit(&tr);
 }
 
 TEST_F_TIMEOUT(fail_nth, region_lookup, TIMEOUT)
 {
-	unsigned int n, round;
-
-	for (round = 0; round < NR_ROUNDS; round++) {
-		bool failed = true;
-
-		for (n = 1; failed; n = fail_nth_next(n))
-			lookup_failing(_metadata, self, n, &failed);
-	}
 	/* the argument is copied in and out */
+	while (fail_nth_next(&self->fail, 2, 0))
+		lookup_failing(_metadata, self);
 	EXPECT_GE(self->fail.nr_fault, 2);
 }
 
 /* Pages are charged to RLIMIT_MEMLOCK: a failure leaves none of them so */
 static void region_failing(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(fail_nth) *self,
-			   struct test_ring *probe, void *addr, size_t size,
-			   unsigned int n, bool *failed)
+			   struct test_ring *probe, void *addr, size_t size)
 {
 	long before, after, pages = size / sysconf(_SC_PAGESIZE);
 	struct test_ring tr;
@@ -186,10 +162,10 @@ static void region_failing(struct __test_metadata *_metadata,
 
 	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
 	before = memlock_pages(probe);
-	ASSERT_TRUE(fail_nth_arm(&self->fail, n));
+	ASSERT_TRUE(fail_nth_arm(&self->fail));
 	mem = region_register(&tr.ring, addr, size);
 	err = errno;
-	*failed = fail_nth_disarm(&self->fail);
+	fail_nth_disarm(&self->fail);
 
 	/* a region that could not be mapped is one all the same */
 	after = memlock_pages(probe);
@@ -205,7 +181,6 @@ static void region_failing(struct __test_metadata *_metadata,
 static void check_region(struct __test_metadata *_metadata,
 			 FIXTURE_DATA(fail_nth) *self, void *addr, size_t size)
 {
-	unsigned int n, round;
 	struct test_ring probe;
 	long locked;
 
@@ -213,19 +188,14 @@ static void check_region(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, test_ring_init(&probe, 0, 0));
 	locked = memlock_pages(&probe);
 	ASSERT_GE(locked, 0);
-	for (round = 0; round < NR_ROUNDS; round++) {
-		bool failed = true;
-
-		for (n = 1; failed; n = fail_nth_next(n)) {
-			region_failing(_metadata, self, &probe, addr, size, n,
-				       &failed);
-			ASSERT_TRUE(memlock_wait(&probe, locked));
-		}
+	/* the two parts of the argument are copied in, one of them out again */
+	while (fail_nth_next(&self->fail, 3, 1)) {
+		region_failing(_metadata, self, &probe, addr, size);
+		ASSERT_TRUE(memlock_wait(&probe, locked));
 	}
 	test_ring_exit(&probe);
 	ASSERT_TRUE(memlock_leave());
 
-	/* the two parts of the argument are copied in, one of them out again */
 	EXPECT_GE(self->fail.nr_fault, 3);
 	EXPECT_GE(self->fail.nr_nomem, 1);
 }

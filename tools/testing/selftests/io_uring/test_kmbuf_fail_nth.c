@@ -14,8 +14,6 @@
 
 #define BGID		2
 #define SLOT		1
-/* an allocation that is not made each time may hide another one, once */
-#define NR_ROUNDS	3
 /* in seconds */
 #define TIMEOUT		400
 
@@ -62,17 +60,16 @@ static long charged(FIXTURE_DATA(kmbuf_fail_nth) *self)
 
 static void register_failing(struct __test_metadata *_metadata,
 			     FIXTURE_DATA(kmbuf_fail_nth) *self,
-			     const struct io_uring_kmbuf_reg *arg,
-			     unsigned int n, bool *failed)
+			     const struct io_uring_kmbuf_reg *arg)
 {
 	struct io_uring_kmbuf_reg reg = *arg;
 	struct test_ring tr;
 	int ret;
 
 	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
-	ASSERT_TRUE(fail_nth_arm(&self->fail, n));
+	ASSERT_TRUE(fail_nth_arm(&self->fail));
 	ret = kmbuf_register(&tr.ring, &reg);
-	*failed = fail_nth_disarm(&self->fail);
+	fail_nth_disarm(&self->fail);
 	if (ret) {
 		fail_nth_count(&self->fail, ret);
 		EXPECT_EQ(0, charged(self));
@@ -100,17 +97,12 @@ static void check_register(struct __test_metadata *_metadata,
 		.flags = flags,
 		.fixed_index = flags & IOU_KMBUF_RING_FIXED ? SLOT : 0,
 	};
-	unsigned int n, round;
 
-	for (round = 0; round < NR_ROUNDS; round++) {
-		bool failed = true;
-
-		for (n = 1; failed; n = fail_nth_next(n))
-			register_failing(_metadata, self, &reg, n, &failed);
-	}
 	/* the argument is copied in and out */
-	EXPECT_GE(self->fail.nr_fault, 2 * (NR_ROUNDS - 1));
-	EXPECT_GE(self->fail.nr_nomem, nr_nomem * (NR_ROUNDS - 1));
+	while (fail_nth_next(&self->fail, 2, nr_nomem))
+		register_failing(_metadata, self, &reg);
+	EXPECT_GE(self->fail.nr_fault, 2);
+	EXPECT_GE(self->fail.nr_nomem, nr_nomem);
 }
 
 /* The ring, ids, bitmap, array of pages, pages */
@@ -138,17 +130,17 @@ TEST_F_TIMEOUT(kmbuf_fail_nth, fixed, TIMEOUT)
 
 static void map_failing(struct __test_metadata *_metadata,
 			FIXTURE_DATA(kmbuf_fail_nth) *self,
-			struct test_ring *tr, unsigned int n, bool *failed)
+			struct test_ring *tr)
 {
 	/* so large that page tables have to be allocated */
 	const size_t size = 1024 * self->page;
 	unsigned char *mem;
 	int err;
 
-	ASSERT_TRUE(fail_nth_arm(&self->fail, n));
+	ASSERT_TRUE(fail_nth_arm(&self->fail));
 	mem = kmbuf_mmap(&tr->ring, BGID, size, PROT_READ | PROT_WRITE);
 	err = errno;
-	*failed = fail_nth_disarm(&self->fail);
+	fail_nth_disarm(&self->fail);
 	if (mem == MAP_FAILED) {
 		fail_nth_count(&self->fail, -err);
 		return;
@@ -160,18 +152,13 @@ static void map_failing(struct __test_metadata *_metadata,
 
 TEST_F_TIMEOUT(kmbuf_fail_nth, mmap, TIMEOUT)
 {
-	unsigned int n, round;
 	struct test_ring tr;
 
 	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
 	ASSERT_EQ(0, kmbuf_setup(&tr.ring, BGID, 1024, 1, 0));
-	for (round = 0; round < NR_ROUNDS; round++) {
-		bool failed = true;
-
-		for (n = 1; failed; n = fail_nth_next(n))
-			map_failing(_metadata, self, &tr, n, &failed);
-	}
-	EXPECT_GE(self->fail.nr_nomem, NR_ROUNDS - 1);
+	while (fail_nth_next(&self->fail, 0, 1))
+		map_failing(_metadata, self, &tr);
+	EXPECT_GE(self->fail.nr_nomem, 1);
 	/* none of them has kept a hold on the buffers */
 	EXPECT_EQ(1024, charged(self));
 	EXPECT_EQ(0, kmbuf_unregister(&tr.ring, BGID));
@@ -180,8 +167,7 @@ TEST_F_TIMEOUT(kmbuf_fail_nth, mmap, TIMEOUT)
 }
 
 static void pin_failing(struct __test_metadata *_metadata,
-			FIXTURE_DATA(kmbuf_fail_nth) *self, unsigned int n,
-			bool *failed)
+			FIXTURE_DATA(kmbuf_fail_nth) *self)
 {
 	struct io_uring_mock_kmbuf_ring arg = { .bgid = BGID };
 	struct test_ring tr;
@@ -191,7 +177,7 @@ static void pin_failing(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, kmbuf_setup(&tr.ring, BGID, 4, 1, 0));
 	mock_prep(&tr, self->mock, IORING_MOCK_KMBUF_CMD_RING_PIN, &arg,
 		  sizeof(arg));
-	ret = fail_nth_submit(&self->fail, &tr, n, failed);
+	ret = fail_nth_submit(&self->fail, &tr);
 	if (!ret) {
 		EXPECT_EQ(-EBUSY, kmbuf_unregister(&tr.ring, BGID));
 		EXPECT_EQ(0, kmbuf_unpin(&tr, self->mock, 0));
@@ -203,16 +189,11 @@ static void pin_failing(struct __test_metadata *_metadata,
 
 TEST_F_TIMEOUT(kmbuf_fail_nth, pin, TIMEOUT)
 {
-	unsigned int n, round;
-
-	for (round = 0; round < NR_ROUNDS; round++) {
-		bool failed = true;
-
-		for (n = 1; failed; n = fail_nth_next(n))
-			pin_failing(_metadata, self, n, &failed);
-	}
-	EXPECT_GE(self->fail.nr_fault, NR_ROUNDS - 1);
-	EXPECT_GE(self->fail.nr_nomem, NR_ROUNDS - 1);
+	/* the argument is copied, the mock's hold on it is allocated */
+	while (fail_nth_next(&self->fail, 1, 1))
+		pin_failing(_metadata, self);
+	EXPECT_GE(self->fail.nr_fault, 1);
+	EXPECT_GE(self->fail.nr_nomem, 1);
 }
 
 TEST_HARNESS_MAIN

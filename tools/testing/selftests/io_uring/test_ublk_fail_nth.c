@@ -28,15 +28,14 @@ static void expect_for(struct __test_metadata *metadata)
 }
 
 /* On a ring of its own, as a ring keeps what it allocated once */
-static void register_failing(struct ublk_server *srv, const struct ublk_io *io,
-			     unsigned int n, bool *failed)
+static void register_failing(struct ublk_server *srv, const struct ublk_io *io)
 {
 	struct test_ring tr;
 	int ret;
 
 	EXPECT_EQ(0, test_ring_init(&tr, 0, 0));
 	server_prep_register(srv, &tr, io, SLOT);
-	ret = fail_nth_submit(&fail, &tr, n, failed);
+	ret = fail_nth_submit(&fail, &tr);
 	if (ret) {
 		/* the slot is free, and the request can be registered */
 		server_prep_register(srv, &tr, io, SLOT);
@@ -48,16 +47,13 @@ static void register_failing(struct ublk_server *srv, const struct ublk_io *io,
 
 static int serve_failing(struct ublk_server *srv, const struct ublk_io *io)
 {
-	bool failed = true;
-	unsigned int n;
-
 	if (io->len != OWN_LEN)
 		return server_transfer(srv, io);
 	EXPECT_TRUE(fail_nth_open(&fail));
-	for (n = 1; failed; n = fail_nth_next(n))
-		register_failing(srv, io, n, &failed);
-	fail_nth_close(&fail);
 	/* the node and the buffer */
+	while (fail_nth_next(&fail, 0, 2))
+		register_failing(srv, io);
+	fail_nth_close(&fail);
 	EXPECT_GE(fail.nr_nomem, 2);
 	EXPECT_EQ(0, fail.nr_fault);
 	EXPECT_EQ(0, fail.nr_others);
