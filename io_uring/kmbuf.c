@@ -46,6 +46,8 @@ struct io_kmbuf_ring {
 	u16			head;
 	u16			tail;
 	unsigned int		pins;
+	/* there is one pin, and is to be no other */
+	bool			exclusive;
 	u16			*fifo;
 	/* buffers that are selected: recycle takes back no others */
 	unsigned long		*in_use;
@@ -432,6 +434,35 @@ void io_kmbuf_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m)
 	}
 }
 
+static int io_kmbuf_add_pin(struct io_kmbuf_ring *kr, bool exclusive)
+{
+	guard(raw_spinlock_irqsave)(&kr->lock);
+	if (kr->exclusive || (exclusive && kr->pins))
+		return -EBUSY;
+	kr->exclusive = exclusive;
+	kr->pins++;
+	refcount_inc(&kr->refs);
+	return 0;
+}
+
+static struct io_kmbuf_ring *io_kmbuf_pin(struct io_uring_cmd *cmd,
+					  unsigned int buf_group,
+					  bool exclusive,
+					  unsigned int issue_flags)
+{
+	struct io_ring_ctx *ctx = cmd_to_io_kiocb(cmd)->ctx;
+	struct io_kmbuf_ring *kr;
+	int ret = -ENOENT;
+
+	io_ring_submit_lock(ctx, issue_flags);
+	kr = io_kmbuf_find(ctx, buf_group);
+	if (kr)
+		ret = io_kmbuf_add_pin(kr, exclusive);
+	io_ring_submit_unlock(ctx, issue_flags);
+
+	return ret ? ERR_PTR(ret) : kr;
+}
+
 /**
  * io_uring_buf_ring_pin - get hold of a ring of kernel-managed buffers
  * @cmd: command of the io_uring that the ring is registered with
@@ -442,33 +473,49 @@ void io_kmbuf_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m)
  * all calls that take it stay good until io_uring_buf_ring_unpin(), even if the
  * io_uring goes away before.
  *
- * Pins are counted. Callers share the buffers; a consumer that wants them for
- * itself has to see to that.
+ * Pins are counted, and their owners share the buffers. A consumer that needs
+ * them for itself takes io_uring_buf_ring_pin_exclusive().
  *
  * Context: Process context. Takes the ring's ->uring_lock when @issue_flags
  * say that it is not held.
  *
- * Return: the ring, or ERR_PTR(-ENOENT) if the group is no such ring.
+ * Return: the ring, or ERR_PTR() of
+ * -ENOENT if the group is no such ring,
+ * -EBUSY if somebody has pinned it exclusively.
  */
 struct io_kmbuf_ring *io_uring_buf_ring_pin(struct io_uring_cmd *cmd,
 					    unsigned int buf_group,
 					    unsigned int issue_flags)
 {
-	struct io_ring_ctx *ctx = cmd_to_io_kiocb(cmd)->ctx;
-	struct io_kmbuf_ring *kr;
-
-	io_ring_submit_lock(ctx, issue_flags);
-	kr = io_kmbuf_find(ctx, buf_group);
-	if (kr) {
-		refcount_inc(&kr->refs);
-		scoped_guard(raw_spinlock_irqsave, &kr->lock)
-			kr->pins++;
-	}
-	io_ring_submit_unlock(ctx, issue_flags);
-
-	return kr ?: ERR_PTR(-ENOENT);
+	return io_kmbuf_pin(cmd, buf_group, false, issue_flags);
 }
 EXPORT_SYMBOL_GPL(io_uring_buf_ring_pin);
+
+/**
+ * io_uring_buf_ring_pin_exclusive - get hold of a ring, and of all its buffers
+ * @cmd: command of the io_uring that the ring is registered with
+ * @buf_group: its buffer group, often chosen by userspace
+ * @issue_flags: as the command was issued with
+ *
+ * As io_uring_buf_ring_pin(), but nobody else has pinned the ring, nor can do so
+ * until io_uring_buf_ring_unpin(). So the only buffers that are selected are the
+ * caller's, and the only ones that come back.
+ *
+ * Context: Process context. Takes the ring's ->uring_lock when @issue_flags
+ * say that it is not held.
+ *
+ * Return: the ring, or ERR_PTR() of
+ * -ENOENT if the group is no such ring,
+ * -EBUSY if it is pinned.
+ */
+struct io_kmbuf_ring *
+io_uring_buf_ring_pin_exclusive(struct io_uring_cmd *cmd,
+				unsigned int buf_group,
+				unsigned int issue_flags)
+{
+	return io_kmbuf_pin(cmd, buf_group, true, issue_flags);
+}
+EXPORT_SYMBOL_GPL(io_uring_buf_ring_pin_exclusive);
 
 /**
  * io_uring_buf_ring_unpin - give up a pin
@@ -483,8 +530,10 @@ EXPORT_SYMBOL_GPL(io_uring_buf_ring_pin);
  */
 void io_uring_buf_ring_unpin(struct io_kmbuf_ring *kr)
 {
-	scoped_guard(raw_spinlock_irqsave, &kr->lock)
+	scoped_guard(raw_spinlock_irqsave, &kr->lock) {
 		kr->pins--;
+		kr->exclusive = false;
+	}
 	io_kmbuf_put(kr);
 }
 EXPORT_SYMBOL_GPL(io_uring_buf_ring_unpin);

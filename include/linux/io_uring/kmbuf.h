@@ -31,6 +31,10 @@ struct io_kmbuf {
 struct io_kmbuf_ring *io_uring_buf_ring_pin(struct io_uring_cmd *cmd,
 					    unsigned int buf_group,
 					    unsigned int issue_flags);
+struct io_kmbuf_ring *
+io_uring_buf_ring_pin_exclusive(struct io_uring_cmd *cmd,
+				unsigned int buf_group,
+				unsigned int issue_flags);
 void io_uring_buf_ring_unpin(struct io_kmbuf_ring *kr);
 bool io_uring_is_kmbuf_ring(struct io_uring_cmd *cmd, unsigned int buf_group,
 			    unsigned int issue_flags);
@@ -47,6 +51,14 @@ u16 io_uring_kmbuf_flags(const struct io_kmbuf_ring *kr);
 static inline struct io_kmbuf_ring *
 io_uring_buf_ring_pin(struct io_uring_cmd *cmd, unsigned int buf_group,
 		      unsigned int issue_flags)
+{
+	return ERR_PTR(-EOPNOTSUPP);
+}
+
+static inline struct io_kmbuf_ring *
+io_uring_buf_ring_pin_exclusive(struct io_uring_cmd *cmd,
+				unsigned int buf_group,
+				unsigned int issue_flags)
 {
 	return ERR_PTR(-EOPNOTSUPP);
 }

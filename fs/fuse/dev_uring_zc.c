@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Zero copy for FUSE over io_uring: the pages that a READ is to fill, or that a
+ * WRITE has the data in, are put into a slot of the server's registered-buffer
+ * table, and the server reads its file into them or writes it from them.
+ *
+ * The pages can be in use longer than the request: I/O that the server has
+ * started goes on when the request ends, as it does when the connection is
+ * aborted. So they are held until io_uring gives them back, by references of
+ * page cache and by pins of memory that the client has pinned.
+ *
+ * A server that replies without having filled the pages of a READ does not
+ * disclose anything. The memory of a direct read is the client's, which sees
+ * what it had there; pages of the page cache are zero before they are handed
+ * out.
+ *
+ * Whenever zero copy is not possible for a request, its data is copied.
+ */
+
+#include "args.h"
+#include "dev_uring_i.h"
+
+#include <linux/bvec.h>
+#include <linux/io_uring/cmd.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+/* The pages of one request. Belongs to io_uring once it is registered. */
+struct fuse_uring_zc {
+	/* by pins, not by references */
+	bool pinned;
+	unsigned int nr_folios;
+	struct folio *folios[] __counted_by(nr_folios);
+};
+
+/* How much data it is, 0 if it is none or is not in pages that can be held */
+static size_t data_size(const struct fuse_args *args)
+{
+	if (args->user_pages && !args->is_pinned)
+		return 0;
+	if (args->opcode == FUSE_READ && args->out_pages)
+		return args->out_args[0].size;
+	if (args->opcode == FUSE_WRITE && args->in_pages)
+		return args->in_args[1].size;
+	return 0;
+}
+
+/* Is the data of @req to be handed out? The reply of a WRITE goes inline. */
+bool fuse_uring_zc_wanted(const struct fuse_ring_ent *ent,
+			  const struct fuse_req *req, size_t inline_size)
+{
+	const struct fuse_args *args = req->args;
+	size_t size;
+
+	if (ent->buf_index == FUSE_URING_NO_BUF_INDEX || !args->zero_copy ||
+	    test_bit(FR_NO_ZERO_COPY, &req->flags))
+		return false;
+	size = data_size(args);
+	if (!size || size < ent->queue->zero_copy_min)
+		return false;
+	return !args->in_pages || args->out_args[0].size <= inline_size;
+}
+
+static void zc_free(void *priv)
+{
+	struct fuse_uring_zc *zc = priv;
+	unsigned int i;
+
+	for (i = 0; i < zc->nr_folios; i++) {
+		if (zc->pinned)
+			unpin_folio(zc->folios[i]);
+		else
+			folio_put(zc->folios[i]);
+	}
+	kvfree(zc);
+}
+
+static int zc_hold(struct fuse_uring_zc *zc, struct folio *folio)
+{
+	unsigned int nr = zc->nr_folios;
+
+	if (zc->pinned) {
+		int err;
+
+		/* the zero page is not */
+		if (!folio_maybe_dma_pinned(folio))
+			return -EFAULT;
+		err = folio_add_pins(folio, 1);
+		if (err)
+			return err;
+	} else {
+		folio_get(folio);
+	}
+	zc->nr_folios++;
+	zc->folios[nr] = folio;
+	return 0;
+}
+
+/*
+ * Hold the pages that the first @size bytes of the data are in, and list them.
+ * Each folio is held once, unless others are in between.
+ */
+static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
+				      size_t size, struct bio_vec *bvs,
+				      unsigned int *nr_bvecs)
+{
+	struct folio *last = NULL;
+	struct fuse_uring_zc *zc;
+	unsigned int i, nr = 0;
+	size_t end = 0;
+	int err;
+
+	zc = kvmalloc_flex(*zc, folios, ap->num_folios, GFP_KERNEL_ACCOUNT);
+	if (!zc)
+		return ERR_PTR(-ENOMEM);
+	zc->pinned = ap->args.user_pages;
+	zc->nr_folios = 0;
+
+	for (i = 0; i < ap->num_folios && size; i++) {
+		size_t len = min_t(size_t, size, ap->descs[i].length);
+		size_t offset = ap->descs[i].offset;
+		struct folio *folio = ap->folios[i];
+
+		if (folio != last) {
+			err = zc_hold(zc, folio);
+			if (err) {
+				zc_free(zc);
+				return ERR_PTR(err);
+			}
+		}
+		if (folio == last && offset == end)
+			bvs[nr - 1].bv_len += len;
+		else
+			bvec_set_folio(&bvs[nr++], folio, len, offset);
+		last = folio;
+		end = offset + len;
+		size -= len;
+	}
+	*nr_bvecs = nr;
+	return zc;
+}
+
+/* What was in the memory before is not for the client */
+static void zc_clear(const struct fuse_args_pages *ap)
+{
+	unsigned int i;
+
+	for (i = 0; i < ap->num_folios; i++)
+		folio_zero_range(ap->folios[i], ap->descs[i].offset,
+				 ap->descs[i].length);
+}
+
+/*
+ * Put the pages of @req into the entry's slot. Any error means that the data
+ * has to be copied. May sleep.
+ */
+int fuse_uring_zc_register(struct fuse_ring_ent *ent, struct fuse_req *req,
+			   unsigned int issue_flags)
+{
+	struct fuse_args_pages *ap = container_of(req->args, typeof(*ap), args);
+	const bool read = ap->args.opcode == FUSE_READ;
+	struct fuse_uring_zc *zc;
+	unsigned int nr_bvecs;
+	struct bio_vec *bvs;
+	int err;
+
+	bvs = kvmalloc_objs(*bvs, ap->num_folios);
+	if (!bvs)
+		return -ENOMEM;
+	zc = zc_alloc(ap, data_size(&ap->args), bvs, &nr_bvecs);
+	if (IS_ERR(zc)) {
+		err = PTR_ERR(zc);
+		goto out;
+	}
+	if (read && ap->args.page_zeroing)
+		zc_clear(ap);
+
+	err = io_buffer_register_bvec(ent->cmd, bvs, nr_bvecs, zc_free, zc,
+				      read ? IO_BUF_DEST : IO_BUF_SOURCE,
+				      ent->buf_index, issue_flags);
+	if (err)
+		zc_free(zc);
+out:
+	kvfree(bvs);
+	return err;
+}
+
+/*
+ * Take the pages out of the entry's slot. I/O under way keeps them. The slot is
+ * userspace's as well: if it has put something else there, that stays, or goes
+ * if that is a kernel's buffer, too. May sleep.
+ */
+void fuse_uring_zc_unregister(struct fuse_ring_ent *ent,
+			      unsigned int issue_flags)
+{
+	io_buffer_unregister(ent->cmd, ent->buf_index, issue_flags);
+}
