@@ -128,9 +128,10 @@ done
 # may be cached without asking the host again. What virtme-run puts after "--",
 # its own slower init, becomes an argument of ours; the tab is a separator to
 # the kernel and, unlike a blank, nothing special to virtme-run. The timer check
-# at boot is a race that an emulator on a busy host loses.
+# at boot is a race that an emulator on a busy host loses. Without random
+# addresses the emulator translates a program once, not at every start.
 [ -z "$tsc" ] || append+=("tsc_early_khz=$tsc")
-for arg in no_timer_check loglevel=7 log_buf_len=4M printk.devkmsg=on panic=-1 oops=panic tsc=reliable \
+for arg in no_timer_check norandmaps loglevel=7 log_buf_len=4M printk.devkmsg=on panic=-1 oops=panic tsc=reliable \
 	"rootflags=version=9p2000.L,trans=virtio,access=any,msize=524288,cache=loose" \
 	"${append[@]}" "kmbuf_job=$rw" "init=$TOP/harness/guest/init.sh"$'\t--'; do
 	args+=("--kopt=$arg")

@@ -82,7 +82,8 @@ base_setup() {
 	local ctl controllers
 
 	export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-	export HOME=/tmp TMPDIR=/tmp LC_ALL=C.UTF-8 TERM=${TERM:-linux}
+	# Any other locale is a dozen files that every program loads.
+	export HOME=/tmp TMPDIR=/tmp LC_ALL=C TERM=${TERM:-linux}
 	umask 022
 	# Alone and first: until then /proc is the host's, seen through 9p.
 	mount -t proc -o nosuid,noexec,nodev proc /proc
