@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Builds the io_uring kselftests of a tree and runs them on one of its kernels,
-# with kselftest's own runner.
+# with kselftest's own runner (base) or one after the other (debug).
 #
 #   kselftests.sh [--build] TREE CONFIG [TEST]...
 #
@@ -71,11 +71,13 @@ for test in "${all[@]}"; do
 done
 [ ${#tests[@]} -gt 0 ] || die "$name: no test to run" "none of ${wanted[*]:-the installed ones} is in $list"
 
+runner=()
+[ "$config" != debug ] || runner=(--plain)
 say "$name: ${#tests[@]} test programs"
 status=0
 "$TOP/harness/vm.sh" --kernel "$kernel" --name "$name" --plan ${#tests[@]} \
 	--timeout "${KMBUF_KSELFTEST_DEADLINE:-1500}" \
-	-- bash "$TOP/harness/guest/kselftests.sh" "$out/install" "${tests[@]}" || status=$?
+	-- bash "$TOP/harness/guest/kselftests.sh" "${runner[@]}" "$out/install" "${tests[@]}" || status=$?
 
 output=$BUILD/vm/$name/output
 skips=$BUILD/kselftests/skip.$config
