@@ -3,17 +3,27 @@
 # Builds one kernel: build/TREE/.CONFIG/arch/x86/boot/bzImage (and vmlinux, and
 # the exported headers in usr/include).
 #
-#   kernel.sh TREE CONFIG     TREE: linux (patched) | bare (the base)
-#                             CONFIG: base | debug
+#   kernel.sh [--fresh] TREE CONFIG
+#
+#   TREE      linux (patched) | bare (the base)
+#   CONFIG    base | debug
+#   --fresh   build it, though the cache has one of the same sources
 #
 # The configuration is tinyconfig, harness/configs/base.config and, for debug,
 # debug.config on top. Every symbol a fragment asks for has to be there in the
-# end, or nothing is built. Nothing that has not changed is done again.
+# end, or nothing is built. Nothing that has not changed is done again: the last
+# kernels are kept, each by a hash of all that it is made of.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$TOP/harness/kconfig.sh"
+. "$TOP/harness/queue.sh"
 
-[ $# -eq 2 ] || die "usage: kernel.sh linux|bare base|debug"
+fresh=0
+if [ "${1:-}" = --fresh ]; then
+	fresh=1
+	shift
+fi
+[ $# -eq 2 ] || die "usage: kernel.sh [--fresh] linux|bare base|debug"
 case $1 in
 linux) tree=$LINUX ;;
 bare) tree=$BARE ;;
@@ -34,6 +44,44 @@ mkdir -p "$out"
 
 exec 9>"$out/.lock"
 flock -n 9 || die "another build is writing $out" "" "wait for it to end"
+
+# What others need of a build; the rest only serves the next one.
+made=(.config vmlinux System.map arch/x86/boot/bzImage usr/include)
+
+key() {
+	{
+		queue_sources "$tree"
+		cat "${fragments[@]}" "$TOP"/harness/{kernel,kconfig,cc}.sh
+		gcc --version
+		ld --version
+	} | sha256sum | cut -d ' ' -f 1
+}
+
+# keep KEY: the kernel goes to the cache, which holds the newest six.
+keep() {
+	local old
+	mkdir -p "$kept"
+	tar -C "$out" -cf - "${made[@]}" | gzip -1 >"$kept/$1.$$"
+	mv "$kept/$1.$$" "$kept/$1.tar.gz"
+	# shellcheck disable=SC2012 # names are hashes
+	ls -t "$kept"/*.tar.gz | tail -n +7 | while IFS= read -r old; do rm -f "$old"; done
+}
+
+# restore KEY: as new files, so that make remakes what comes to differ.
+restore() {
+	(cd "$out" && rm -rf "${made[@]}" .config-key)
+	tar -C "$out" -xmzf "$kept/$1.tar.gz"
+	touch "$kept/$1.tar.gz"
+}
+
+queue_tmp
+kept=$CACHE/kernels
+key=$(key)
+if [ "$fresh" -eq 0 ] && [ -s "$kept/$key.tar.gz" ]; then
+	restore "$key"
+	say "$name: unchanged, the kernel is in the cache (--fresh builds it again)"
+	exit
+fi
 
 kbuild_env
 export CCACHE_STATSLOG=$LOGS/$name.ccache
@@ -60,3 +108,4 @@ warnings=$(grep -c ' warning: ' "$LOGS/$name.log") || true
 hits=$(grep -c -E '^(direct|preprocessed)_cache_hit$' "$CCACHE_STATSLOG" 2>/dev/null) || true
 misses=$(grep -c '^cache_miss$' "$CCACHE_STATSLOG" 2>/dev/null) || true
 say "$name: done, ${hits:-0} of $((${hits:-0} + ${misses:-0})) objects from the compiler cache, $warnings warnings"
+keep "$key"

@@ -34,6 +34,14 @@ qgit() {
 		-c core.hooksPath=/dev/null -c init.defaultBranch=series "$@"
 }
 
+# queue_sources TREE: the id of the files of a work tree as they are, edits that
+# no commit has and new files included. Needs queue_tmp.
+queue_sources() {
+	cp "$(qgit -C "$1" rev-parse --path-format=absolute --git-path index)" "$q_tmp/sources"
+	GIT_INDEX_FILE=$q_tmp/sources qgit -C "$1" add -A
+	GIT_INDEX_FILE=$q_tmp/sources qgit -C "$1" write-tree
+}
+
 # queue_tmp: a scratch directory in q_tmp, gone at exit.
 queue_tmp() {
 	q_tmp=$(mktemp -d)
