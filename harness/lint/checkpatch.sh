@@ -2,12 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # Gate: checkpatch.pl --strict --codespell, the tree's own, on every mail of
 # the series. Types in harness/lists/checkpatch.ignore are left out, and so is
-# what harness/lists/checkpatch.lines knows to be wrong about a line.
+# what harness/lists/checkpatch.lines knows to be wrong about a line. A mail that
+# passed is not checked again while it, the tree, the lists and the tools are
+# the same.
 #
 #   checkpatch.sh        one point a mail of build/series
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"
+# shellcheck source=harness/queue.sh
+. "$TOP/harness/queue.sh"
 
 dictionary=/usr/lib/python3/dist-packages/codespell_lib/data/dictionary.txt
 need perl perl
@@ -19,13 +23,29 @@ python3 -c 'import git, ply' 2>/dev/null || die "python3-ply or python3-git is m
 	"checkpatch's check of licences needs them" "make setup"
 need_tree
 lint_tmp
+q_tmp=$lint_tmp
 
 ignored=$(sed -E -e 's/\s*#.*//' -e '/^$/d' "$TOP/harness/lists/checkpatch.ignore" | paste -sd,)
 
+# words MAIL: the lines of the dictionary that can match in it. checkpatch asks
+# of each word whether it is one of all sixty thousand, two thirds of its time.
+# A match is between characters that no word has, so the word is one of MAIL's;
+# whatever is not plain ASCII stays.
+words() {
+	if LC_ALL=C grep -q '[^[:print:][:space:]]' "$1"; then
+		cat "$dictionary"
+		return
+	fi
+	tr -c "[:alnum:]_'\`-" '\n' <"$1" | tr '[:upper:]' '[:lower:]' | sort -u |
+		awk -F '->' 'NR == FNR { has[$0]; next }
+			tolower($1) in has || $1 ~ /[^a-zA-Z0-9_\x27`-]/' - "$dictionary"
+}
+
 # In the work tree, because checkpatch takes its rules and licences from there.
 check() {
+	words "$1" >"$lint_tmp/words" || return
 	cd "$LINT_LINUX" && perl scripts/checkpatch.pl --strict --codespell \
-		--codespellfile="$dictionary" --show-types --terse --no-summary \
+		--codespellfile="$lint_tmp/words" --show-types --terse --no-summary \
 		--ignore "$ignored" "$1"
 }
 
@@ -44,14 +64,31 @@ mistaken() {
 	done
 }
 
+# What the verdict on a mail depends on, but the mail.
+all=$({
+	queue_sources "$LINT_LINUX"
+	cat "${BASH_SOURCE[0]}" "$TOP"/harness/lists/checkpatch.* "$dictionary"
+	perl --version
+	python3 --version
+} | sha256sum)
+passed=$CACHE/lint/checkpatch
+mkdir -p "$passed"
+find "$passed" -type f -mtime +30 -delete
+
 found=0
 for mail in "$LINT_SERIES"/*.patch; do
 	[ -f "$mail" ] || continue
 	found=1 status=0
+	key=$({ echo "$all"; cat "$mail"; } | sha256sum | cut -d ' ' -f 1)
+	if [ -e "$passed/$key" ]; then
+		touch "$passed/$key"
+		ok "checkpatch ${mail##*/} (unchanged since it passed)"
+		continue
+	fi
 	# It fails for any message; what counts is what is left of them.
 	{ check "$mail" 2>&1 || true; } | mistaken "$mail" >"$lint_tmp/out"
 	# Whatever it prints is a complaint, its own breakdown included.
-	[ ! -s "$lint_tmp/out" ] || status=1
+	if [ -s "$lint_tmp/out" ]; then status=1; else touch "$passed/$key"; fi
 	sed -i "s|^$LINT_SERIES/||" "$lint_tmp/out"
 	verdict "$status" "checkpatch ${mail##*/}" "$lint_tmp/out"
 done
