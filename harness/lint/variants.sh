@@ -104,7 +104,7 @@ baseline() {
 	key=$({
 		lint_git rev-parse "$LINT_BASE^{tree}"
 		sed '/^#/d' "${v_fragments[@]}"
-		cat "$TOP"/harness/lint/{messages,kbuild}.sh
+		cat "$TOP"/harness/{lint/messages,kconfig}.sh
 		gcc --version
 		echo "${v_args[*]} ${v_objects[*]}"
 		[ "$1" != sparse ] || sha256sum <"$SPARSE"
