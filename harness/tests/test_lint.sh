@@ -1,50 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Every gate of harness/lint/ sees the defect it is there for. Prints TAP. The
-# gates that compile get patches with planted defects, on top of the base;
-# no branch moves. Without build/linux those are skipped, by name.
+# Every gate of harness/lint/ sees the defect it is there for; those that compile
+# are tested in test_lint_builds.sh. Prints TAP.
 # shellcheck disable=SC2016 # scripts in quotes
 set -uo pipefail
 
-top=$(cd "$(dirname "$0")/../.." && pwd)
-gates=$top/harness/lint
-linux=${LINT_LINUX:-$top/build/linux}
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-unset LINT_BASE LINT_TIP LINT_SERIES LINT_TOP LINT_SPARSE
-export LC_ALL=C
-
-n=0
-point() {
-	n=$((n + 1))
-	if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; fi
-}
-skip() {
-	n=$((n + 1))
-	echo "ok $n - $1 # SKIP $2"
-}
-
-# gate NAME ARG...: run it; what it prints is in $dir/out.
-gate() {
-	local name=$1
-	shift
-	"$gates/$name.sh" "$@" >"$dir/out" 2>&1 </dev/null
-}
-# says REGEX TEXT: the gate's output has such a line.
-says() {
-	local status=0
-	grep -q -E -- "$1" "$dir/out" || status=1
-	point "$status" "$2"
-	[ "$status" -eq 0 ] || sed -n '1,25s/^/# /p' "$dir/out"
-}
-
-# never REGEX TEXT: it has none.
-never() {
-	local status=0
-	! grep -E -- "$1" "$dir/out" >"$dir/found" || status=1
-	point "$status" "$2"
-	sed 's/^/# /' "$dir/found"
-}
+. "$(dirname "$0")/gates.sh"
 
 # --- messages ---
 # shellcheck source=harness/lint/messages.sh
@@ -122,71 +83,9 @@ says '/me/x' "rules: a path of one machine"
 unset LINT_TOP
 
 # --- gates that need Linux ---
-if [ ! -d "$linux/.git" ]; then
-	for name in checkpatch maintainers kerneldoc htmldocs warnings builds selftests; do
-		skip "$name" "there is no build/linux: make tree"
-	done
-	echo "1..$n"
-	exit
-fi
-export LINT_LINUX=$linux LINT_BASE=refs/tags/base
+needs_linux checkpatch maintainers kerneldoc htmldocs
 
-# commit PARENT TITLE: a commit of the files in $dir/tree, on no branch.
-commit() {
-	local index=$dir/index path id
-	rm -f "$index"
-	GIT_INDEX_FILE=$index git -C "$linux" read-tree "$1"
-	while IFS= read -r path; do
-		id=$(git -C "$linux" hash-object -w --stdin <"$dir/tree/$path")
-		GIT_INDEX_FILE=$index git -C "$linux" update-index --add --cacheinfo "100644,$id,$path"
-	done < <(cd "$dir/tree" && find . -type f -printf '%P\n')
-	GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@localhost GIT_COMMITTER_NAME=t \
-	GIT_COMMITTER_EMAIL=t@localhost git -C "$linux" commit-tree -p "$1" -m "$2" \
-		"$(GIT_INDEX_FILE=$index git -C "$linux" write-tree)"
-}
-# file PATH: a copy of the base's file to edit, or an empty new one.
-file() {
-	mkdir -p "$dir/tree/$(dirname "$1")"
-	git -C "$linux" show "refs/tags/base:$1" >"$dir/tree/$1" 2>/dev/null || true
-}
-
-# A defect for gcc W=1, one for sparse, one for 32 bit, one for kernel-doc, and
-# a file that no Makefile names.
-file io_uring/nop.c
-cat >>"$dir/tree/io_uring/nop.c" <<'EOF'
-
-/**
- * lint_w1 - a function with defects
- * @nothing: no such parameter
- */
-static int __maybe_unused lint_w1(int __user *user)
-{
-	int set;
-
-	set = 1;
-	return *user;
-}
-
-static u64 __maybe_unused lint_i386(u64 address)
-{
-	return *(u8 *)address;
-}
-EOF
-file io_uring/orphan.c
-echo '// SPDX-License-Identifier: GPL-2.0' >"$dir/tree/io_uring/orphan.c"
-bad=$(commit refs/tags/base "io_uring/nop: defects")
-rm -rf "$dir/tree"
-# A stub that does not compile.
-file include/linux/io_uring/cmd.h
-cat >>"$dir/tree/include/linux/io_uring/cmd.h" <<'EOF'
-#if !defined(CONFIG_IO_URING)
-static inline int lint_stub(struct io_uring_cmd *cmd { return 0; }
-#endif
-EOF
-# A new file that no section of MAINTAINERS covers.
-file samples/orphan-lint.c
-echo '// SPDX-License-Identifier: GPL-2.0' >"$dir/tree/samples/orphan-lint.c"
-worse=$(commit "$bad" "io_uring: a broken stub")
+defects
 export LINT_TIP=$worse
 
 gate kerneldoc
@@ -206,58 +105,6 @@ says 'Title underline too short' "htmldocs: one of them"
 gate maintainers
 says '^not ok .*samples/orphan-lint.c' "MAINTAINERS: a file that nobody looks after"
 says '^ok .*io_uring/orphan.c' "MAINTAINERS: a file that somebody does"
-
-gate warnings
-says "^not ok - W=1 0001" "W=1: a variable set and not used"
-says "variable 'set' set but not used" "W=1: named"
-says "orphan.c was not compiled" "W=1: a file that no Makefile names"
-says "^ok - W=1 0002" "W=1: reported once, by the patch that brings it"
-
-gate builds
-says '^ok - sparse runs' "sparse: it runs"
-says '^not ok - sparse: ' "sparse: a user pointer used as the kernel's"
-says "nop.c: warning: dereference of noderef" "sparse: named"
-says '^not ok - CONFIG_IO_URING=n' "stubs: one that does not compile"
-says '^ok - CONFIG_FUSE_IO_URING=n' "stubs: no false alarm without FUSE's io_uring"
-says '^not ok - 32 bit' "32 bit: a cast of another size"
-says 'nop.c: warning: cast to pointer from integer of different size' "32 bit: named"
-
-gate builds i386
-says '^not ok - 32 bit' "32 bit: said again, although the objects are up to date"
-
-# A checker that does nothing, and one that cannot read the code.
-LINT_SPARSE=/bin/true gate builds sparse
-says '^not ok - sparse runs' "sparse: one that does nothing does not pass"
-printf '#!/bin/sh\necho "x.c:1:1: error: no" >&2\n' >"$dir/sparse"
-chmod +x "$dir/sparse"
-LINT_SPARSE=$dir/sparse gate builds sparse
-says '^not ok - sparse runs' "sparse: one that cannot read the code does not pass"
-
-gate selftests
-says '^not ok - selftests: the series has no' "selftests: none there"
-rm -rf "$dir/tree"
-file tools/testing/selftests/io_uring/Makefile
-cat >"$dir/tree/tools/testing/selftests/io_uring/Makefile" <<'EOF'
-# SPDX-License-Identifier: GPL-2.0
-CFLAGS += -Wall $(KHDR_INCLUDES)
-TEST_GEN_PROGS := test_x
-include ../lib.mk
-all: $(OUTPUT)/left-over
-$(OUTPUT)/left-over:
-	touch $@
-EOF
-file tools/testing/selftests/io_uring/test_x.c
-cat >"$dir/tree/tools/testing/selftests/io_uring/test_x.c" <<'EOF'
-// SPDX-License-Identifier: GPL-2.0
-#include <linux/io_uring.h>
-int main(void) { int unused; return 0; }
-EOF
-LINT_TIP=$(commit refs/tags/base "selftests/io_uring: defects")
-gate selftests
-says '^not ok - selftests all, in-tree' "selftests: a warning"
-says '^ok - selftests install, O=' "selftests: what is good passes"
-says '^not ok - selftests clean leaves nothing, in-tree' "selftests: a file left in the tree"
-says '^not ok - selftests clean leaves nothing, O=' "selftests: a file left with O="
 
 mkdir "$dir/series"
 export LINT_SERIES=$dir/series
