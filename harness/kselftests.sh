@@ -17,6 +17,7 @@
 # The result, innermost test points, goes to build/results/.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$TOP/harness/kconfig.sh"
 . "$TOP/harness/thirdparty.sh"
 
 run=1
@@ -40,8 +41,9 @@ need_liburing
 build() {
 	# Removed tests must not stay installed.
 	rm -rf "$out/install"
+	kbuild_env
 	make -C "$src/tools/testing/selftests" TARGETS=io_uring FORCE_TARGETS=1 \
-		O="$out" KSFT_INSTALL_PATH="$out/install" \
+		O="$out" KSFT_INSTALL_PATH="$out/install" CC="$TOP/harness/cclink.sh" \
 		KHDR_INCLUDES="-isystem $kernel/usr/include" \
 		USERCFLAGS="-Werror -I$TOOLS/liburing/include" \
 		USERLDFLAGS="-static -L$TOOLS/liburing/lib" \

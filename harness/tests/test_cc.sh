@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Tests of harness/cc.sh: the compiler cache never serves an object made from an
-# older file that the source pulls in with .incbin. Prints TAP.
+# older file that the source pulls in with .incbin. And of harness/cclink.sh: it
+# is a compiler, and caches what it links. Prints TAP.
 # shellcheck disable=SC2317 # commands handed over as arguments
 set -uo pipefail
 
@@ -31,6 +32,24 @@ cached() {
 	rm -f x.o stats
 	"$src/cc.sh" -Wp,-MMD,x.d -c -o x.o "$1" && [ -s x.o ] && grep -q hit stats
 }
+# program SAYS: linked of two sources, it says that.
+program() {
+	printf '#include "f.h"\n#include <math.h>\n%s\n' \
+		'int main(int n, char **v) { (void)v; return f() + (int)sqrt(n) - SUM; }' >main.c
+	printf 'int f(void) { return %s; }\n' "$1" >f.c
+	mkdir -p include
+	echo 'int f(void);' >include/f.h
+	rm -f program stats
+	"$src/cclink.sh" -O0 -fno-builtin -Wall -isystem include -DSUM="$(($1 + 1))" \
+		-L. main.c f.c -lm -o program && ./program
+}
+linked_again() { program 3 && [ "$(grep -c -E '^(direct|preprocessed)_cache_hit$' stats)" -eq 2 ]; }
+warns() {
+	printf 'int main(void) { int unused; return 0; }\n' >warn.c
+	"$src/cclink.sh" -Wall warn.c -o warn 2>&1 | grep -q 'warn.c:1:.*unused'
+}
+no_program() { ! "$src/cclink.sh" "$@" 2>/dev/null; }
+
 fails() { ! "$src/cc.sh" "$@" 2>/dev/null; }
 
 point "a file that is pulled in" holds old
@@ -38,6 +57,13 @@ point "another one of the same size is not mistaken for it" holds new
 point "an assembler source without .incbin is cached" cached plain.S
 point "a C source is cached" cached plain.c
 point "a failure of the compiler is one" fails -c none.c
+point "two sources become a program" program 3
+point "... whose objects are cached" linked_again
+point "... but not when one has changed" program 4
+point "a warning is said" warns
+point "a warning is said when it comes from the cache" warns
+point "an error of one source is one" no_program -Wall warn.c none.c -o no
+point "an undefined function is an error" no_program main.c -o no
 point "no argument is the compiler's to refuse" fails
 echo "1..$n"
 exit "$failed"

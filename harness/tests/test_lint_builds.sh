@@ -13,7 +13,7 @@ needs_linux warnings builds selftests
 
 # The gates and what they read, the compilers, the base.
 key=$({
-	cd "$top/harness" && cat lint/* {lib,kconfig,queue,cc}.sh configs/base.config \
+	cd "$top/harness" && cat lint/* {lib,kconfig,queue,cc,cclink}.sh configs/base.config \
 		lists/*.lint tests/{gates,test_lint_builds}.sh
 	gcc --version
 	ld --version
