@@ -48,9 +48,11 @@ bench:     ## what operations cost, in instructions of the guest
 bench-kmbuf: ## the same, of kernel-managed buffers only
 	@harness/bench.sh kmbuf
 
+bench-fuse: ## the same, of FUSE only
+	@harness/bench.sh fuse
+
 clean:     ## remove build/ (the cache stays)
 	@harness/clean.sh
 
 .PHONY: help setup base tree export series roundtrip lint build boot demo \
-	test regress bench \
-	bench-kmbuf clean
+	test regress bench bench-kmbuf bench-fuse clean

@@ -4,7 +4,7 @@
 # clock advances one nanosecond an instruction, so that a figure repeats
 # whatever the host is doing.
 #
-#   bench.sh [NAME]...   NAME: ublk, kmbuf; default: all of them
+#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse; default: all of them
 #
 # Builds what is missing, runs guest/bench-NAME.sh on the kernels it compares,
 # and prints build/bench/NAME.md; the same is in build/bench/NAME.json. Fails
@@ -15,7 +15,7 @@ set -euo pipefail
 
 here=$TOP/harness
 out=$BUILD/bench
-[ $# -gt 0 ] || set -- ublk kmbuf
+[ $# -gt 0 ] || set -- ublk kmbuf fuse
 for name in "$@"; do
 	[ -f "$here/guest/bench-$name.sh" ] || die "there is no bench '$name'" "" \
 		"$(cd "$here/guest" && echo bench-*.sh | sed 's/bench-\([a-z]*\).sh/\1/g')"
@@ -54,6 +54,13 @@ bench_kmbuf() {
 	bench kmbuf linux "$out/bench_kmbuf"
 }
 
+# Nor does its FUSE have the queues. What it does have is a row of its own.
+bench_fuse() {
+	"$here/kselftests.sh" --build linux base
+	cp "$BUILD/kselftests/linux-base/install/io_uring/fuse_passthrough" "$out/"
+	bench fuse linux "$out/fuse_passthrough"
+}
+
 mkdir -p "$out"
 status=0
 for name in "$@"; do
@@ -62,6 +69,7 @@ for name in "$@"; do
 	case $name in
 	ublk) bench_ublk ;;
 	kmbuf) bench_kmbuf ;;
+	fuse) bench_fuse ;;
 	esac
 	/usr/bin/python3 "$here/bench_table.py" --name "$name" --json "$out/$name.json" \
 		--limits "$here/lists/bench.limits" "${columns[@]}" | tee "$out/$name.md" || status=1

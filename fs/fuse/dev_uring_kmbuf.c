@@ -237,6 +237,16 @@ static bool all_zero(const void *mem, size_t size)
 	return !memchr_inv(mem, 0, size);
 }
 
+static struct fuse_uring_cmd_req read_cmd_req(const struct io_uring_cmd *cmd)
+{
+	struct fuse_uring_cmd_req req;
+
+	req = *io_uring_sqe128_cmd(cmd->sqe, struct fuse_uring_cmd_req);
+	/* userspace can change the SQE: what is checked is what is used */
+	barrier();
+	return req;
+}
+
 /**
  * fuse_uring_add_queue - FUSE_IO_URING_CMD_ADD_QUEUE
  * @cmd: the command
@@ -261,6 +271,7 @@ static bool all_zero(const void *mem, size_t size)
 int fuse_uring_add_queue(struct io_uring_cmd *cmd, unsigned int issue_flags,
 			 struct fuse_chan *fch)
 {
+	/* pairs with the release in fuse_uring_create() */
 	struct fuse_ring *ring = smp_load_acquire(&fch->ring);
 	struct fuse_uring_cmd_req req;
 	struct io_kmbuf_ring *kmbuf;
@@ -274,10 +285,7 @@ int fuse_uring_add_queue(struct io_uring_cmd *cmd, unsigned int issue_flags,
 	if (!fch->io_uring_kmbuf)
 		return -EOPNOTSUPP;
 
-	/* userspace can change the SQE: what is checked is what is used */
-	req = *io_uring_sqe128_cmd(cmd->sqe, struct fuse_uring_cmd_req);
-	barrier();
-
+	req = read_cmd_req(cmd);
 	if (!(req.flags & FUSE_URING_KMBUF) ||
 	    req.flags & ~FUSE_URING_QUEUE_FLAGS)
 		return -EINVAL;
@@ -325,9 +333,7 @@ struct fuse_ring_ent *fuse_uring_create_kmbuf_ent(struct io_uring_cmd *cmd,
 	struct fuse_ring_ent *ent;
 	u64 size;
 
-	req = *io_uring_sqe128_cmd(cmd->sqe, struct fuse_uring_cmd_req);
-	barrier();
-
+	req = read_cmd_req(cmd);
 	if (req.flags || req.commit_id ||
 	    !all_zero(req.padding, sizeof(req.padding)) ||
 	    !all_zero(req.ent.reserved, sizeof(req.ent.reserved)) ||
@@ -379,15 +385,14 @@ void fuse_uring_release(struct fuse_chan *fch)
 /* What the queues have done, a line for each number */
 ssize_t fuse_uring_print_stats(struct fuse_chan *fch, char *buf, size_t size)
 {
+	/* pairs with the release in fuse_uring_create() */
 	struct fuse_ring *ring = smp_load_acquire(&fch->ring);
 	u64 nr_sent[FUSE_PAYLOAD_NR] = { };
 	u64 nr_fallbacks = 0, nr_buf_waits = 0;
 	size_t qid, i;
 
 	for (qid = 0; ring && qid < ring->nr_queues; qid++) {
-		/* pairs with the release in fuse_uring_publish_queue() */
-		struct fuse_ring_queue *queue =
-			smp_load_acquire(&ring->queues[qid]);
+		struct fuse_ring_queue *queue = READ_ONCE(ring->queues[qid]);
 
 		if (!queue || !queue->kmbuf)
 			continue;

@@ -1,39 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0
+/* What a server does with requests, and how it gets them over /dev/fuse. */
 #include "fuse_server.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define PARAMETERS	"/sys/module/fuse/parameters"
-#define ENABLE_URING	"enable_uring"
 /* The smallest that the kernel lets a server read with */
 #define MIN_READ	8192
 /* Far more than any test answers with */
 #define MAX_REPLY	(1024 * 1024)
 
+static const unsigned char arg_sizes[] = {
+	[FUSE_FORGET]		= sizeof(struct fuse_forget_in),
+	[FUSE_GETATTR]		= sizeof(struct fuse_getattr_in),
+	[FUSE_SETATTR]		= sizeof(struct fuse_setattr_in),
+	[FUSE_MKNOD]		= sizeof(struct fuse_mknod_in),
+	[FUSE_MKDIR]		= sizeof(struct fuse_mkdir_in),
+	[FUSE_RENAME]		= sizeof(struct fuse_rename_in),
+	[FUSE_LINK]		= sizeof(struct fuse_link_in),
+	[FUSE_OPEN]		= sizeof(struct fuse_open_in),
+	[FUSE_READ]		= sizeof(struct fuse_read_in),
+	[FUSE_WRITE]		= sizeof(struct fuse_write_in),
+	[FUSE_RELEASE]		= sizeof(struct fuse_release_in),
+	[FUSE_FSYNC]		= sizeof(struct fuse_fsync_in),
+	[FUSE_SETXATTR]		= FUSE_COMPAT_SETXATTR_IN_SIZE,
+	[FUSE_GETXATTR]		= sizeof(struct fuse_getxattr_in),
+	[FUSE_LISTXATTR]	= sizeof(struct fuse_getxattr_in),
+	[FUSE_FLUSH]		= sizeof(struct fuse_flush_in),
+	[FUSE_OPENDIR]		= sizeof(struct fuse_open_in),
+	[FUSE_READDIR]		= sizeof(struct fuse_read_in),
+	[FUSE_RELEASEDIR]	= sizeof(struct fuse_release_in),
+	[FUSE_FSYNCDIR]		= sizeof(struct fuse_fsync_in),
+	[FUSE_ACCESS]		= sizeof(struct fuse_access_in),
+	[FUSE_CREATE]		= sizeof(struct fuse_create_in),
+	[FUSE_BATCH_FORGET]	= sizeof(struct fuse_batch_forget_in),
+	[FUSE_FALLOCATE]	= sizeof(struct fuse_fallocate_in),
+	[FUSE_RENAME2]		= sizeof(struct fuse_rename2_in),
+	[FUSE_LSEEK]		= sizeof(struct fuse_lseek_in),
+};
+
 size_t fuse_arg_size(unsigned int opcode)
 {
-	switch (opcode) {
-	case FUSE_GETATTR:
-		return sizeof(struct fuse_getattr_in);
-	case FUSE_SETXATTR:
-		return FUSE_COMPAT_SETXATTR_IN_SIZE;
-	case FUSE_GETXATTR:
-	case FUSE_LISTXATTR:
-		return sizeof(struct fuse_getxattr_in);
-	case FUSE_ACCESS:
-		return sizeof(struct fuse_access_in);
-	}
-	return 0;
+	return opcode < sizeof(arg_sizes) ? arg_sizes[opcode] : 0;
 }
 
 size_t fuse_payload_size(const struct fuse_test *ft)
@@ -85,9 +96,9 @@ int fuse_serve(const struct fuse_call *call)
 	return -ENOSYS;
 }
 
-int fuse_serve_call(struct fuse_test *ft, const struct fuse_call *call)
+int fuse_serve_call(const struct fuse_call *call)
 {
-	int ret = ft->serve ? ft->serve(call) : -ENOSYS;
+	int ret = call->ft->serve ? call->ft->serve(call) : -ENOSYS;
 
 	return ret == -ENOSYS ? fuse_serve(call) : ret;
 }
@@ -105,148 +116,110 @@ static int dev_reply(int dev, unsigned long long unique, int ret,
 	return write(dev, out, out->len) == out->len ? 0 : -errno;
 }
 
-/* The first request, which always comes over /dev/fuse */
-static int serve_init(struct fuse_test *ft)
+static unsigned long long mode_flags(const struct fuse_test *ft)
+{
+	switch (ft->mode) {
+	case FUSE_MODE_DEV:
+		return 0;
+	case FUSE_MODE_ENTRY:
+		return FUSE_OVER_IO_URING;
+	default:
+		return FUSE_OVER_IO_URING | FUSE_HAS_IO_URING_KMBUF;
+	}
+}
+
+int fuse_serve_init(struct fuse_test *ft)
 {
 	unsigned char in[MIN_READ], buf[256] = { };
 	struct fuse_in_header *head = (void *)in;
 	struct fuse_init_in *arg = (void *)(head + 1);
 	struct fuse_init_out *out = (void *)(buf + sizeof(struct fuse_out_header));
+	unsigned long long flags = ft->init_flags | mode_flags(ft);
 
 	if (read(ft->dev, in, sizeof(in)) < (ssize_t)sizeof(*head) ||
 	    head->opcode != FUSE_INIT)
 		return -EIO;
+	if (mode_flags(ft) >> 32 & ~arg->flags2)
+		return -EPROTONOSUPPORT;
 	*out = (struct fuse_init_out) {
 		.major = FUSE_KERNEL_VERSION,
 		.minor = FUSE_KERNEL_MINOR_VERSION,
 		.max_readahead = arg->max_readahead,
-		.flags = FUSE_INIT_EXT | FUSE_MAX_PAGES,
-		.flags2 = ft->uring ? FUSE_OVER_IO_URING >> 32 : 0,
+		.flags = FUSE_INIT_EXT | FUSE_MAX_PAGES | (unsigned int)flags,
+		.flags2 = flags >> 32,
 		.max_write = ft->max_write,
 		.max_pages = ft->max_pages,
 	};
 	return dev_reply(ft->dev, head->unique, sizeof(*out), buf);
 }
 
+struct fuse_dev_reader {
+	struct fuse_test	*ft;
+	size_t			size;
+	unsigned char		*in;
+	unsigned char		*out;
+};
+
+struct fuse_dev_reader *fuse_dev_reader_new(struct fuse_test *ft)
+{
+	struct fuse_dev_reader *reader = malloc(sizeof(*reader));
+
+	reader->ft = ft;
+	reader->size = fuse_payload_size(ft) + 4096;
+	reader->in = malloc(reader->size);
+	reader->out = calloc(1, sizeof(struct fuse_out_header) + MAX_REPLY);
+	return reader;
+}
+
+void fuse_dev_reader_free(struct fuse_dev_reader *reader)
+{
+	free(reader->in);
+	free(reader->out);
+	free(reader);
+}
+
+/* Those that are not to be answered */
+static bool is_one_way(unsigned int opcode)
+{
+	return opcode == FUSE_FORGET || opcode == FUSE_BATCH_FORGET ||
+	       opcode == FUSE_INTERRUPT;
+}
+
+int fuse_dev_reader_next(struct fuse_dev_reader *reader)
+{
+	struct fuse_in_header *head = (void *)reader->in;
+	struct fuse_call call = {
+		.ft = reader->ft,
+		.in = head,
+		.arg = head + 1,
+		.reply = reader->out + sizeof(struct fuse_out_header),
+		.room = MAX_REPLY,
+		.slot = -1,
+	};
+	ssize_t len, arg;
+	int ret;
+
+	len = read(reader->ft->dev, reader->in, reader->size);
+	if (len < 0)
+		/* a request that was taken back meanwhile is none */
+		return errno == EINTR || errno == ENOENT ? 0 : -errno;
+	arg = fuse_arg_size(head->opcode);
+	call.payload = reader->in + sizeof(*head) + arg;
+	call.payload_len = len - sizeof(*head) - arg;
+	ret = fuse_serve_call(&call);
+	if (!is_one_way(head->opcode))
+		dev_reply(reader->ft->dev, head->unique, ret, reader->out);
+	return 0;
+}
+
 int fuse_serve_dev(struct fuse_test *ft)
 {
-	const size_t size = fuse_payload_size(ft) + 4096;
-	unsigned char *in = malloc(size), *buf = calloc(1, MAX_REPLY);
-	struct fuse_in_header *head = (void *)in;
-	struct fuse_call call = {
-		.in = head,
-		.reply = buf + sizeof(struct fuse_out_header),
-		.room = MAX_REPLY - sizeof(struct fuse_out_header),
-	};
-	ssize_t len;
+	struct fuse_dev_reader *reader = fuse_dev_reader_new(ft);
+	int ret;
 
-	while ((len = read(ft->dev, in, size)) > 0) {
-		size_t arg = fuse_arg_size(head->opcode);
-
-		if (head->opcode == FUSE_FORGET ||
-		    head->opcode == FUSE_BATCH_FORGET)
-			continue;
-		call.arg = head + 1;
-		call.payload = in + sizeof(*head) + arg;
-		call.payload_len = len - sizeof(*head) - arg;
-		dev_reply(ft->dev, head->unique, fuse_serve_call(ft, &call),
-			  buf);
-	}
-	free(in);
-	free(buf);
-	return errno == ENODEV ? 0 : -errno;
-}
-
-static void run_server(struct fuse_test *ft)
-{
-	int ret = serve_init(ft);
-
-	if (!ret)
-		ret = ft->uring ? fuse_serve_uring(ft) : fuse_serve_dev(ft);
-	if (ret)
-		fprintf(stderr, "FUSE server: %s\n", strerror(-ret));
-	_exit(ret ? 1 : 0);
-}
-
-static int mount_at(struct fuse_test *ft)
-{
-	char options[96];
-
-	strcpy(ft->dir, "/tmp/fuse.XXXXXX");
-	if (unshare(CLONE_NEWNS) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    !mkdtemp(ft->dir))
-		return -errno;
-	snprintf(ft->file, sizeof(ft->file), "%s/" FUSE_TEST_FILE, ft->dir);
-	snprintf(options, sizeof(options),
-		 "fd=%d,rootmode=40000,user_id=0,group_id=0", ft->dev);
-	return mount("fuse_test", ft->dir, "fuse", MS_NOSUID | MS_NODEV,
-		     options) ? -errno : 0;
-}
-
-static int enable_uring(struct fuse_test *ft)
-{
-	if (!test_read_file(PARAMETERS, ENABLE_URING, ft->enabled,
-			    sizeof(ft->enabled)))
-		return -EOPNOTSUPP;
-	return test_write_file(PARAMETERS, ENABLE_URING, "Y") ? 0 : -EPERM;
-}
-
-static int restore_uring(struct fuse_test *ft)
-{
-	return !ft->uring ||
-	       test_write_file(PARAMETERS, ENABLE_URING, ft->enabled) ?
-	       0 : -EPERM;
-}
-
-int fuse_test_mount(struct fuse_test *ft)
-{
-	int ret = ft->uring ? enable_uring(ft) : 0;
-
-	if (ret)
-		return ret;
-	ft->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-	if (ft->dev < 0)
-		return -errno;
-	ret = mount_at(ft);
-	if (ret) {
-		close(ft->dev);
-		restore_uring(ft);
-		return ret;
-	}
-	ft->server = fork();
-	if (!ft->server)
-		run_server(ft);
-	/* the server's end is the only one: the mount dies with it */
-	close(ft->dev);
-	return ft->server < 0 ? -errno : 0;
-}
-
-const char *fuse_test_missing(int ret)
-{
-	switch (ret) {
-	case -ENOENT:
-	case -ENODEV:
-		return "needs CONFIG_FUSE_FS";
-	case -EOPNOTSUPP:
-		return "needs CONFIG_FUSE_IO_URING";
-	case -EPERM:
-	case -EACCES:
-		return "needs root";
-	}
-	return NULL;
-}
-
-int fuse_test_umount(struct fuse_test *ft)
-{
-	int status;
-
-	if (umount(ft->dir))
-		return -errno;
-	if (waitpid(ft->server, &status, 0) != ft->server)
-		return -errno;
-	rmdir(ft->dir);
-	if (!WIFEXITED(status) || WEXITSTATUS(status))
-		return -EIO;
-	return restore_uring(ft);
+	do {
+		ret = fuse_dev_reader_next(reader);
+	} while (!ret);
+	fuse_dev_reader_free(reader);
+	return ret == -ENODEV ? 0 : ret;
 }

@@ -1,126 +1,362 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The server of a FUSE file system over io_uring: a ring, an entry a queue. */
-#include "fuse_server.h"
+/* The server of a FUSE file system over io_uring. */
+#include "fuse_uring.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
-struct uring_entry {
-	struct fuse_uring_req_header	head;
-	struct iovec			iov[2];
-	unsigned char			*payload;
-	unsigned int			qid;
-};
+/* user_data: an entry's index, with this bit for I/O on its slot; or this */
+#define USER_IO		0x100000000ULL
+#define USER_DEV	0x200000000ULL
 
-static void send_cmd(struct fuse_test *ft, struct test_ring *tr,
-		     struct uring_entry *entry, unsigned int op,
-		     unsigned long long commit_id)
+unsigned int fuse_uring_nr_queues(void)
 {
-	struct io_uring_sqe *sqe = test_sqe(tr);
-	struct fuse_uring_cmd_req *req = (void *)sqe->cmd;
-
-	sqe->opcode = IORING_OP_URING_CMD;
-	sqe->fd = ft->dev;
-	sqe->cmd_op = op;
-	sqe->addr = (unsigned long)entry->iov;
-	sqe->len = 2;
-	sqe->user_data = entry->qid;
-	memset(req, 0, sizeof(*req));
-	req->qid = entry->qid;
-	req->commit_id = commit_id;
+	return sysconf(_SC_NPROCESSORS_CONF);
 }
 
-static int entry_init(struct fuse_test *ft, struct uring_entry *entry,
-		      unsigned int qid)
+struct io_uring_sqe *fuse_uring_sqe(struct test_ring *tr, int dev,
+				    unsigned int op, unsigned int qid)
 {
-	const size_t size = fuse_payload_size(ft);
+	struct io_uring_sqe *sqe = test_sqe(tr);
+	struct fuse_uring_cmd_req *req = fuse_uring_req(sqe);
 
-	entry->qid = qid;
-	entry->payload = malloc(size);
-	if (!entry->payload)
-		return -ENOMEM;
-	entry->iov[0] = (struct iovec) { &entry->head, sizeof(entry->head) };
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->flags = tr->sqe_flags;
+	sqe->fd = dev;
+	sqe->cmd_op = op;
+	memset(req, 0, sizeof(*req));
+	req->qid = qid;
+	return sqe;
+}
+
+static bool uses_kmbuf(const struct uring_server *srv)
+{
+	return srv->ft->mode >= FUSE_MODE_KMBUF;
+}
+
+static int register_entry(struct uring_server *srv, struct uring_entry *entry)
+{
+	const size_t size = fuse_payload_size(srv->ft);
+	struct io_uring_sqe *sqe;
+
+	if (entry->own) {
+		entry->head = malloc(sizeof(*entry->head));
+		entry->payload = malloc(size);
+		if (!entry->head || !entry->payload)
+			return -ENOMEM;
+	}
+	sqe = fuse_uring_sqe(&srv->tr, srv->ft->dev,
+			     FUSE_IO_URING_CMD_REGISTER, entry->qid);
+	sqe->user_data = entry->index;
+	if (!entry->own) {
+		fuse_kmbuf_prep_entry(srv, entry, fuse_uring_req(sqe));
+		return 0;
+	}
+	entry->iov[0] = (struct iovec) { entry->head, sizeof(*entry->head) };
 	entry->iov[1] = (struct iovec) { entry->payload, size };
+	sqe->addr = (unsigned long)entry->iov;
+	sqe->len = 2;
 	return 0;
 }
 
-/* Answer the request that an entry has got */
-static void serve_entry(struct fuse_test *ft, struct test_ring *tr,
-			struct uring_entry *entry)
+/* What comes over /dev/fuse in any mode: nodes to forget, requests till then */
+static void watch_dev(struct uring_server *srv)
 {
-	struct fuse_in_header in = *(struct fuse_in_header *)entry->head.in_out;
-	struct fuse_uring_ent_in_out *io = &entry->head.ring_ent_in_out;
-	struct fuse_call call = {
-		.in = &in,
-		.arg = entry->head.op_in,
-		.payload = entry->payload,
-		.payload_len = io->payload_sz,
-		.reply = entry->payload,
-		.room = fuse_payload_size(ft),
-	};
-	int ret = fuse_serve_call(ft, &call);
+	struct io_uring_sqe *sqe = test_sqe(&srv->tr);
 
-	*(struct fuse_out_header *)entry->head.in_out =
+	sqe->opcode = IORING_OP_POLL_ADD;
+	sqe->fd = srv->ft->dev;
+	sqe->poll32_events = POLLIN;
+	sqe->user_data = USER_DEV;
+}
+
+/* A ring that has room for a read and a commit of each entry at a time */
+static int init_ring(struct uring_server *srv)
+{
+	const struct fuse_test *ft = srv->ft;
+
+	return test_ring_init_sized(&srv->tr, 2 * srv->nr_entries + 2,
+				    ft->slots == FUSE_SLOTS_NO_TABLE ?
+				    0 : srv->nr_entries,
+				    IORING_SETUP_SQE128 | ft->ring_flags,
+				    ft->sqe_flags);
+}
+
+static int init_entries(struct uring_server *srv)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < srv->nr_entries; i++) {
+		struct uring_entry *entry = &srv->entries[i];
+
+		entry->index = i;
+		entry->qid = i / srv->depth;
+		entry->own = !uses_kmbuf(srv) ||
+			     (srv->ft->mixed && i % 2);
+		ret = register_entry(srv, entry);
+		if (ret)
+			return ret;
+	}
+	srv->nr_live = srv->nr_entries;
+	return 0;
+}
+
+int fuse_uring_init(struct uring_server *srv, struct fuse_test *ft)
+{
+	int ret;
+
+	*srv = (struct uring_server) {
+		.ft = ft,
+		.nr_queues = fuse_uring_nr_queues(),
+		.depth = ft->depth ? ft->depth : 1,
+	};
+	srv->nr_entries = srv->nr_queues * srv->depth;
+	srv->entries = calloc(srv->nr_entries, sizeof(*srv->entries));
+	if (fcntl(ft->dev, F_SETFL, O_NONBLOCK))
+		return -errno;
+	ret = init_ring(srv);
+	if (ret)
+		return ret;
+	srv->reader = fuse_dev_reader_new(ft);
+	if (uses_kmbuf(srv))
+		ret = fuse_kmbuf_init(srv);
+	if (!ret)
+		ret = init_entries(srv);
+	watch_dev(srv);
+	return ret;
+}
+
+void fuse_uring_exit(struct uring_server *srv)
+{
+	unsigned int i;
+
+	test_ring_exit(&srv->tr);
+	if (uses_kmbuf(srv))
+		fuse_kmbuf_exit(srv);
+	for (i = 0; i < srv->nr_entries; i++) {
+		if (!srv->entries[i].own)
+			continue;
+		free(srv->entries[i].head);
+		free(srv->entries[i].payload);
+	}
+	free(srv->entries);
+	fuse_dev_reader_free(srv->reader);
+}
+
+/* The header of a reply of @ret bytes, or of an error */
+static void set_reply(struct uring_entry *entry, int ret)
+{
+	*(struct fuse_out_header *)entry->head->in_out =
 		(struct fuse_out_header) {
 			.len = sizeof(struct fuse_out_header),
 			.error = ret < 0 ? ret : 0,
-			.unique = in.unique,
+			.unique = entry->in.unique,
 		};
-	io->payload_sz = ret > 0 ? ret : 0;
-	send_cmd(ft, tr, entry, FUSE_IO_URING_CMD_COMMIT_AND_FETCH,
-		 io->commit_id);
+	entry->head->ring_ent_in_out.payload_sz = ret > 0 ? ret : 0;
 }
 
-static int serve_all(struct fuse_test *ft, struct test_ring *tr,
-		     struct uring_entry *entries, unsigned int nr)
+void fuse_uring_commit(struct uring_server *srv, struct uring_entry *entry)
 {
-	struct io_uring_cqe *cqe;
+	struct io_uring_sqe *sqe;
+
+	sqe = fuse_uring_sqe(&srv->tr, srv->ft->dev,
+			     FUSE_IO_URING_CMD_COMMIT_AND_FETCH, entry->qid);
+	sqe->user_data = entry->index;
+	/* the unique of a request is its commit ID, and not the server's */
+	fuse_uring_req(sqe)->commit_id = entry->in.unique;
+}
+
+/* Likewise, if @len bytes went from or to the slot */
+static void set_io_reply(struct uring_entry *entry, int len)
+{
+	struct fuse_write_out *out = (void *)entry->call.reply;
+
+	if (len >= 0 && entry->in.opcode == FUSE_WRITE) {
+		*out = (struct fuse_write_out) { .size = len };
+		len = sizeof(*out);
+	}
+	set_reply(entry, len);
+}
+
+/*
+ * The commit is linked to the I/O, for the case that all of it is done. If not
+ * there is a completion of the I/O, and none of the commit, which was not sent.
+ */
+static void send_io(struct uring_server *srv, struct uring_entry *entry)
+{
+	const bool write = entry->in.opcode == FUSE_WRITE;
+	struct io_uring_sqe *sqe = test_sqe(&srv->tr);
+
+	sqe->opcode = write ? IORING_OP_WRITE_FIXED : IORING_OP_READ_FIXED;
+	sqe->flags = IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS |
+		     srv->ft->sqe_flags;
+	sqe->fd = entry->io.fd;
+	sqe->len = entry->io.len;
+	sqe->off = entry->io.offset;
+	sqe->buf_index = entry->call.slot;
+	sqe->user_data = entry->index | USER_IO;
+	set_io_reply(entry, entry->io.len);
+	fuse_uring_commit(srv, entry);
+}
+
+/* Answer the request that an entry has got, or don't, as the callback says */
+static void answer(struct uring_server *srv, struct uring_entry *entry)
+{
+	int ret = fuse_serve_call(&entry->call);
+
+	entry->held = ret == FUSE_SERVE_HELD;
+	entry->call.again = entry->held;
+	switch (ret) {
+	case FUSE_SERVE_HELD:
+	case FUSE_SERVE_DONE:
+		return;
+	case FUSE_SERVE_STOP:
+		srv->stop = true;
+		return;
+	case FUSE_SERVE_IO:
+		send_io(srv, entry);
+		return;
+	}
+	set_reply(entry, ret);
+	fuse_uring_commit(srv, entry);
+}
+
+static int serve_entry(struct uring_server *srv, struct uring_entry *entry,
+		       unsigned int cqe_flags)
+{
+	int ret = 0;
+
+	entry->in = *(struct fuse_in_header *)entry->head->in_out;
+	entry->in_out = entry->head->ring_ent_in_out;
+	memcpy(entry->arg, entry->head->op_in, sizeof(entry->arg));
+	entry->call = (struct fuse_call) {
+		.ft = srv->ft,
+		.in = &entry->in,
+		.arg = entry->arg,
+		.payload = entry->payload,
+		.payload_len = entry->in_out.payload_sz,
+		.reply = entry->payload,
+		.room = fuse_payload_size(srv->ft),
+		.slot = -1,
+		.io = &entry->io,
+	};
+	if (!entry->own)
+		ret = fuse_kmbuf_locate(srv, entry, cqe_flags);
+	if (!ret)
+		answer(srv, entry);
+	return ret;
+}
+
+/* When it is unmounted, it is too late to answer: let the kernel say so */
+static void give_up_held(struct uring_server *srv)
+{
+	unsigned int i;
+
+	for (i = 0; i < srv->nr_entries; i++) {
+		if (!srv->entries[i].held)
+			continue;
+		srv->entries[i].held = false;
+		fuse_uring_commit(srv, &srv->entries[i]);
+	}
+}
+
+static int serve_dev(struct uring_server *srv)
+{
 	int ret;
 
-	while (nr) {
-		do {
-			ret = io_uring_submit_and_wait(&tr->ring, 1);
-		} while (ret == -EINTR);
-		if (ret < 0)
+	do {
+		ret = fuse_dev_reader_next(srv->reader);
+	} while (!ret);
+	if (ret == -ENODEV) {
+		give_up_held(srv);
+		return 0;
+	}
+	/* a callback closed it, and wants to see what comes of that */
+	if (ret == -EBADF)
+		return 0;
+	if (ret != -EAGAIN)
+		return ret;
+	watch_dev(srv);
+	return 0;
+}
+
+static int handle_cqe(struct uring_server *srv,
+		      const struct io_uring_cqe *cqe)
+{
+	struct uring_entry *entry;
+
+	if (cqe->user_data == USER_DEV)
+		return serve_dev(srv);
+	entry = &srv->entries[(unsigned int)cqe->user_data];
+	if (cqe->user_data & USER_IO) {
+		set_io_reply(entry, cqe->res);
+		fuse_uring_commit(srv, entry);
+		return 0;
+	}
+	if (!cqe->res)
+		return serve_entry(srv, entry, cqe->flags);
+	/* what an entry gets when the file system goes */
+	srv->nr_live--;
+	return cqe->res == -ENOTCONN ? 0 : cqe->res;
+}
+
+static void ask_held(struct uring_server *srv)
+{
+	unsigned int i;
+
+	for (i = 0; i < srv->nr_entries; i++)
+		if (srv->entries[i].held)
+			answer(srv, &srv->entries[i]);
+}
+
+/* All completions there are. A callback may wait for others of its own. */
+static int handle_cqes(struct uring_server *srv)
+{
+	struct io_uring_cqe *at, cqe;
+	int ret;
+
+	while (!io_uring_peek_cqe(&srv->tr.ring, &at)) {
+		cqe = *at;
+		io_uring_cqe_seen(&srv->tr.ring, at);
+		ret = handle_cqe(srv, &cqe);
+		if (ret)
 			return ret;
-		while (!io_uring_peek_cqe(&tr->ring, &cqe)) {
-			ret = cqe->res;
-			if (!ret)
-				serve_entry(ft, tr, &entries[cqe->user_data]);
-			else
-				nr--;
-			io_uring_cqe_seen(&tr->ring, cqe);
-			/* what an entry gets when the file system goes */
-			if (ret && ret != -ENOTCONN)
-				return ret;
-		}
+	}
+	return 0;
+}
+
+int fuse_uring_run(struct uring_server *srv)
+{
+	int ret;
+
+	while (srv->nr_live && !srv->stop) {
+		ret = io_uring_submit_and_wait(&srv->tr.ring, 1);
+		if (ret < 0 && ret != -EINTR)
+			return ret;
+		ret = handle_cqes(srv);
+		if (ret)
+			return ret;
+		ask_held(srv);
 	}
 	return 0;
 }
 
 int fuse_serve_uring(struct fuse_test *ft)
 {
-	const unsigned int nr = sysconf(_SC_NPROCESSORS_CONF);
-	struct uring_entry *entries = calloc(nr, sizeof(*entries));
-	struct test_ring tr;
-	unsigned int i;
+	struct uring_server srv;
 	int ret;
 
-	ret = test_ring_init(&tr, IORING_SETUP_SQE128, 0);
-	for (i = 0; !ret && i < nr; i++) {
-		ret = entry_init(ft, &entries[i], i);
-		if (!ret)
-			send_cmd(ft, &tr, &entries[i],
-				 FUSE_IO_URING_CMD_REGISTER, 0);
-	}
+	ret = fuse_uring_init(&srv, ft);
 	if (!ret)
-		ret = serve_all(ft, &tr, entries, nr);
-	test_ring_exit(&tr);
-	for (i = 0; i < nr; i++)
-		free(entries[i].payload);
-	free(entries);
+		ret = fuse_uring_run(&srv);
+	fuse_uring_exit(&srv);
+	/* to be killed, or unmounted */
+	if (srv.stop)
+		pause();
 	return ret;
 }

@@ -18,8 +18,9 @@ static void die(const char *what, int err)
 	exit(1);
 }
 
-int test_ring_init(struct test_ring *tr, unsigned int setup_flags,
-		   unsigned int sqe_flags)
+int test_ring_init_sized(struct test_ring *tr, unsigned int entries,
+			 unsigned int slots, unsigned int setup_flags,
+			 unsigned int sqe_flags)
 {
 	struct io_uring_params p = { .flags = setup_flags };
 	int ret;
@@ -27,13 +28,21 @@ int test_ring_init(struct test_ring *tr, unsigned int setup_flags,
 	if (setup_flags & IORING_SETUP_SQPOLL)
 		p.sq_thread_idle = 100;
 	tr->sqe_flags = sqe_flags;
-	ret = io_uring_queue_init_params(RING_ENTRIES, &tr->ring, &p);
+	ret = io_uring_queue_init_params(entries, &tr->ring, &p);
 	if (ret)
 		return ret;
-	ret = io_uring_register_buffers_sparse(&tr->ring, NR_SLOTS);
+	if (slots)
+		ret = io_uring_register_buffers_sparse(&tr->ring, slots);
 	if (ret)
 		io_uring_queue_exit(&tr->ring);
 	return ret;
+}
+
+int test_ring_init(struct test_ring *tr, unsigned int setup_flags,
+		   unsigned int sqe_flags)
+{
+	return test_ring_init_sized(tr, RING_ENTRIES, NR_SLOTS, setup_flags,
+				    sqe_flags);
 }
 
 void test_ring_exit(struct test_ring *tr)

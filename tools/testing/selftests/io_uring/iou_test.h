@@ -27,6 +27,10 @@ struct test_ring {
 /* A ring with an empty table of NR_SLOTS buffers. 0 or -errno. */
 int test_ring_init(struct test_ring *tr, unsigned int setup_flags,
 		   unsigned int sqe_flags);
+/* Likewise, with @entries and a table of @slots, or none */
+int test_ring_init_sized(struct test_ring *tr, unsigned int entries,
+			 unsigned int slots, unsigned int setup_flags,
+			 unsigned int sqe_flags);
 void test_ring_exit(struct test_ring *tr);
 
 /*

@@ -25,19 +25,30 @@ FIXTURE(fuse_payload)
 
 FIXTURE_VARIANT(fuse_payload)
 {
-	bool uring;
+	enum fuse_mode mode;
 	unsigned int max_pages;
 };
 
 /* The least that a server can offer: 8 KiB of payload */
 FIXTURE_VARIANT_ADD(fuse_payload, uring) {
-	.uring = true,
+	.mode = FUSE_MODE_ENTRY,
+	.max_pages = 1,
+};
+
+FIXTURE_VARIANT_ADD(fuse_payload, kmbuf) {
+	.mode = FUSE_MODE_KMBUF,
 	.max_pages = 1,
 };
 
 FIXTURE_VARIANT_ADD(fuse_payload, dev) {
+	.mode = FUSE_MODE_DEV,
 	.max_pages = 1,
 };
+
+static bool over_uring(const FIXTURE_VARIANT(fuse_payload) *variant)
+{
+	return variant->mode != FUSE_MODE_DEV;
+}
 
 /* What the server has to say of xattrs; larger replies than it has room for */
 static int serve(const struct fuse_call *call)
@@ -66,7 +77,7 @@ FIXTURE_SETUP(fuse_payload)
 	int ret;
 
 	self->ft = (struct fuse_test) {
-		.uring = variant->uring,
+		.mode = variant->mode,
 		.max_pages = variant->max_pages,
 		.max_write = 4096,
 		.serve = serve,
@@ -100,7 +111,7 @@ TEST_F(fuse_payload, setxattr)
 	unsigned int i;
 
 	/* a read of /dev/fuse has some room more, for the headers */
-	for (i = variant->uring ? 0 : 1; i < ARRAY_SIZE(sizes); i++) {
+	for (i = over_uring(variant) ? 0 : 1; i < ARRAY_SIZE(sizes); i++) {
 		EXPECT_EQ(-1, setxattr(self->ft.file, NAME, self->value,
 				       sizes[i], 0));
 		EXPECT_EQ(E2BIG, errno);
@@ -116,7 +127,7 @@ TEST_F(fuse_payload, getxattr)
 {
 	ssize_t ret = getxattr(self->ft.file, NAME, self->value, LARGE);
 
-	if (variant->uring) {
+	if (over_uring(variant)) {
 		EXPECT_EQ(EINVAL, errno);
 		EXPECT_EQ(-1, ret);
 	} else {
@@ -128,7 +139,7 @@ TEST_F(fuse_payload, listxattr)
 {
 	EXPECT_EQ(-1, listxattr(self->ft.file, (char *)self->value, LARGE));
 	/* zeroes are no list of names */
-	EXPECT_EQ(variant->uring ? EINVAL : EIO, errno);
+	EXPECT_EQ(over_uring(variant) ? EINVAL : EIO, errno);
 }
 
 TEST_HARNESS_MAIN

@@ -1,0 +1,430 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Nodes, and requests that take one by its name or are about its attributes. */
+#include "fuse_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <search.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/vfs.h>
+#include <unistd.h>
+
+#define MAX_IO	(1024 * 1024)
+
+struct fuse_dir_node *fuse_dir_node(struct fuse_dir *dir,
+				    unsigned long long id)
+{
+	return id == FUSE_ROOT_ID ? &dir->root :
+				    (struct fuse_dir_node *)(unsigned long)id;
+}
+
+static int node_fd(const struct fuse_call *call)
+{
+	return fuse_dir_node(fuse_dir_of(call), call->in->nodeid)->fd;
+}
+
+struct fuse_dir_path fuse_dir_path(const struct fuse_call *call)
+{
+	struct fuse_dir_path path;
+
+	snprintf(path.name, sizeof(path.name), "/proc/self/fd/%d",
+		 node_fd(call));
+	return path;
+}
+
+int fuse_dir_reply(const struct fuse_call *call, const void *data, size_t len)
+{
+	if (len > call->room)
+		return -ERANGE;
+	memcpy(call->reply, data, len);
+	return len;
+}
+
+static int compare(const void *left, const void *right)
+{
+	const struct fuse_dir_node *a = left, *b = right;
+
+	if (a->ino != b->ino)
+		return a->ino < b->ino ? -1 : 1;
+	return a->dev < b->dev ? -1 : a->dev > b->dev;
+}
+
+static void fill_attr(struct fuse_attr *attr, const struct stat *st)
+{
+	*attr = (struct fuse_attr) {
+		.ino = st->st_ino,
+		.size = st->st_size,
+		.blocks = st->st_blocks,
+		.atime = st->st_atim.tv_sec,
+		.atimensec = st->st_atim.tv_nsec,
+		.mtime = st->st_mtim.tv_sec,
+		.mtimensec = st->st_mtim.tv_nsec,
+		.ctime = st->st_ctim.tv_sec,
+		.ctimensec = st->st_ctim.tv_nsec,
+		.mode = st->st_mode,
+		.nlink = st->st_nlink,
+		.uid = st->st_uid,
+		.gid = st->st_gid,
+		.rdev = st->st_rdev,
+		.blksize = st->st_blksize,
+	};
+}
+
+/* Takes over @fd. NULL without memory. */
+static struct fuse_dir_node *get_node(struct fuse_dir *dir, int fd,
+				      const struct stat *st)
+{
+	struct fuse_dir_node key = { .dev = st->st_dev, .ino = st->st_ino };
+	struct fuse_dir_node *node, **found;
+
+	found = tfind(&key, &dir->nodes, compare);
+	if (found) {
+		close(fd);
+		return *found;
+	}
+	node = malloc(sizeof(*node));
+	if (!node || !tsearch(node, &dir->nodes, compare)) {
+		free(node);
+		close(fd);
+		return NULL;
+	}
+	*node = key;
+	node->fd = fd;
+	return node;
+}
+
+int fuse_dir_lookup(const struct fuse_call *call, const char *name,
+		    struct fuse_entry_out *out)
+{
+	struct fuse_dir *dir = fuse_dir_of(call);
+	struct fuse_dir_node *node;
+	struct stat st;
+	int fd;
+
+	fd = openat(node_fd(call), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstatat(fd, "", &st, AT_EMPTY_PATH)) {
+		close(fd);
+		return -errno;
+	}
+	node = get_node(dir, fd, &st);
+	if (!node)
+		return -ENOMEM;
+	node->nr_lookups++;
+	*out = (struct fuse_entry_out) {
+		.nodeid = (unsigned long)node,
+		.entry_valid = dir->valid,
+		.attr_valid = dir->valid,
+	};
+	fill_attr(&out->attr, &st);
+	return 0;
+}
+
+/* The reply to all requests that have made a name, if @ret says they have */
+static int reply_entry(const struct fuse_call *call, int ret, const char *name)
+{
+	struct fuse_entry_out out;
+
+	if (ret)
+		return -errno;
+	ret = fuse_dir_lookup(call, name, &out);
+	return ret ? ret : fuse_dir_reply(call, &out, sizeof(out));
+}
+
+static void forget(struct fuse_dir *dir, unsigned long long id,
+		   unsigned long long nr)
+{
+	struct fuse_dir_node *node = fuse_dir_node(dir, id);
+
+	if (node == &dir->root)
+		return;
+	node->nr_lookups -= nr;
+	if (node->nr_lookups)
+		return;
+	tdelete(node, &dir->nodes, compare);
+	close(node->fd);
+	free(node);
+}
+
+static int serve_forget(const struct fuse_call *call)
+{
+	const struct fuse_forget_in *arg = call->arg;
+
+	forget(fuse_dir_of(call), call->in->nodeid, arg->nlookup);
+	return 0;
+}
+
+static int serve_batch_forget(const struct fuse_call *call)
+{
+	const struct fuse_batch_forget_in *arg = call->arg;
+	const struct fuse_forget_one *one = (const void *)call->payload;
+	unsigned int i;
+
+	for (i = 0; i < arg->count; i++)
+		forget(fuse_dir_of(call), one[i].nodeid, one[i].nlookup);
+	return 0;
+}
+
+static int serve_getattr(const struct fuse_call *call)
+{
+	struct fuse_attr_out out = { .attr_valid = fuse_dir_of(call)->valid };
+	struct stat st;
+
+	if (fstatat(node_fd(call), "", &st, AT_EMPTY_PATH))
+		return -errno;
+	fill_attr(&out.attr, &st);
+	return fuse_dir_reply(call, &out, sizeof(out));
+}
+
+static struct timespec new_time(const struct fuse_setattr_in *arg, bool mtime)
+{
+	const unsigned int set = mtime ? FATTR_MTIME : FATTR_ATIME;
+	const unsigned int now = mtime ? FATTR_MTIME_NOW : FATTR_ATIME_NOW;
+
+	if (!(arg->valid & set))
+		return (struct timespec) { .tv_nsec = UTIME_OMIT };
+	if (arg->valid & now)
+		return (struct timespec) { .tv_nsec = UTIME_NOW };
+	return (struct timespec) {
+		.tv_sec = mtime ? arg->mtime : arg->atime,
+		.tv_nsec = mtime ? arg->mtimensec : arg->atimensec,
+	};
+}
+
+static int change_size(const struct fuse_call *call,
+		       const struct fuse_setattr_in *arg)
+{
+	struct fuse_dir_path path = fuse_dir_path(call);
+
+	if (arg->valid & FATTR_FH)
+		return ftruncate(arg->fh, arg->size);
+	return truncate(path.name, arg->size);
+}
+
+static int serve_setattr(const struct fuse_call *call)
+{
+	const struct fuse_setattr_in *arg = call->arg;
+	struct fuse_dir_path path = fuse_dir_path(call);
+	const struct timespec times[] = {
+		new_time(arg, false), new_time(arg, true),
+	};
+	const uid_t uid = arg->valid & FATTR_UID ? arg->uid : (uid_t)-1;
+	const gid_t gid = arg->valid & FATTR_GID ? arg->gid : (gid_t)-1;
+
+	if (arg->valid & FATTR_MODE && chmod(path.name, arg->mode & 07777))
+		return -errno;
+	if (arg->valid & (FATTR_UID | FATTR_GID) &&
+	    fchownat(node_fd(call), "", uid, gid, AT_EMPTY_PATH))
+		return -errno;
+	if (arg->valid & FATTR_SIZE && change_size(call, arg))
+		return -errno;
+	if (arg->valid & (FATTR_ATIME | FATTR_MTIME) &&
+	    utimensat(AT_FDCWD, path.name, times, 0))
+		return -errno;
+	return serve_getattr(call);
+}
+
+static int serve_lookup(const struct fuse_call *call)
+{
+	return reply_entry(call, 0, (const char *)call->payload);
+}
+
+static int serve_mkdir(const struct fuse_call *call)
+{
+	const struct fuse_mkdir_in *arg = call->arg;
+	const char *name = (const char *)call->payload;
+
+	return reply_entry(call, mkdirat(node_fd(call), name, arg->mode),
+			   name);
+}
+
+static int serve_mknod(const struct fuse_call *call)
+{
+	const struct fuse_mknod_in *arg = call->arg;
+	const char *name = (const char *)call->payload;
+
+	return reply_entry(call, mknodat(node_fd(call), name, arg->mode,
+					 arg->rdev), name);
+}
+
+static int serve_symlink(const struct fuse_call *call)
+{
+	const char *name = (const char *)call->payload;
+	const char *target = name + strlen(name) + 1;
+
+	return reply_entry(call, symlinkat(target, node_fd(call), name), name);
+}
+
+static int serve_link(const struct fuse_call *call)
+{
+	const struct fuse_link_in *arg = call->arg;
+	const char *name = (const char *)call->payload;
+	char old[32];
+
+	snprintf(old, sizeof(old), "/proc/self/fd/%d",
+		 fuse_dir_node(fuse_dir_of(call), arg->oldnodeid)->fd);
+	return reply_entry(call, linkat(AT_FDCWD, old, node_fd(call), name,
+					AT_SYMLINK_FOLLOW), name);
+}
+
+static int remove_name(const struct fuse_call *call, int flags)
+{
+	return unlinkat(node_fd(call), (const char *)call->payload, flags) ?
+	       -errno : 0;
+}
+
+static int rename_to(const struct fuse_call *call, unsigned long long newdir,
+		     unsigned int flags)
+{
+	const char *name = (const char *)call->payload;
+
+	return renameat2(node_fd(call), name,
+			 fuse_dir_node(fuse_dir_of(call), newdir)->fd,
+			 name + strlen(name) + 1, flags) ? -errno : 0;
+}
+
+static int serve_rename(const struct fuse_call *call)
+{
+	const struct fuse_rename_in *arg = call->arg;
+
+	return rename_to(call, arg->newdir, 0);
+}
+
+static int serve_rename2(const struct fuse_call *call)
+{
+	const struct fuse_rename2_in *arg = call->arg;
+
+	return rename_to(call, arg->newdir, arg->flags);
+}
+
+static int serve_readlink(const struct fuse_call *call)
+{
+	int len = readlinkat(node_fd(call), "", (char *)call->reply,
+			     call->room);
+
+	return len < 0 ? -errno : len;
+}
+
+static int serve_access(const struct fuse_call *call)
+{
+	const struct fuse_access_in *arg = call->arg;
+	struct fuse_dir_path path = fuse_dir_path(call);
+
+	return access(path.name, arg->mask) ? -errno : 0;
+}
+
+static int serve_statfs(const struct fuse_call *call)
+{
+	struct statfs fs;
+	struct fuse_statfs_out out;
+
+	if (fstatfs(node_fd(call), &fs))
+		return -errno;
+	out = (struct fuse_statfs_out) {
+		.st = {
+			.blocks = fs.f_blocks,
+			.bfree = fs.f_bfree,
+			.bavail = fs.f_bavail,
+			.files = fs.f_files,
+			.ffree = fs.f_ffree,
+			.bsize = fs.f_bsize,
+			.namelen = fs.f_namelen,
+			.frsize = fs.f_frsize,
+		},
+	};
+	return fuse_dir_reply(call, &out, sizeof(out));
+}
+
+static int serve_name(const struct fuse_call *call)
+{
+	switch (call->in->opcode) {
+	case FUSE_LOOKUP:
+		return serve_lookup(call);
+	case FUSE_MKDIR:
+		return serve_mkdir(call);
+	case FUSE_MKNOD:
+		return serve_mknod(call);
+	case FUSE_SYMLINK:
+		return serve_symlink(call);
+	case FUSE_LINK:
+		return serve_link(call);
+	case FUSE_UNLINK:
+		return remove_name(call, 0);
+	case FUSE_RMDIR:
+		return remove_name(call, AT_REMOVEDIR);
+	case FUSE_RENAME:
+		return serve_rename(call);
+	case FUSE_RENAME2:
+		return serve_rename2(call);
+	}
+	return -ENOSYS;
+}
+
+static int serve_node(const struct fuse_call *call)
+{
+	switch (call->in->opcode) {
+	case FUSE_GETATTR:
+		return serve_getattr(call);
+	case FUSE_SETATTR:
+		return serve_setattr(call);
+	case FUSE_READLINK:
+		return serve_readlink(call);
+	case FUSE_ACCESS:
+		return serve_access(call);
+	case FUSE_STATFS:
+		return serve_statfs(call);
+	case FUSE_FORGET:
+		return serve_forget(call);
+	case FUSE_BATCH_FORGET:
+		return serve_batch_forget(call);
+	}
+	return -ENOSYS;
+}
+
+int fuse_dir_serve(const struct fuse_call *call)
+{
+	int (*const serve[])(const struct fuse_call *) = {
+		fuse_dir_serve_file, serve_name, serve_node,
+		fuse_dir_serve_xattr,
+	};
+	int ret = -ENOSYS;
+	unsigned int i;
+
+	for (i = 0; ret == -ENOSYS && i < sizeof(serve) / sizeof(*serve); i++)
+		ret = serve[i](call);
+	return ret;
+}
+
+int fuse_dir_init(struct fuse_dir *dir, struct fuse_test *ft, const char *path)
+{
+	struct rlimit limit;
+
+	/* a node is a file descriptor */
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return -errno;
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	/* the mode of a new file is what the client's umask has left of it */
+	umask(0);
+	dir->root.fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir->root.fd < 0)
+		return -errno;
+	ft->serve = fuse_dir_serve;
+	ft->data = dir;
+	ft->max_write = MAX_IO;
+	ft->max_pages = MAX_IO / sysconf(_SC_PAGESIZE);
+	ft->init_flags |= FUSE_ASYNC_READ | FUSE_ASYNC_DIO | FUSE_BIG_WRITES |
+			  FUSE_PARALLEL_DIROPS;
+	if (ft->mode == FUSE_MODE_ZC)
+		dir->open_flags |= FOPEN_IO_URING_ZERO_COPY;
+	return 0;
+}
+
+void fuse_dir_exit(struct fuse_dir *dir)
+{
+	close(dir->root.fd);
+}

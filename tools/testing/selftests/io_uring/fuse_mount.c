@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Mounts a FUSE file system, and runs its server. */
+#include "fuse_server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/stat.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PARAMETERS	"/sys/module/fuse/parameters"
+#define ENABLE_URING	"enable_uring"
+#define CONNECTIONS	"/sys/fs/fuse/connections"
+
+static int enable_uring(struct fuse_test *ft)
+{
+	if (!test_read_file(PARAMETERS, ENABLE_URING, ft->enabled,
+			    sizeof(ft->enabled)))
+		return -EOPNOTSUPP;
+	return test_write_file(PARAMETERS, ENABLE_URING, "Y") ? 0 : -EPERM;
+}
+
+static int restore_uring(struct fuse_test *ft)
+{
+	return ft->mode == FUSE_MODE_DEV ||
+	       test_write_file(PARAMETERS, ENABLE_URING, ft->enabled) ?
+	       0 : -EPERM;
+}
+
+/* A place to mount at: one of its own, unless there is a name */
+static int make_dir(struct fuse_test *ft)
+{
+	if (ft->mountpoint) {
+		snprintf(ft->dir, sizeof(ft->dir), "%s", ft->mountpoint);
+		return 0;
+	}
+	snprintf(ft->dir, sizeof(ft->dir), "/tmp/fuse.XXXXXX");
+	if (unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    !mkdtemp(ft->dir))
+		return -errno;
+	return 0;
+}
+
+/* The name of the mount's directory of counters and knobs. Asks no server. */
+static int find_minor(struct fuse_test *ft)
+{
+	struct statx stx;
+
+	if (syscall(__NR_statx, AT_FDCWD, ft->dir, AT_STATX_DONT_SYNC, 0, &stx))
+		return -errno;
+	ft->minor = stx.stx_dev_minor;
+	/* it is there already, or else this fails */
+	mount("fusectl", CONNECTIONS, "fusectl", 0, NULL);
+	return 0;
+}
+
+static int mount_at(struct fuse_test *ft)
+{
+	char options[128];
+	int ret = make_dir(ft);
+
+	if (ret)
+		return ret;
+	snprintf(ft->file, sizeof(ft->file), "%s/" FUSE_TEST_FILE, ft->dir);
+	snprintf(options, sizeof(options),
+		 "fd=%d,rootmode=40000,user_id=0,group_id=0%s", ft->dev,
+		 ft->mountpoint ? ",allow_other,default_permissions" : "");
+	if (mount("fuse_test", ft->dir, "fuse", MS_NOSUID | MS_NODEV, options))
+		return -errno;
+	return find_minor(ft);
+}
+
+int fuse_test_cleanup(struct fuse_test *ft)
+{
+	if (!ft->mountpoint)
+		rmdir(ft->dir);
+	return restore_uring(ft);
+}
+
+int fuse_test_open(struct fuse_test *ft)
+{
+	int ret = ft->mode != FUSE_MODE_DEV ? enable_uring(ft) : 0;
+
+	if (ret)
+		return ret;
+	ft->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (ft->dev < 0) {
+		ret = -errno;
+		restore_uring(ft);
+		return ret;
+	}
+	ret = mount_at(ft);
+	if (!ret) {
+		ret = fuse_serve_init(ft);
+		if (ret)
+			umount(ft->dir);
+	}
+	if (ret) {
+		close(ft->dev);
+		fuse_test_cleanup(ft);
+	}
+	return ret;
+}
+
+static void run_server(struct fuse_test *ft)
+{
+	int ret;
+
+	if (ft->run)
+		ret = ft->run(ft);
+	else if (ft->mode == FUSE_MODE_DEV)
+		ret = fuse_serve_dev(ft);
+	else
+		ret = fuse_serve_uring(ft);
+	if (ret)
+		fprintf(stderr, "FUSE server: %s\n", strerror(-ret));
+	_exit(ret ? 1 : 0);
+}
+
+int fuse_test_start(struct fuse_test *ft)
+{
+	int ret;
+
+	ft->server = fork();
+	if (!ft->server)
+		run_server(ft);
+	ret = ft->server < 0 ? -errno : 0;
+	/* the server's end is the only one: the mount dies with it */
+	close(ft->dev);
+	return ret;
+}
+
+int fuse_test_mount(struct fuse_test *ft)
+{
+	int ret = fuse_test_open(ft);
+
+	return ret ? ret : fuse_test_start(ft);
+}
+
+const char *fuse_test_missing(int ret)
+{
+	switch (ret) {
+	case -ENOENT:
+	case -ENODEV:
+		return "needs CONFIG_FUSE_FS";
+	case -EOPNOTSUPP:
+		return "needs CONFIG_FUSE_IO_URING";
+	case -EPROTONOSUPPORT:
+		return "needs FUSE with kernel-managed buffers";
+	case -EPERM:
+	case -EACCES:
+		return "needs root";
+	}
+	return NULL;
+}
+
+int fuse_test_reap(struct fuse_test *ft)
+{
+	int status;
+
+	if (waitpid(ft->server, &status, 0) != ft->server)
+		return -errno;
+	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EIO;
+}
+
+static void connection(const struct fuse_test *ft, char *dir, size_t size)
+{
+	snprintf(dir, size, CONNECTIONS "/%u", ft->minor);
+}
+
+bool fuse_test_abort(struct fuse_test *ft)
+{
+	char dir[64];
+
+	connection(ft, dir, sizeof(dir));
+	return test_write_file(dir, "abort", "1");
+}
+
+/* It is in use: see that nothing of it is left for the tests to come */
+static int tear_off(struct fuse_test *ft)
+{
+	int ret = -errno;
+
+	fuse_test_abort(ft);
+	umount2(ft->dir, MNT_DETACH);
+	kill(ft->server, SIGKILL);
+	fuse_test_reap(ft);
+	fuse_test_cleanup(ft);
+	return ret;
+}
+
+int fuse_test_umount(struct fuse_test *ft)
+{
+	int ret, cleanup;
+
+	if (umount(ft->dir))
+		return tear_off(ft);
+	ret = fuse_test_reap(ft);
+	cleanup = fuse_test_cleanup(ft);
+	return ret ? ret : cleanup;
+}
+
+bool fuse_test_counters(const struct fuse_test *ft, char *buf, size_t size)
+{
+	char dir[64];
+
+	connection(ft, dir, sizeof(dir));
+	return test_read_file(dir, "io_uring", buf, size);
+}
+
+long long fuse_test_counter(const struct fuse_test *ft, const char *name)
+{
+	const size_t len = strlen(name);
+	char buf[512], *line, *state;
+
+	if (!fuse_test_counters(ft, buf, sizeof(buf)))
+		return -1;
+	for (line = strtok_r(buf, "\n", &state); line;
+	     line = strtok_r(NULL, "\n", &state))
+		if (!strncmp(line, name, len) && line[len] == ' ')
+			return atoll(line + len);
+	return -1;
+}

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Shows a directory through a FUSE server, for trying things by hand. */
+#include "fuse_dir.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char usage_text[] =
+	"usage: fuse_passthrough [-m MODE] [-d DEPTH] [-b BUFFERS] [-z BYTES]\n"
+	"                        [-w] SOURCE MOUNTPOINT\n"
+	"\n"
+	"Shows the directory SOURCE at MOUNTPOINT until it is interrupted or\n"
+	"unmounted. Needs root.\n"
+	"\n"
+	"  -m dev     requests over /dev/fuse\n"
+	"  -m entry   over io_uring, a buffer of the server's for each entry\n"
+	"  -m kmbuf   headers in the memory region, kernel-managed buffers\n"
+	"             (default)\n"
+	"  -m zc      likewise, reads and writes without a copy\n"
+	"  -d DEPTH   entries a queue, of which there is one for each CPU; 8\n"
+	"  -b BUFFERS kernel-managed buffers a queue, a power of two; 4\n"
+	"  -z BYTES   the smallest read or write to do without a copy; 16384\n"
+	"  -w         cache writes\n"
+	"\n"
+	"With kernel-managed buffers, prints at the end how many requests went\n"
+	"which way.\n";
+
+static int usage(void)
+{
+	fputs(usage_text, stderr);
+	return 2;
+}
+
+static bool parse_mode(const char *name, enum fuse_mode *mode)
+{
+	static const char * const names[] = {
+		[FUSE_MODE_DEV]		= "dev",
+		[FUSE_MODE_ENTRY]	= "entry",
+		[FUSE_MODE_KMBUF]	= "kmbuf",
+		[FUSE_MODE_ZC]		= "zc",
+	};
+	unsigned int i;
+
+	for (i = 0; i < sizeof(names) / sizeof(*names); i++) {
+		if (strcmp(name, names[i]))
+			continue;
+		*mode = i;
+		return true;
+	}
+	return false;
+}
+
+static bool parse_options(int argc, char **argv, struct fuse_test *ft)
+{
+	int c;
+
+	while ((c = getopt(argc, argv, "m:d:b:z:w")) != -1) {
+		switch (c) {
+		case 'm':
+			if (!parse_mode(optarg, &ft->mode))
+				return false;
+			break;
+		case 'd':
+			ft->depth = atoi(optarg);
+			break;
+		case 'b':
+			ft->buffers = atoi(optarg);
+			break;
+		case 'z':
+			ft->zero_copy_min = atoi(optarg);
+			break;
+		case 'w':
+			ft->init_flags |= FUSE_WRITEBACK_CACHE;
+			break;
+		default:
+			return false;
+		}
+	}
+	return argc - optind == 2;
+}
+
+/* Wait for the server to end, or for somebody who wants to end this */
+static void wait_end(void)
+{
+	sigset_t signals;
+	int signal;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGCHLD);
+	sigwait(&signals, &signal);
+}
+
+/* They must not end the server before the end of the mount does */
+static void block_signals(void)
+{
+	sigset_t signals;
+
+	sigfillset(&signals);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+static int finish(struct fuse_test *ft)
+{
+	char counters[512];
+	int ret;
+
+	if (fuse_test_counters(ft, counters, sizeof(counters)))
+		fputs(counters, stdout);
+	/* files may be open still, and somebody else may have unmounted it */
+	umount2(ft->dir, MNT_DETACH);
+	ret = fuse_test_reap(ft);
+	fuse_test_cleanup(ft);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct fuse_test ft = {
+		.mode = FUSE_MODE_KMBUF,
+		.depth = 8,
+		.buffers = 4,
+		.zero_copy_min = 16384,
+	};
+	struct fuse_dir dir = { .valid = 1 };
+	int ret;
+
+	if (!parse_options(argc, argv, &ft))
+		return usage();
+	ft.mountpoint = argv[optind + 1];
+	block_signals();
+	ret = fuse_dir_init(&dir, &ft, argv[optind]);
+	if (!ret)
+		ret = fuse_test_mount(&ft);
+	if (!ret) {
+		wait_end();
+		ret = finish(&ft);
+	}
+	if (ret)
+		fprintf(stderr, "fuse_passthrough: %s\n",
+			fuse_test_missing(ret) ? fuse_test_missing(ret) :
+						 strerror(-ret));
+	return ret ? 1 : 0;
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The inside of a FUSE server over io_uring, for its parts and for tests that
+ * send commands of their own.
+ */
+#ifndef FUSE_URING_H
+#define FUSE_URING_H
+
+#include "fuse_server.h"
+
+#include <sys/uio.h>
+
+struct uring_entry {
+	struct fuse_uring_req_header	*head;
+	/* is that, and the payload, memory of the server? */
+	bool				own;
+	/* if so: the payload, and how to tell the kernel */
+	unsigned char			*payload;
+	struct iovec			iov[2];
+	unsigned int			qid;
+	unsigned int			index;
+	/* the request that it has got, read once: tests change the memory */
+	struct fuse_in_header		in;
+	unsigned long long		arg[FUSE_URING_OP_IN_OUT_SZ / 8];
+	struct fuse_uring_ent_in_out	in_out;
+	struct fuse_call		call;
+	struct fuse_io			io;
+	bool				held;
+};
+
+/* One ring serves all queues, so that one thread does */
+struct uring_server {
+	struct fuse_test	*ft;
+	struct test_ring	tr;
+	struct fuse_dev_reader	*reader;
+	struct uring_entry	*entries;
+	unsigned int		nr_queues;
+	unsigned int		depth;
+	unsigned int		nr_entries;
+	/* how many may still get requests */
+	unsigned int		nr_live;
+	/* a callback asked for that */
+	bool			stop;
+
+	/* kernel-managed buffers: those of queue 0 come first in memory */
+	unsigned int		stride;
+	unsigned char		*region;
+	size_t			region_size;
+	unsigned char		**bufs;
+	size_t			buf_size;
+	unsigned int		nr_bufs;
+};
+
+/* How many queues the kernel has */
+unsigned int fuse_uring_nr_queues(void);
+/* A command to FUSE, to be completed through sqe->cmd and sent off */
+struct io_uring_sqe *fuse_uring_sqe(struct test_ring *tr, int dev,
+				    unsigned int op, unsigned int qid);
+static inline struct fuse_uring_cmd_req *
+fuse_uring_req(struct io_uring_sqe *sqe)
+{
+	return (void *)sqe->cmd;
+}
+
+/*
+ * A server's ring with all entries registered, in any mode; then serve them
+ * until there are none. Both 0 or -errno.
+ */
+int fuse_uring_init(struct uring_server *srv, struct fuse_test *ft);
+int fuse_uring_run(struct uring_server *srv);
+void fuse_uring_exit(struct uring_server *srv);
+/* Queue the command that ends the request of an entry and waits for the next */
+void fuse_uring_commit(struct uring_server *srv, struct uring_entry *entry);
+/* For callbacks that do something else to it */
+static inline struct uring_entry *fuse_uring_entry(const struct fuse_call *call)
+{
+	return (void *)((char *)call - offsetof(struct uring_entry, call));
+}
+
+/* fuse_uring_kmbuf.c: what is different with kernel-managed buffers */
+
+/* Memory and queues; before the entries */
+int fuse_kmbuf_init(struct uring_server *srv);
+void fuse_kmbuf_exit(struct uring_server *srv);
+/* Complete the command that registers an entry */
+void fuse_kmbuf_prep_entry(struct uring_server *srv, struct uring_entry *entry,
+			   struct fuse_uring_cmd_req *req);
+/* Find the payload of a request. -EPROTO if the kernel's word makes no sense. */
+int fuse_kmbuf_locate(struct uring_server *srv, struct uring_entry *entry,
+		      unsigned int cqe_flags);
+/* The command that creates a queue: 0 or -errno */
+int fuse_kmbuf_add_queue(struct test_ring *tr, int dev,
+			 const struct fuse_uring_cmd_req *add);
+
+#endif

@@ -1,0 +1,426 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A FUSE server that means no good: it says what is not so, answers what it was
+ * not asked, on rings that are none of the queue's, and changes memory that it
+ * shares with the kernel at any time. Clients get errors, and nothing worse.
+ */
+#include "kselftest_harness.h"
+#include "fuse_hold.h"
+#include "fuse_uring.h"
+#include "iou_memlock.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TIMEOUT		300
+/* Far more than any step takes, also on a slow machine */
+#define STEP_MS		20000
+#define ROUNDS		10
+#define ROUND_US	200000
+#define SMALL		100
+#define LARGE		65536
+#define DEPTH		4
+
+/* A reply that is wrong, as a difference to one that is right */
+struct bad_reply {
+	int			error;
+	/* 0 stands for what is right */
+	unsigned int		payload_sz;
+	unsigned long long	unique;
+	/* none at all */
+	bool			no_unique;
+	/* what the client gets */
+	int			want;
+};
+
+/* What the server is to do to the next read, and what became of it */
+struct orders {
+	struct bad_reply	reply;
+	bool			do_reply;
+	bool			do_guess;
+	bool			do_other_ring;
+	/* the wrong commits: how many, and how many were refused as they should */
+	unsigned int		nr_wrong;
+	unsigned int		nr_refused;
+	bool			flip_headers;
+	bool			flip_payload;
+	unsigned int		nr_served;
+};
+
+FIXTURE(fuse_hostile)
+{
+	struct fuse_test ft;
+	struct fuse_hold *hold;
+	struct test_ring probe;
+	long before;
+};
+
+FIXTURE_VARIANT(fuse_hostile)
+{
+	enum fuse_mode mode;
+};
+
+FIXTURE_VARIANT_ADD(fuse_hostile, entry) {
+	.mode = FUSE_MODE_ENTRY,
+};
+
+FIXTURE_VARIANT_ADD(fuse_hostile, kmbuf) {
+	.mode = FUSE_MODE_KMBUF,
+};
+
+FIXTURE_VARIANT_ADD(fuse_hostile, zc) {
+	.mode = FUSE_MODE_ZC,
+};
+
+/* Shared by the test and the server */
+static struct orders *orders;
+/* The server's */
+static struct uring_server server;
+static fuse_serve_t serve_well;
+
+/* Answer as told */
+static int reply_badly(struct uring_entry *entry, const struct bad_reply *bad)
+{
+	const struct fuse_read_in *arg = entry->call.arg;
+	struct fuse_out_header *out = (void *)entry->head->in_out;
+
+	*out = (struct fuse_out_header) {
+		.len = sizeof(*out),
+		.error = bad->error,
+		.unique = bad->no_unique ? 0 : entry->in.unique + bad->unique,
+	};
+	entry->head->ring_ent_in_out.payload_sz = bad->payload_sz ?
+						  bad->payload_sz : arg->size;
+	fuse_uring_commit(&server, entry);
+	return FUSE_SERVE_DONE;
+}
+
+/* One commit that has to be refused */
+static void wrong_commit(struct test_ring *tr, unsigned int qid,
+			 unsigned long long commit_id, int want)
+{
+	struct io_uring_sqe *sqe;
+
+	sqe = fuse_uring_sqe(tr, server.ft->dev,
+			     FUSE_IO_URING_CMD_COMMIT_AND_FETCH, qid);
+	fuse_uring_req(sqe)->commit_id = commit_id;
+	orders->nr_wrong++;
+	if (test_submit_wait(tr) == want)
+		orders->nr_refused++;
+}
+
+/* IDs of requests that are none, or none of this queue's, or not there yet */
+static void guess(const struct uring_entry *entry)
+{
+	const unsigned long long id = entry->in.unique;
+	const unsigned int nr = server.nr_queues;
+
+	wrong_commit(&server.tr, entry->qid, 0, -ENOENT);
+	wrong_commit(&server.tr, entry->qid, id - 2, -ENOENT);
+	wrong_commit(&server.tr, entry->qid, id + 1, -ENOENT);
+	wrong_commit(&server.tr, entry->qid, id + 2, -ENOENT);
+	wrong_commit(&server.tr, entry->qid, id + (1ULL << 32), -ENOENT);
+	wrong_commit(&server.tr, entry->qid, -1ULL, -ENOENT);
+	wrong_commit(&server.tr, nr, id, -EINVAL);
+	wrong_commit(&server.tr, 0xffff, id, -EINVAL);
+	if (nr > 1)
+		wrong_commit(&server.tr, (entry->qid + 1) % nr, id, -ENOENT);
+}
+
+/* The right ID, but not where its header is */
+static void commit_elsewhere(const struct uring_entry *entry)
+{
+	struct test_ring other;
+
+	if (test_ring_init(&other, IORING_SETUP_SQE128, 0))
+		return;
+	wrong_commit(&other, entry->qid, entry->in.unique, -EINVAL);
+	wrong_commit(&other, entry->qid, entry->in.unique, -EINVAL);
+	test_ring_exit(&other);
+}
+
+static int serve_badly(const struct fuse_call *call)
+{
+	struct uring_entry *entry = fuse_uring_entry(call);
+
+	orders->nr_served++;
+	if (call->in->opcode != FUSE_READ)
+		return serve_well(call);
+	if (orders->do_guess)
+		guess(entry);
+	if (orders->do_other_ring)
+		commit_elsewhere(entry);
+	if (orders->do_reply)
+		return reply_badly(entry, &orders->reply);
+	return serve_well(call);
+}
+
+static void flip(unsigned char *mem, size_t size, unsigned int *seed)
+{
+	__atomic_fetch_xor(mem + rand_r(seed) % size, 1 << rand_r(seed) % 8,
+			   __ATOMIC_RELAXED);
+}
+
+static bool flips(void)
+{
+	return __atomic_load_n(&orders->flip_headers, __ATOMIC_RELAXED) ||
+	       __atomic_load_n(&orders->flip_payload, __ATOMIC_RELAXED);
+}
+
+static void flip_headers(unsigned int *seed)
+{
+	unsigned int i;
+
+	for (i = 0; i < server.nr_entries; i++)
+		flip((unsigned char *)server.entries[i].head,
+		     sizeof(*server.entries[i].head), seed);
+}
+
+static void flip_payload(unsigned int *seed)
+{
+	unsigned int i;
+
+	for (i = 0; server.bufs && i < server.nr_queues; i++)
+		flip(server.bufs[i], server.nr_bufs * server.buf_size, seed);
+	for (i = 0; !server.bufs && i < server.nr_entries; i++)
+		flip(server.entries[i].payload, fuse_payload_size(server.ft),
+		     seed);
+}
+
+/* All that the kernel reads or writes while it serves a queue */
+static void *flip_all(void *arg)
+{
+	unsigned int seed = 1;
+	cpu_set_t all;
+
+	/* at the very same time as the server, and the kernel for it */
+	memset(&all, 0xff, sizeof(all));
+	sched_setaffinity(0, sizeof(all), &all);
+	for (;;) {
+		if (!flips())
+			usleep(1000);
+		if (orders->flip_headers)
+			flip_headers(&seed);
+		if (orders->flip_payload)
+			flip_payload(&seed);
+	}
+	return arg;
+}
+
+static int run_badly(struct fuse_test *ft)
+{
+	pthread_t thread;
+	int ret;
+
+	ret = fuse_uring_init(&server, ft);
+	if (ret)
+		return ret;
+	pthread_create(&thread, NULL, flip_all, NULL);
+	do {
+		ret = fuse_uring_run(&server);
+		/* whatever the kernel says to what it is told */
+	} while (ret && flips());
+	/* the memory is in use until the process ends */
+	if (!flips())
+		fuse_uring_exit(&server);
+	return ret;
+}
+
+/* A server whose memory is limited, if it does not need privilege */
+static int start(FIXTURE_DATA(fuse_hostile) *self)
+{
+	const bool limited = self->ft.mode != FUSE_MODE_ZC;
+	int ret = fuse_test_open(&self->ft);
+
+	if (ret)
+		return ret;
+	if (limited && !memlock_enter())
+		return -EIO;
+	ret = fuse_test_start(&self->ft);
+	if (limited && !memlock_leave())
+		return -EIO;
+	return ret;
+}
+
+FIXTURE_SETUP(fuse_hostile)
+{
+	int ret;
+
+	if (getuid())
+		SKIP(return, "needs root");
+	self->ft = (struct fuse_test) {
+		.mode = variant->mode,
+		.depth = DEPTH,
+		.buffers = 2,
+		.max_write = LARGE,
+		.max_pages = LARGE / sysconf(_SC_PAGESIZE),
+	};
+	orders = mmap(NULL, sizeof(*orders), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, orders);
+	self->hold = fuse_hold_init(&self->ft);
+	ASSERT_NE(NULL, self->hold);
+	serve_well = self->ft.serve;
+	self->ft.serve = serve_badly;
+	self->ft.run = run_badly;
+	ASSERT_TRUE(memlock_enter());
+	ASSERT_EQ(0, test_ring_init(&self->probe, 0, 0));
+	self->before = memlock_pages(&self->probe);
+	ASSERT_GE(self->before, 0);
+	ASSERT_TRUE(memlock_leave());
+	ret = start(self);
+	if (fuse_test_missing(ret))
+		SKIP(return, "%s", fuse_test_missing(ret));
+	ASSERT_EQ(0, ret);
+}
+
+FIXTURE_TEARDOWN(fuse_hostile)
+{
+	ASSERT_TRUE(memlock_enter());
+	EXPECT_TRUE(memlock_wait(&self->probe, self->before));
+	test_ring_exit(&self->probe);
+	ASSERT_TRUE(memlock_leave());
+	fuse_hold_exit(self->hold);
+	munmap(orders, sizeof(*orders));
+}
+
+/* A client's read, in a process so that it does not matter if it hangs */
+static int read_some(FIXTURE_DATA(fuse_hostile) *self, size_t len)
+{
+	return fuse_hold_end(fuse_hold_client(&self->ft, FUSE_HOLD_READ, len,
+					      1), STEP_MS);
+}
+
+TEST_F_TIMEOUT(fuse_hostile, bad_replies, TIMEOUT)
+{
+	const struct bad_reply bad[] = {
+		{ .error = 1, .want = -EINVAL },
+		{ .error = INT_MAX, .want = -EINVAL },
+		{ .error = -512, .want = -EINVAL },
+		{ .error = -4096, .want = -EINVAL },
+		{ .error = INT_MIN, .want = -EINVAL },
+		{ .unique = 2, .want = -ENOENT },
+		{ .unique = 1ULL << 32, .want = -ENOENT },
+		{ .no_unique = true, .want = -EINVAL },
+		/* more than was asked for, than there is room, than there is */
+		{ .payload_sz = LARGE + 1, .want = -EINVAL },
+		{ .payload_sz = LARGE + 4096, .want = -EINVAL },
+		{ .payload_sz = 0x7fffffff, .want = -EINVAL },
+		{ .payload_sz = 0x80000000, .want = -EINVAL },
+		{ .payload_sz = 0xffffffff, .want = -EINVAL },
+	};
+	/* inline, in a buffer or without a copy */
+	const size_t lens[] = { SMALL, LARGE };
+	unsigned int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		for (k = 0; k < ARRAY_SIZE(lens); k++) {
+			orders->reply = bad[i];
+			orders->do_reply = true;
+			EXPECT_EQ(bad[i].want, read_some(self, lens[k])) {
+				TH_LOG("reply %u to %zu bytes", i, lens[k]);
+			}
+			orders->do_reply = false;
+			EXPECT_EQ(0, read_some(self, lens[k]));
+		}
+	}
+	/* one byte too many is as bad */
+	orders->reply = (struct bad_reply) { .payload_sz = SMALL + 1 };
+	orders->do_reply = true;
+	EXPECT_EQ(-EINVAL, read_some(self, SMALL));
+	orders->do_reply = false;
+	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+}
+
+TEST_F_TIMEOUT(fuse_hostile, guessed_ids, TIMEOUT)
+{
+	orders->do_guess = true;
+	EXPECT_EQ(0, read_some(self, SMALL));
+	EXPECT_EQ(0, read_some(self, LARGE));
+	EXPECT_GE(orders->nr_wrong, 2 * 8);
+	EXPECT_EQ(orders->nr_wrong, orders->nr_refused);
+	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+}
+
+/* The kernel would not find the header there, nor the slot */
+TEST_F_TIMEOUT(fuse_hostile, commit_from_another_ring, TIMEOUT)
+{
+	/* a plain queue is on no ring in particular */
+	orders->do_other_ring = variant->mode != FUSE_MODE_ENTRY;
+	EXPECT_EQ(0, read_some(self, SMALL));
+	EXPECT_EQ(0, read_some(self, LARGE));
+	EXPECT_EQ(orders->do_other_ring ? 2 * 2 : 0, orders->nr_wrong);
+	EXPECT_EQ(orders->nr_wrong, orders->nr_refused);
+	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+}
+
+/* Clients that go on until they are killed, whatever they get */
+static pid_t tireless_client(FIXTURE_DATA(fuse_hostile) *self,
+			     enum fuse_hold_op op, size_t len)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	for (;;)
+		fuse_hold_do(&self->ft, op, len);
+}
+
+static void flip_round(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(fuse_hostile) *self)
+{
+	pid_t pids[4];
+	unsigned int i;
+
+	pids[0] = tireless_client(self, FUSE_HOLD_STAT, 0);
+	pids[1] = tireless_client(self, FUSE_HOLD_READ, SMALL);
+	pids[2] = tireless_client(self, FUSE_HOLD_READ, LARGE);
+	pids[3] = tireless_client(self, FUSE_HOLD_WRITE, LARGE);
+	usleep(ROUND_US);
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		kill(pids[i], SIGKILL);
+	ASSERT_TRUE(fuse_test_abort(&self->ft));
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		EXPECT_EQ(-EINTR, fuse_hold_end(pids[i], STEP_MS));
+	EXPECT_EQ(0, umount(self->ft.dir));
+	kill(self->ft.server, SIGKILL);
+	EXPECT_NE(-ETIME, fuse_hold_end(self->ft.server, STEP_MS));
+	EXPECT_EQ(0, fuse_test_cleanup(&self->ft));
+}
+
+/* Sooner or later the server cannot tell what requests it has: start anew */
+static void flip_rounds(struct __test_metadata *_metadata,
+			FIXTURE_DATA(fuse_hostile) *self)
+{
+	unsigned int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		if (i)
+			ASSERT_EQ(0, start(self));
+		flip_round(_metadata, self);
+	}
+	/* there was something to be hostile to */
+	EXPECT_GE(orders->nr_served, 10 * ROUNDS);
+}
+
+TEST_F_TIMEOUT(fuse_hostile, headers_change, TIMEOUT)
+{
+	orders->flip_headers = true;
+	flip_rounds(_metadata, self);
+}
+
+TEST_F_TIMEOUT(fuse_hostile, payload_changes, TIMEOUT)
+{
+	orders->flip_payload = true;
+	flip_rounds(_metadata, self);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The end of a FUSE file system over io_uring, whoever brings it about, and
+ * whatever is under way: clients get an error, the mount goes, and memory is
+ * given back, all in bounded time.
+ */
+#include "kselftest_harness.h"
+#include "fuse_hold.h"
+#include "iou_memlock.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#define TIMEOUT		300
+/* Far more than any step takes, also on a slow machine */
+#define STEP_MS		20000
+#define LARGE		65536
+#define DEPTH		4
+#define BUFFERS		2
+#define ROUNDS		12
+/* more than the server can get at a time */
+#define NR_CLIENTS	(DEPTH + 3)
+
+/* What is under way */
+enum state {
+	/* no request, all entries wait */
+	IDLE,
+	/* the server has some, others wait for entries or buffers */
+	BUSY,
+	/* and reads into the pages of a client, which do not end */
+	PARKED,
+};
+
+FIXTURE(fuse_teardown)
+{
+	struct fuse_test ft;
+	struct fuse_hold *hold;
+	pid_t clients[NR_CLIENTS + 1];
+	unsigned int nr_clients;
+	/* of them, killed before the end, or one served before it */
+	bool killed;
+	bool served;
+	int pipe[2];
+	/* what the charge is looked up by, and for whom */
+	struct test_ring probe;
+	long before;
+	bool limited;
+};
+
+FIXTURE_VARIANT(fuse_teardown)
+{
+	enum fuse_mode mode;
+	enum state state;
+	unsigned int ring_flags;
+};
+
+FIXTURE_VARIANT_ADD(fuse_teardown, entry_idle) {
+	.mode = FUSE_MODE_ENTRY,
+};
+
+FIXTURE_VARIANT_ADD(fuse_teardown, entry_busy) {
+	.mode = FUSE_MODE_ENTRY,
+	.state = BUSY,
+};
+
+FIXTURE_VARIANT_ADD(fuse_teardown, kmbuf_idle) {
+	.mode = FUSE_MODE_KMBUF,
+};
+
+FIXTURE_VARIANT_ADD(fuse_teardown, kmbuf_busy) {
+	.mode = FUSE_MODE_KMBUF,
+	.state = BUSY,
+};
+
+FIXTURE_VARIANT_ADD(fuse_teardown, kmbuf_busy_defer) {
+	.mode = FUSE_MODE_KMBUF,
+	.state = BUSY,
+	.ring_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+};
+
+FIXTURE_VARIANT_ADD(fuse_teardown, zc_idle) {
+	.mode = FUSE_MODE_ZC,
+};
+
+FIXTURE_VARIANT_ADD(fuse_teardown, zc_busy) {
+	.mode = FUSE_MODE_ZC,
+	.state = BUSY,
+};
+
+FIXTURE_VARIANT_ADD(fuse_teardown, zc_parked) {
+	.mode = FUSE_MODE_ZC,
+	.state = PARKED,
+};
+
+/* A server whose memory is limited, if it does not need privilege */
+static int start(FIXTURE_DATA(fuse_teardown) *self)
+{
+	int ret;
+
+	ret = fuse_test_open(&self->ft);
+	if (ret)
+		return ret;
+	if (self->limited && !memlock_enter())
+		return -EIO;
+	ret = fuse_test_start(&self->ft);
+	if (self->limited && !memlock_leave())
+		return -EIO;
+	/* it is there: whatever comes is for the server */
+	return ret ? ret : fuse_hold_do(&self->ft, FUSE_HOLD_STAT, 0);
+}
+
+static void add_client(FIXTURE_DATA(fuse_teardown) *self, enum fuse_hold_op op,
+		       unsigned int times)
+{
+	self->clients[self->nr_clients++] = fuse_hold_client(&self->ft, op,
+							     LARGE, times);
+}
+
+/* How many of the clients' requests the server can have at a time */
+static unsigned int nr_served(const FIXTURE_VARIANT(fuse_teardown) *variant)
+{
+	return variant->mode == FUSE_MODE_KMBUF ? BUFFERS : DEPTH;
+}
+
+static void make_busy(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(fuse_teardown) *self,
+		      const FIXTURE_VARIANT(fuse_teardown) *variant)
+{
+	unsigned int i;
+
+	self->hold->hold = true;
+	if (variant->state == PARKED)
+		self->hold->park_fd = self->pipe[0];
+	for (i = 0; i < NR_CLIENTS; i++)
+		add_client(self, FUSE_HOLD_READ, 1);
+	for (i = 0; i < nr_served(variant); i++)
+		ASSERT_TRUE(fuse_hold_wait(self->hold, STEP_MS));
+	EXPECT_FALSE(fuse_hold_wait(self->hold, 200));
+}
+
+FIXTURE_SETUP(fuse_teardown)
+{
+	int ret;
+
+	if (getuid())
+		SKIP(return, "needs root");
+	self->ft = (struct fuse_test) {
+		.mode = variant->mode,
+		.depth = DEPTH,
+		.buffers = BUFFERS,
+		.max_write = LARGE,
+		.max_pages = LARGE / sysconf(_SC_PAGESIZE),
+		.ring_flags = variant->ring_flags,
+	};
+	self->limited = variant->mode != FUSE_MODE_ZC;
+	ASSERT_EQ(0, pipe(self->pipe));
+	self->hold = fuse_hold_init(&self->ft);
+	ASSERT_NE(NULL, self->hold);
+	ASSERT_TRUE(memlock_enter());
+	ASSERT_EQ(0, test_ring_init(&self->probe, 0, 0));
+	self->before = memlock_pages(&self->probe);
+	ASSERT_GE(self->before, 0);
+	ASSERT_TRUE(memlock_leave());
+	ret = start(self);
+	if (fuse_test_missing(ret))
+		SKIP(return, "%s", fuse_test_missing(ret));
+	ASSERT_EQ(0, ret);
+	if (variant->state != IDLE)
+		make_busy(_metadata, self, variant);
+}
+
+static void expect_no_charge(struct __test_metadata *_metadata,
+			     FIXTURE_DATA(fuse_teardown) *self)
+{
+	ASSERT_TRUE(memlock_enter());
+	EXPECT_TRUE(memlock_wait(&self->probe, self->before));
+	ASSERT_TRUE(memlock_leave());
+}
+
+FIXTURE_TEARDOWN(fuse_teardown)
+{
+	expect_no_charge(_metadata, self);
+	EXPECT_EQ(0, fuse_test_cleanup(&self->ft));
+	fuse_hold_exit(self->hold);
+	test_ring_exit(&self->probe);
+	close(self->pipe[0]);
+	close(self->pipe[1]);
+}
+
+/* All that is left of a client when the server is gone */
+static bool ended_well(FIXTURE_DATA(fuse_teardown) *self, int ret)
+{
+	if (self->killed)
+		return ret == -EINTR;
+	if (!ret && self->served) {
+		self->served = false;
+		return true;
+	}
+	/* the kernel could not get at the memory of a server that was killed */
+	if (self->ft.mode == FUSE_MODE_ENTRY && ret == -EINTR)
+		return true;
+	/* the last one: its request was on its way to such a server */
+	return ret == -ECONNABORTED || ret == -ENOTCONN || ret == -ECANCELED;
+}
+
+static void expect_clients_ended(struct __test_metadata *_metadata,
+				 FIXTURE_DATA(fuse_teardown) *self)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < self->nr_clients; i++) {
+		ret = fuse_hold_end(self->clients[i], STEP_MS);
+		EXPECT_TRUE(ended_well(self, ret)) {
+			TH_LOG("client %u: %d", i, ret);
+		}
+	}
+	self->nr_clients = 0;
+}
+
+/* End one of the reads that do not end */
+static void end_parked(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(fuse_teardown) *self)
+{
+	unsigned char data[LARGE];
+	unsigned int i;
+
+	for (i = 0; i < LARGE; i++)
+		data[i] = pattern_at(FUSE_HOLD_SEED, FUSE_HOLD_OFFSET + i);
+	EXPECT_EQ(LARGE, write(self->pipe[1], data, LARGE));
+}
+
+/* All of them, when the clients have gone whose pages they go to */
+static void end_all_parked(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(fuse_teardown) *self,
+			   const FIXTURE_VARIANT(fuse_teardown) *variant)
+{
+	unsigned int i;
+
+	for (i = 0; variant->state == PARKED && i < DEPTH; i++)
+		end_parked(_metadata, self);
+}
+
+TEST_F_TIMEOUT(fuse_teardown, abort, TIMEOUT)
+{
+	ASSERT_TRUE(fuse_test_abort(&self->ft));
+	expect_clients_ended(_metadata, self);
+	EXPECT_EQ(0, umount(self->ft.dir));
+	end_all_parked(_metadata, self, variant);
+	EXPECT_EQ(0, fuse_hold_end(self->ft.server, STEP_MS));
+}
+
+TEST_F_TIMEOUT(fuse_teardown, force_umount, TIMEOUT)
+{
+	/* the same for who has it open, the way back for who has not */
+	ASSERT_EQ(0, umount2(self->ft.dir, MNT_FORCE | MNT_DETACH));
+	expect_clients_ended(_metadata, self);
+	end_all_parked(_metadata, self, variant);
+	EXPECT_EQ(0, fuse_hold_end(self->ft.server, STEP_MS));
+}
+
+/* With its users it goes on, until the server goes */
+TEST_F_TIMEOUT(fuse_teardown, lazy_umount, TIMEOUT)
+{
+	ASSERT_EQ(0, umount2(self->ft.dir, MNT_DETACH));
+	if (variant->state == IDLE) {
+		EXPECT_EQ(0, fuse_hold_end(self->ft.server, STEP_MS));
+		return;
+	}
+	EXPECT_EQ(-ETIME, fuse_hold_end(self->clients[0], 100));
+	kill(self->ft.server, SIGKILL);
+	expect_clients_ended(_metadata, self);
+	EXPECT_EQ(-EINTR, fuse_hold_end(self->ft.server, STEP_MS));
+}
+
+TEST_F_TIMEOUT(fuse_teardown, server_killed, TIMEOUT)
+{
+	kill(self->ft.server, SIGKILL);
+	EXPECT_EQ(-EINTR, fuse_hold_end(self->ft.server, STEP_MS));
+	expect_clients_ended(_metadata, self);
+	EXPECT_EQ(0, umount(self->ft.dir));
+}
+
+/*
+ * The server looks at what it is to do when something comes: a request, or, as
+ * it has some that it holds, the news that their clients have been killed.
+ */
+static void let_close(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(fuse_teardown) *self,
+		      const FIXTURE_VARIANT(fuse_teardown) *variant)
+{
+	unsigned int i;
+
+	switch (variant->state) {
+	case IDLE:
+		add_client(self, FUSE_HOLD_STAT, 1);
+		break;
+	case BUSY:
+		for (i = 0; i < self->nr_clients; i++)
+			kill(self->clients[i], SIGKILL);
+		self->killed = true;
+		break;
+	case PARKED:
+		end_parked(_metadata, self);
+		self->served = true;
+		break;
+	}
+	usleep(300000);
+}
+
+/* Nobody can answer any more, but nobody says so either: it can be aborted */
+TEST_F_TIMEOUT(fuse_teardown, ring_closed, TIMEOUT)
+{
+	self->hold->close_ring = true;
+	let_close(_metadata, self, variant);
+	ASSERT_TRUE(fuse_test_abort(&self->ft));
+	expect_clients_ended(_metadata, self);
+	EXPECT_EQ(0, umount(self->ft.dir));
+	kill(self->ft.server, SIGKILL);
+	EXPECT_EQ(-EINTR, fuse_hold_end(self->ft.server, STEP_MS));
+}
+
+/* The entries have the device still; it ends with the ring */
+TEST_F_TIMEOUT(fuse_teardown, dev_closed, TIMEOUT)
+{
+	self->hold->close_dev = true;
+	let_close(_metadata, self, variant);
+	kill(self->ft.server, SIGKILL);
+	EXPECT_EQ(-EINTR, fuse_hold_end(self->ft.server, STEP_MS));
+	expect_clients_ended(_metadata, self);
+	EXPECT_EQ(0, umount(self->ft.dir));
+}
+
+/* At any point of what is going on, which no test can name */
+TEST_F_TIMEOUT(fuse_teardown, mid_traffic, TIMEOUT)
+{
+	unsigned int i;
+
+	if (variant->state != IDLE) {
+		ASSERT_TRUE(fuse_test_abort(&self->ft));
+		expect_clients_ended(_metadata, self);
+		end_all_parked(_metadata, self, variant);
+		ASSERT_EQ(0, fuse_test_umount(&self->ft));
+		return;
+	}
+	for (i = 0; i < ROUNDS; i++) {
+		if (i)
+			ASSERT_EQ(0, start(self));
+		add_client(self, FUSE_HOLD_READ, -1);
+		add_client(self, FUSE_HOLD_WRITE, -1);
+		add_client(self, FUSE_HOLD_STAT, -1);
+		usleep(20000 + 1777 * i);
+		if (i % 2)
+			kill(self->ft.server, SIGKILL);
+		else
+			ASSERT_TRUE(fuse_test_abort(&self->ft));
+		expect_clients_ended(_metadata, self);
+		EXPECT_EQ(0, umount(self->ft.dir));
+		EXPECT_EQ(i % 2 ? -EINTR : 0,
+			  fuse_hold_end(self->ft.server, STEP_MS));
+		EXPECT_EQ(0, fuse_test_cleanup(&self->ft));
+	}
+	/* as FIXTURE_TEARDOWN() expects it */
+	ASSERT_EQ(0, start(self));
+	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+}
+
+TEST_HARNESS_MAIN
