@@ -1,12 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# make demo: the patched kernel serves a ublk disk over a file, first in
-# zero-copy and then in copy mode; part of the kernel's own source is copied
-# onto it, and every byte checked. Ends with a table, and build/demo/result.json.
+# make demo: on the patched kernel, part of the kernel's own source is copied
+# and every byte checked,
+#
+#   - onto a ublk disk over a file, in zero-copy and in copy mode;
+#   - into a directory that a FUSE server shows: over io_uring as Linux has it,
+#     with kernel-managed buffers, and with zero copy.
+#
+# Either ends with a table, and build/demo/result.json or build/demo/fuse.json.
 #
 #   demo.sh                 set up, build what is missing, run
 #   demo.sh --kernel DIR    run on the kernel in this output directory instead,
-#                           and build nothing but the server (build/bare/.base
+#                           and build nothing but the servers (build/bare/.base
 #                           shows that the demo notices a kernel without the series)
 #
 # Exit status: 0 only when everything was copied, compared and counted.
@@ -16,9 +21,6 @@ set -euo pipefail
 
 here=$TOP/harness
 out=$BUILD/demo
-# What is copied onto the disk: at least this much of the kernel's source.
-tree=(block drivers/block fs io_uring mm)
-min_files=2000 min_bytes=50000000
 
 kernel=''
 case $#,${1:-} in
@@ -31,66 +33,102 @@ if [ -n "$kernel" ]; then
 	kernel=$(realpath "$kernel")
 fi
 
+# pack_tree NAME DIR...: names and checksums from the source, contents in one
+# archive, since thousands of small files are slow to fetch one by one through 9p.
+pack_tree() {
+	local to=$out/$1
+	shift
+	cd "$LINUX"
+	# Regular files (mode 100...) that git knows: no build products.
+	git -c safe.directory='*' ls-files -s -z -- "$@" |
+		sed -z -n 's/^100[^\t]*\t//p' >"$to.list"
+	xargs -0 sha256sum -- <"$to.list" >"$to.sha256"
+	tar --no-recursion --null -T "$to.list" -cf "$to.tar"
+}
+
+# tree NAME MIN_FILES MIN_BYTES DIR...: what to copy, and at least how much of it
+# the demo promises; says $files and $bytes.
+tree() {
+	local name=$1 min_files=$2 min_bytes=$3
+	shift 3
+	run_logged demo-tree pack_tree "$name" "$@"
+	count_tree "$name"
+	if [ "$files" -lt "$min_files" ] || [ "$bytes" -lt "$min_bytes" ]; then
+		die "the tree to copy is too small: $files files, $bytes bytes" \
+			"the demo promises $min_files files and $min_bytes bytes" \
+			"add a directory to 'tree $name' in harness/demo.sh"
+	fi
+	say "  $*: $files files, $((bytes / 1000000)) MB"
+}
+
+count_tree() {
+	files=$(tr -cd '\0' <"$out/$1.list" | wc -c)
+	bytes=$(cd "$LINUX" && du -cb --files0-from="$out/$1.list" | tail -n 1 | cut -f 1)
+}
+
+# vm NAME: run guest/NAME.sh in a virtual machine, and show its progress.
+vm() {
+	local vm status=0
+	rm -rf "$BUILD/vm/$1"
+	"$here/vm.sh" --kernel "$kernel" --name "$1" --timeout 900 --append brd.rd_size=524288 \
+		-- bash "$here/guest/$1.sh" "$out" &
+	vm=$!
+	# shellcheck disable=SC2064 # this machine, now
+	trap "kill $vm 2>/dev/null || true" EXIT
+	while IFS= read -r line; do
+		case $line in
+		'demo: '*) say "  ${line#demo: }" ;;
+		esac
+	done < <(tail -n +1 -F --pid="$vm" "$BUILD/vm/$1/output" 2>/dev/null)
+	wait "$vm" || status=$?
+	trap - EXIT
+	[ "$status" -eq 0 ] || die "the demo failed in the virtual machine" \
+		"$(grep -a -s '^demo: FAILED' "$BUILD/vm/$1/output" || echo "see above")" \
+		"logs: build/vm/$1/ and build/logs/$1.console"
+}
+
+# result NAME TREE TABLE JSON: judge and show what guest/NAME.sh measured.
+result() {
+	count_tree "$2"
+	echo
+	/usr/bin/python3 "$here/$3" --json "$out/$4" --files "$files" --bytes "$bytes" \
+		"$BUILD/vm/$1" || die "the demo's numbers do not agree" "see above" \
+		"logs: build/vm/$1/ and build/logs/$1.console"
+	echo
+}
+
+mkdir -p "$out"
+rm -f "$out/result.json" "$out/fuse.json"
 if [ -z "$kernel" ]; then
-	say "demo 1/5: tools and sources"
+	say "demo 1/7: tools and sources"
 	"$here/setup.sh"
 	"$here/tree.sh"
-	say "demo 2/5: the patched kernel (first time: ten minutes on two cores)"
+	say "demo 2/7: the patched kernel (first time: ten minutes on two cores)"
 	"$here/kernel.sh" linux base
 	kernel=$LINUX/.base
 fi
 
-# The tree: names and checksums from the source, contents in one archive, since
-# thousands of small files are slow to fetch one by one through 9p.
-pack_tree() {
-	cd "$LINUX"
-	# Regular files (mode 100...) that git knows: no build products.
-	git -c safe.directory='*' ls-files -s -z -- "${tree[@]}" |
-		sed -z -n 's/^100[^\t]*\t//p' >"$out/tree.list"
-	xargs -0 sha256sum -- <"$out/tree.list" >"$out/tree.sha256"
-	tar --no-recursion --null -T "$out/tree.list" -cf "$out/tree.tar"
-}
-
-mkdir -p "$out"
-rm -f "$out/result.json"
-say "demo 3/5: the ublk server, and the tree to copy (${tree[*]})"
+say "demo 3/7: the servers for ublk and FUSE, and the trees to copy"
 need_liburing
 [ -d "$kernel/usr/include/linux" ] || die "no kernel headers in $kernel/usr/include" \
 	"the kernel was built without them" "harness/kernel.sh linux base"
 run_logged demo-server build_kublk "$kernel" "$out/kublk"
-run_logged demo-tree pack_tree
-files=$(tr -cd '\0' <"$out/tree.list" | wc -c)
-bytes=$(cd "$LINUX" && du -cb --files0-from="$out/tree.list" | tail -n 1 | cut -f 1)
-if [ "$files" -lt "$min_files" ] || [ "$bytes" -lt "$min_bytes" ]; then
-	die "the tree to copy is too small: $files files, $bytes bytes" \
-		"the demo promises $min_files files and $min_bytes bytes" \
-		"add a directory to 'tree' in harness/demo.sh"
-fi
-say "  $files files, $((bytes / 1000000)) MB"
+"$here/kselftests.sh" --build linux base
+cp "$BUILD/kselftests/linux-base/install/io_uring/fuse_passthrough" "$out/"
+tree tree 2000 50000000 block drivers/block fs io_uring mm
+# Each file is a dozen requests to a FUSE server: fewer of them.
+tree fuse 200 5000000 io_uring mm
 
-say "demo 4/5: the virtual machine"
-rm -rf "$BUILD/vm/demo"
-"$here/vm.sh" --kernel "$kernel" --name demo --timeout 900 --append brd.rd_size=524288 \
-	-- bash "$here/guest/demo.sh" "$out" &
-vm=$!
-trap 'kill "$vm" 2>/dev/null || true' EXIT
-while IFS= read -r line; do
-	case $line in
-	'demo: '*) say "  ${line#demo: }" ;;
-	esac
-done < <(tail -n +1 -F --pid="$vm" "$BUILD/vm/demo/output" 2>/dev/null)
-status=0
-wait "$vm" || status=$?
-trap - EXIT
-[ "$status" -eq 0 ] || die "the demo failed in the virtual machine" \
-	"$(grep -a -s '^demo: FAILED' "$BUILD/vm/demo/output" || echo "see above")" \
-	"logs: build/vm/demo/ and build/logs/demo.console"
+say "demo 4/7: ublk, in a virtual machine"
+vm demo
+say "demo 5/7: the result for ublk"
+result demo tree demo_table.py result.json
 
-say "demo 5/5: the result"
-echo
-/usr/bin/python3 "$here/demo_table.py" --json "$out/result.json" \
-	--files "$files" --bytes "$bytes" "$BUILD/vm/demo" ||
-	die "the demo's numbers do not agree" "see above" \
-		"logs: build/vm/demo/ and build/logs/demo.console"
-echo
-say "demo: ok: same data in both modes; in zero-copy mode none of it went through the server's memory (build/demo/result.json)"
+say "demo 6/7: FUSE, in a virtual machine"
+vm demo-fuse
+say "demo 7/7: the result for FUSE"
+result demo-fuse fuse demo_fuse_table.py fuse.json
+
+say "demo: ok: the same data in all modes; in zero-copy mode none of the disk's went through"
+say "the ublk server's memory, and no large read or write through the FUSE server's"
+say "(build/demo/result.json, build/demo/fuse.json)"
