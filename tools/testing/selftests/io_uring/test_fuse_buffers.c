@@ -221,7 +221,7 @@ TEST_F_TIMEOUT(fuse_buffers, mixed, TIMEOUT)
 		{ FUSE_HOLD_READ, SMALL }, { FUSE_HOLD_READ, MAX_IO },
 		{ FUSE_HOLD_WRITE, MAX_IO },
 	};
-	const unsigned int nr = 3 * ARRAY_SIZE(kinds), times = 20;
+	const unsigned int nr = 3 * ARRAY_SIZE(kinds), times = 6;
 	pid_t pids[3 * ARRAY_SIZE(kinds)];
 	unsigned int i;
 

@@ -303,7 +303,7 @@ TEST_F(fuse_data, append_and_truncate)
 /* Make it likely that pages that are allocated next are not empty */
 static void dirty_free_memory(void)
 {
-	const size_t size = 64UL * 1024 * 1024;
+	const size_t size = 16UL * 1024 * 1024;
 	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
