@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Gate: Sphinx builds the documentation that the series brings in, the way the
-# kernel's "make htmldocs" calls it, and has nothing to complain about.
+# Gate: Sphinx builds the documentation that the series brings in or adds to, the
+# way the kernel's "make htmldocs" calls it, and has nothing to complain about.
 #
-#   htmldocs.sh          one point
+#   htmldocs.sh [DIR]...  one point each; DIR: below Documentation/
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"
@@ -16,11 +16,7 @@ python3 -c 'import yaml' 2>/dev/null || die "python3-yaml is missing" \
 need_tree
 lint_tmp
 git=(qgit -C "$LINT_LINUX")
-docs=userspace-api/io_uring
-source=Documentation/$docs
-point="htmldocs: $docs is free of warnings"
-tree=$lint_tmp/tree
-html=$lint_tmp/html/$docs
+[ $# -gt 0 ] || set -- userspace-api/io_uring filesystems/fuse
 
 # get FILE...: those of them that the series' tree has.
 get() {
@@ -30,26 +26,13 @@ get() {
 		"${git[@]}" archive "$LINT_TIP" -- "${files[@]}" | tar -x -C "$tree"
 }
 
-# Only what Sphinx reads: its set-up, the documents, the sources they quote.
-mkdir -p "$tree" "$html"
-get Makefile MAINTAINERS Documentation/{conf.py,images,sphinx,sphinx-includes,sphinx-static} \
-	tools/docs tools/lib/python tools/net/ynl/pyynl/lib scripts/kernel-doc "$source"
-mapfile -t pages < <(cd "$tree" && find "$source" -name '*.rst' 2>/dev/null | sort)
-if [ "${#pages[@]}" -eq 0 ]; then
-	notok "htmldocs: the series has no $source"
-	exit
-fi
-mapfile -t quoted < <(cd "$tree" &&
-	sed -n -E 's/^\s*\.\. kernel-doc::\s+(\S+).*/\1/p' "${pages[@]}" | sort -u)
-[ "${#quoted[@]}" -eq 0 ] || get "${quoted[@]}"
-
 # The wrapper that the kernel's Makefile runs; what that sets must not leak in.
 sphinx() {
-	cd "$tree" && env -u srctree -u KERNELVERSION -u KERNELRELEASE -u KERNELDOC \
+	(cd "$tree" && env -u srctree -u KERNELVERSION -u KERNELRELEASE -u KERNELDOC \
 		-u SPHINXDIRS -u SPHINXBUILD -u DOCS_THEME -u MAKEFLAGS PYTHON3=python3 \
 		KBUILD_VERBOSE=0 PYTHONDONTWRITEBYTECODE=1 SPHINXOPTS=-q TMPDIR="$lint_tmp" \
 		timeout 300 /usr/bin/python3 tools/docs/sphinx-build-wrapper htmldocs \
-		--sphinxdirs="$docs" --builddir="$lint_tmp/html"
+		--sphinxdirs="$docs" --builddir="$lint_tmp/html")
 }
 
 # wanted PAGE: what its kernel-doc directives name. Sphinx keeps quiet about a
@@ -65,23 +48,49 @@ wanted() {
 	done < <(grep -E '^\s*(\.\. kernel-doc:: |:identifiers: |:export:)' "$tree/$source/$1")
 }
 
-status=0
-sphinx >"$lint_tmp/log" 2>&1 </dev/null || status=$?
-# Whatever it prints is a complaint, but for the theme's name, and for a tool
-# that draws figures: no page has any.
-sed -E -e '/^Using [a-z_]+ theme$/d' -e '/^WARNING: (dot|convert|rsvg-convert)\(1\)/d' \
-	-e '/^\s*$/d' -e "s|^$tree/||" "$lint_tmp/log" >"$lint_tmp/out"
-[ "$status" -eq 0 ] || echo "sphinx-build-wrapper ended with status $status" >>"$lint_tmp/out"
-for page in "${pages[@]}"; do
-	page=${page#"$source/"}
-	made=$html/${page%.rst}.html
-	if [ ! -s "$made" ]; then
-		echo "$page: no html was made of it"
-		continue
+# check DIR
+check() {
+	docs=$1
+	source=Documentation/$docs
+	point="htmldocs: $docs is free of warnings"
+	tree=$lint_tmp/tree.${docs//\//.}
+	html=$lint_tmp/html/$docs
+
+	# Only what Sphinx reads: its set-up, the documents, the sources they quote.
+	mkdir -p "$tree" "$html"
+	get Makefile MAINTAINERS Documentation/{conf.py,images,sphinx,sphinx-includes,sphinx-static} \
+		tools/docs tools/lib/python tools/net/ynl/pyynl/lib scripts/kernel-doc "$source"
+	mapfile -t pages < <(cd "$tree" && find "$source" -name '*.rst' 2>/dev/null | sort)
+	if [ "${#pages[@]}" -eq 0 ]; then
+		notok "htmldocs: the series has no $source"
+		return
 	fi
-	while read -r name; do
-		grep -q "id=\"c\.$name\"" "$made" || echo "$page: $name is not described"
-	done < <(wanted "$page")
-done >>"$lint_tmp/out"
-[ ! -s "$lint_tmp/out" ] || status=1
-verdict "$status" "$point" "$lint_tmp/out"
+	mapfile -t quoted < <(cd "$tree" &&
+		sed -n -E 's/^\s*\.\. kernel-doc::\s+(\S+).*/\1/p' "${pages[@]}" | sort -u)
+	[ "${#quoted[@]}" -eq 0 ] || get "${quoted[@]}"
+
+	status=0
+	sphinx >"$lint_tmp/log" 2>&1 </dev/null || status=$?
+	# Whatever it prints is a complaint, but for the theme's name, and for a tool
+	# that draws figures: no page has any.
+	sed -E -e '/^Using [a-z_]+ theme$/d' -e '/^WARNING: (dot|convert|rsvg-convert)\(1\)/d' \
+		-e '/^\s*$/d' -e "s|^$tree/||" "$lint_tmp/log" >"$lint_tmp/out"
+	[ "$status" -eq 0 ] || echo "sphinx-build-wrapper ended with status $status" >>"$lint_tmp/out"
+	for page in "${pages[@]}"; do
+		page=${page#"$source/"}
+		made=$html/${page%.rst}.html
+		if [ ! -s "$made" ]; then
+			echo "$page: no html was made of it"
+			continue
+		fi
+		while read -r name; do
+			grep -q "id=\"c\.$name\"" "$made" || echo "$page: $name is not described"
+		done < <(wanted "$page")
+	done >>"$lint_tmp/out"
+	[ ! -s "$lint_tmp/out" ] || status=1
+	verdict "$status" "$point" "$lint_tmp/out"
+}
+
+for dir in "$@"; do
+	check "$dir"
+done

@@ -92,13 +92,13 @@ gate kerneldoc
 says '^not ok - kernel-doc 0001' "kernel-doc: a parameter that is not there"
 says '^ok - kernel-doc 0002' "kernel-doc: reported once, by the patch that brings it"
 
-gate htmldocs
+gate htmldocs userspace-api/io_uring
 says '^not ok - htmldocs: the series has no' "htmldocs: none there"
 rm -rf "$dir/tree"
 file Documentation/userspace-api/io_uring/index.rst
 printf '%s\n' '.. SPDX-License-Identifier: GPL-2.0' '' 'A page' '====' '' 'Text, *open.' \
 	>"$dir/tree/Documentation/userspace-api/io_uring/index.rst"
-LINT_TIP=$(commit "$worse" "Documentation: defects") gate htmldocs
+LINT_TIP=$(commit "$worse" "Documentation: defects") gate htmldocs userspace-api/io_uring
 says '^not ok - htmldocs' "htmldocs: a page with defects"
 says 'Title underline too short' "htmldocs: one of them"
 

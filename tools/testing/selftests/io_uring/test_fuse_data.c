@@ -590,7 +590,10 @@ TEST_F(fuse_data, counters)
 	close(fd);
 }
 
-/* Rings and commands of other kinds: the same ways, a few reads and writes */
+/*
+ * Rings, commands, entries of other kinds, and writes that come when nobody
+ * waits for them: the same ways, a few reads and writes
+ */
 FIXTURE(fuse_data_rings)
 {
 	FIXTURE_DATA(fuse_data) data;
@@ -601,7 +604,18 @@ FIXTURE_VARIANT(fuse_data_rings)
 	enum fuse_mode mode;
 	unsigned int ring_flags;
 	unsigned int sqe_flags;
+	unsigned long long init_flags;
 	bool mixed;
+};
+
+FIXTURE_VARIANT_ADD(fuse_data_rings, kmbuf_writeback) {
+	.mode = FUSE_MODE_KMBUF,
+	.init_flags = FUSE_WRITEBACK_CACHE,
+};
+
+FIXTURE_VARIANT_ADD(fuse_data_rings, zc_writeback) {
+	.mode = FUSE_MODE_ZC,
+	.init_flags = FUSE_WRITEBACK_CACHE,
 };
 
 FIXTURE_VARIANT_ADD(fuse_data_rings, zc_mixed) {
@@ -640,6 +654,7 @@ FIXTURE_SETUP(fuse_data_rings)
 		.mode = variant->mode,
 		.ring_flags = variant->ring_flags,
 		.sqe_flags = variant->sqe_flags,
+		.init_flags = variant->init_flags,
 		.mixed = variant->mixed,
 	};
 	int ret;
