@@ -23,7 +23,7 @@
 #define TIMEOUT		300
 /* Far more than any step takes, also on a slow machine */
 #define STEP_MS		20000
-#define ROUNDS		10
+#define ROUNDS		5
 #define ROUND_US	200000
 #define SMALL		100
 #define LARGE		65536
