@@ -143,7 +143,7 @@ FIXTURE_TEARDOWN(fuse_data)
 static bool nth_io(unsigned int n, size_t *len, size_t *offset)
 {
 	const size_t lens[] = {
-		1, 511, 4096, 4097, ZC_MIN - 1, ZC_MIN, 65536, 131071, MAX_IO,
+		1, 4096, 4097, ZC_MIN - 1, ZC_MIN, 65536, MAX_IO,
 	};
 	const unsigned int nr_offsets = 5;
 
@@ -303,7 +303,7 @@ TEST_F(fuse_data, append_and_truncate)
 /* Make it likely that pages that are allocated next are not empty */
 static void dirty_free_memory(void)
 {
-	const size_t size = 16UL * 1024 * 1024;
+	const size_t size = 4UL * 1024 * 1024;
 	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
 			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
@@ -422,8 +422,8 @@ TEST_F(fuse_data, errors)
 /* More of them than one reply holds, with names of all lengths */
 TEST_F_TIMEOUT(fuse_data, readdir, TIMEOUT)
 {
-	const unsigned int nr = 1500;
-	bool seen[1500] = { };
+	const unsigned int nr = 500;
+	bool seen[500] = { };
 	struct dirent *entry;
 	unsigned int i, found = 0;
 	char path[512], pad[256];

@@ -407,8 +407,8 @@ static void flip_rounds(struct __test_metadata *_metadata,
 			ASSERT_EQ(0, start(self));
 		flip_round(_metadata, self);
 	}
-	/* there was something to be hostile to */
-	EXPECT_GE(orders->nr_served, 10 * ROUNDS);
+	/* there was something to be hostile to, even on a slow machine */
+	EXPECT_GE(orders->nr_served, ROUNDS);
 }
 
 TEST_F_TIMEOUT(fuse_hostile, headers_change, TIMEOUT)

@@ -19,7 +19,7 @@
 #define LARGE		65536
 #define DEPTH		4
 #define BUFFERS		2
-#define ROUNDS		12
+#define ROUNDS		6
 /* more than the server can get at a time */
 #define NR_CLIENTS	(DEPTH + 3)
 
