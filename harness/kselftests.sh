@@ -68,7 +68,10 @@ for test in "${all[@]}"; do
 	elif why=$(list_reason "$TOP/harness/lists/kselftests.notrun" "$config $test"); then
 		say "$name: not run: $test ($why)"
 	else
-		tests+=("$test")
+		args=$(sed -n "s/^$config $test \(.*[^ ]\)  *# .*/ \1/p" \
+			"$TOP/harness/lists/kselftests.args")
+		[ -z "$args" ] || say "$name: with arguments: $test$args"
+		tests+=("$test$args")
 	fi
 done
 [ ${#tests[@]} -gt 0 ] || die "$name: no test to run" "none of ${wanted[*]:-the installed ones} is in $list"

@@ -4,6 +4,7 @@
 #
 #   kselftests.sh [--plain] INSTALL_DIR TEST...
 #
+#   TEST      a program; with --plain, its arguments may follow after blanks
 #   --plain   not with kselftest's own runner: that starts twenty programs for
 #             one, and starting programs is what takes time in a debug kernel
 #
@@ -22,15 +23,18 @@ shift
 # run_plain TEST...: what the runner would do with each, and print.
 run_plain() {
 	local test status seconds=45 key value n=0
+	local -a command
 	cd "$dir/io_uring"
 	while IFS='=' read -r key value; do
 		[ "$key" != timeout ] || seconds=$value
 	done <settings
 	printf 'TAP version 13\n1..%d\n' $#
 	for test in "$@"; do
+		read -r -a command <<<"$test"
+		test=${command[0]}
 		n=$((n + 1)) status=0
 		echo "# selftests: io_uring: $test"
-		timeout "$seconds" "./$test" 2>&1 | sed -u 's/^/# /' || status=${PIPESTATUS[0]}
+		timeout "$seconds" "./$test" "${command[@]:1}" 2>&1 | sed -u 's/^/# /' || status=${PIPESTATUS[0]}
 		case $status in
 		0) echo "ok $n selftests: io_uring: $test" ;;
 		2) echo "ok $n selftests: io_uring: $test # XFAIL" ;;
