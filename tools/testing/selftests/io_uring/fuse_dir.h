@@ -28,6 +28,8 @@ struct fuse_dir {
 	unsigned int		max_io;
 	/* claim to have read what is to be read without a copy */
 	bool			unfilled;
+	/* 0, or what the reply to a read of a slot says, though more is read */
+	unsigned int		claim;
 	/* private */
 	struct fuse_dir_node	root;
 	void			*nodes;

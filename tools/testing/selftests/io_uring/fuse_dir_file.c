@@ -79,6 +79,7 @@ static int serve_slot(const struct fuse_call *call, int fd, long long offset,
 		.fd = fd,
 		.offset = offset,
 		.len = io_size(call, size),
+		.claim = fuse_dir_of(call)->claim,
 	};
 	return FUSE_SERVE_IO;
 }

@@ -47,6 +47,8 @@ struct fuse_io {
 	int		fd;
 	long long	offset;
 	unsigned int	len;
+	/* 0, or how little of it the reply owns up to */
+	unsigned int	claim;
 };
 
 struct fuse_test;

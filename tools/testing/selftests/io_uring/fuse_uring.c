@@ -200,7 +200,7 @@ static void send_io(struct uring_server *srv, struct uring_entry *entry)
 	sqe->off = entry->io.offset;
 	sqe->buf_index = entry->call.slot;
 	sqe->user_data = entry->index | USER_IO;
-	set_io_reply(entry, entry->io.len);
+	set_io_reply(entry, entry->io.claim ? entry->io.claim : entry->io.len);
 	fuse_uring_commit(srv, entry);
 }
 

@@ -371,6 +371,29 @@ TEST_F(fuse_data, unfilled_reads)
 }
 
 /* With a cache, the rest would be asked for again */
+/* What is behind the end that the server tells is not the client's to see */
+TEST_F(fuse_data, overfilled_reads)
+{
+	const size_t len = PAGE + 1;
+	unsigned char *map;
+	int fd;
+
+	if (variant->mode != FUSE_MODE_ZC)
+		return;
+	self->dir->claim = len;
+	fd = open(self->ft.file, O_RDONLY);
+	ASSERT_GE(fd, 0);
+	map = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	/* enough for it to be read ahead, without a copy */
+	EXPECT_EQ(len, pread(fd, self->buf, MAX_IO, 0));
+	EXPECT_GE(fuse_test_counter(&self->ft, "zero_copy"), 1);
+	EXPECT_EQ(0, memcmp(map, self->want, len));
+	EXPECT_TRUE(all_are(map + len, 2 * PAGE - len, 0));
+	munmap(map, SIZE);
+	close(fd);
+}
+
 TEST_F(fuse_data, short_direct_io)
 {
 	const size_t len = 50000;
