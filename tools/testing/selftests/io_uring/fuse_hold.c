@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "fuse_hold.h"
+#include "iou_memlock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -170,6 +171,21 @@ struct fuse_hold *fuse_hold_init(struct fuse_test *ft)
 	ft->serve = serve;
 	ft->data = hold;
 	return hold;
+}
+
+int fuse_hold_mount(struct fuse_test *ft)
+{
+	const bool limited = ft->mode != FUSE_MODE_ZC;
+	int ret = fuse_test_open(ft);
+
+	if (ret)
+		return ret;
+	if (limited && !memlock_enter())
+		return -EIO;
+	ret = fuse_test_start(ft);
+	if (limited && !memlock_leave())
+		return -EIO;
+	return ret;
 }
 
 void fuse_hold_exit(struct fuse_hold *hold)

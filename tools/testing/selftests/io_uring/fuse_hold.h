@@ -36,6 +36,11 @@ struct fuse_hold {
  */
 struct fuse_hold *fuse_hold_init(struct fuse_test *ft);
 void fuse_hold_exit(struct fuse_hold *hold);
+/*
+ * Mount it, with a server whose memory is limited if it does not need privilege.
+ * As fuse_test_mount(), and -EIO.
+ */
+int fuse_hold_mount(struct fuse_test *ft);
 /* Wait for @ms milliseconds at most for the server to hold one more request */
 bool fuse_hold_wait(struct fuse_hold *hold, unsigned int ms);
 

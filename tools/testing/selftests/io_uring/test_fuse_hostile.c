@@ -234,22 +234,6 @@ static int run_badly(struct fuse_test *ft)
 	return ret;
 }
 
-/* A server whose memory is limited, if it does not need privilege */
-static int start(FIXTURE_DATA(fuse_hostile) *self)
-{
-	const bool limited = self->ft.mode != FUSE_MODE_ZC;
-	int ret = fuse_test_open(&self->ft);
-
-	if (ret)
-		return ret;
-	if (limited && !memlock_enter())
-		return -EIO;
-	ret = fuse_test_start(&self->ft);
-	if (limited && !memlock_leave())
-		return -EIO;
-	return ret;
-}
-
 FIXTURE_SETUP(fuse_hostile)
 {
 	int ret;
@@ -276,7 +260,7 @@ FIXTURE_SETUP(fuse_hostile)
 	self->before = memlock_pages(&self->probe);
 	ASSERT_GE(self->before, 0);
 	ASSERT_TRUE(memlock_leave());
-	ret = start(self);
+	ret = fuse_hold_mount(&self->ft);
 	if (fuse_test_missing(ret))
 		SKIP(return, "%s", fuse_test_missing(ret));
 	ASSERT_EQ(0, ret);
@@ -404,7 +388,7 @@ static void flip_rounds(struct __test_metadata *_metadata,
 
 	for (i = 0; i < ROUNDS; i++) {
 		if (i)
-			ASSERT_EQ(0, start(self));
+			ASSERT_EQ(0, fuse_hold_mount(&self->ft));
 		flip_round(_metadata, self);
 	}
 	/* there was something to be hostile to, even on a slow machine */

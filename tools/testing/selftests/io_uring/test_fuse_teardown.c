@@ -46,7 +46,6 @@ FIXTURE(fuse_teardown)
 	/* what the charge is looked up by, and for whom */
 	struct test_ring probe;
 	long before;
-	bool limited;
 };
 
 FIXTURE_VARIANT(fuse_teardown)
@@ -94,19 +93,10 @@ FIXTURE_VARIANT_ADD(fuse_teardown, zc_parked) {
 	.state = PARKED,
 };
 
-/* A server whose memory is limited, if it does not need privilege */
 static int start(FIXTURE_DATA(fuse_teardown) *self)
 {
-	int ret;
+	int ret = fuse_hold_mount(&self->ft);
 
-	ret = fuse_test_open(&self->ft);
-	if (ret)
-		return ret;
-	if (self->limited && !memlock_enter())
-		return -EIO;
-	ret = fuse_test_start(&self->ft);
-	if (self->limited && !memlock_leave())
-		return -EIO;
 	/* it is there: whatever comes is for the server */
 	return ret ? ret : fuse_hold_do(&self->ft, FUSE_HOLD_STAT, 0);
 }
@@ -154,7 +144,6 @@ FIXTURE_SETUP(fuse_teardown)
 		.max_pages = LARGE / sysconf(_SC_PAGESIZE),
 		.ring_flags = variant->ring_flags,
 	};
-	self->limited = variant->mode != FUSE_MODE_ZC;
 	ASSERT_EQ(0, pipe(self->pipe));
 	self->hold = fuse_hold_init(&self->ft);
 	ASSERT_NE(NULL, self->hold);
