@@ -8,7 +8,11 @@
 
 #include "fuse_server.h"
 
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+
+/* Of the server's own, for open files: all bits of @size bytes are inverted */
+#define FUSE_DIR_IOC_INVERT(size)	_IOC(_IOC_READ | _IOC_WRITE, 'T', 1, size)
 
 /* A file that the kernel knows: its number is this address, or FUSE_ROOT_ID */
 struct fuse_dir_node {

@@ -153,6 +153,39 @@ static int serve_lseek(const struct fuse_call *call)
 	return fuse_dir_reply(call, &out, sizeof(out));
 }
 
+static void invert(unsigned char *data, size_t size)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++)
+		data[i] = ~data[i];
+}
+
+static int serve_ioctl(const struct fuse_call *call)
+{
+	const struct fuse_ioctl_in *arg = call->arg;
+	struct {
+		struct fuse_ioctl_out	head;
+		/* the most that a command can have */
+		unsigned char		data[1 << _IOC_SIZEBITS];
+	} out = { };
+	int fd = arg->fh;
+
+	if (arg->in_size != call->payload_len ||
+	    arg->in_size > sizeof(out.data) || arg->out_size > sizeof(out.data))
+		return -EIO;
+	memcpy(out.data, call->payload, arg->in_size);
+	if (arg->flags & FUSE_IOCTL_DIR)
+		fd = dirfd((DIR *)(unsigned long)arg->fh);
+	if (arg->cmd == FUSE_DIR_IOC_INVERT(arg->in_size))
+		invert(out.data, arg->in_size);
+	else
+		out.head.result = ioctl(fd, arg->cmd, out.data);
+	if (out.head.result < 0)
+		return -errno;
+	return fuse_dir_reply(call, &out, sizeof(out.head) + arg->out_size);
+}
+
 static int serve_opendir(const struct fuse_call *call)
 {
 	struct fuse_dir_path path = fuse_dir_path(call);
@@ -255,6 +288,8 @@ int fuse_dir_serve_file(const struct fuse_call *call)
 		return serve_fallocate(call);
 	case FUSE_LSEEK:
 		return serve_lseek(call);
+	case FUSE_IOCTL:
+		return serve_ioctl(call);
 	}
 	return serve_stream(call);
 }

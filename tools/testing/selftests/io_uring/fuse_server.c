@@ -36,6 +36,7 @@ static const unsigned char arg_sizes[] = {
 	[FUSE_FSYNCDIR]		= sizeof(struct fuse_fsync_in),
 	[FUSE_ACCESS]		= sizeof(struct fuse_access_in),
 	[FUSE_CREATE]		= sizeof(struct fuse_create_in),
+	[FUSE_IOCTL]		= sizeof(struct fuse_ioctl_in),
 	[FUSE_BATCH_FORGET]	= sizeof(struct fuse_batch_forget_in),
 	[FUSE_FALLOCATE]	= sizeof(struct fuse_fallocate_in),
 	[FUSE_RENAME2]		= sizeof(struct fuse_rename2_in),

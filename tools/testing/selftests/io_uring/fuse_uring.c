@@ -300,6 +300,11 @@ static int handle_cqe(struct uring_server *srv,
 	}
 	if (!cqe->res)
 		return serve_entry(srv, entry, cqe->flags);
+	/* the kernel had no memory to look at it: the request is still there */
+	if (cqe->res == -ENOMEM && entry->in.unique) {
+		fuse_uring_commit(srv, entry);
+		return 0;
+	}
 	/* what an entry gets when the file system goes */
 	srv->nr_live--;
 	return cqe->res == -ENOTCONN ? 0 : cqe->res;
@@ -336,7 +341,8 @@ int fuse_uring_run(struct uring_server *srv)
 
 	while (srv->nr_live && !srv->stop) {
 		ret = io_uring_submit_and_wait(&srv->tr.ring, 1);
-		if (ret < 0 && ret != -EINTR)
+		/* what the kernel had no memory for is queued still */
+		if (ret < 0 && ret != -EINTR && ret != -EAGAIN)
 			return ret;
 		ret = handle_cqes(srv);
 		if (ret)

@@ -30,6 +30,15 @@ bool fail_nth_open(struct fail_nth *fail)
 	return fail->fd >= 0;
 }
 
+bool fail_nth_open_pid(struct fail_nth *fail, pid_t pid)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/fail-nth", pid, pid);
+	fail->fd = open(path, O_RDWR | O_CLOEXEC);
+	return fail->fd >= 0;
+}
+
 void fail_nth_close(struct fail_nth *fail)
 {
 	close(fail->fd);

@@ -25,6 +25,8 @@ bool fail_nth_init(void);
 
 /* For the calling thread; open before giving up root */
 bool fail_nth_open(struct fail_nth *fail);
+/* For the only thread of another process */
+bool fail_nth_open_pid(struct fail_nth *fail, pid_t pid);
 void fail_nth_close(struct fail_nth *fail);
 /*
  * Go on to the next opportunity: every one at first, of the thousands that big

@@ -1,18 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "iou_memlock.h"
 
+#include <limits.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define TEST_UID	54321
+#define FIRST_UID	50000
 #define HARD_LIMIT	(1024UL * 1024 * 1024)
+
+/* Nobody else's, and the same for the children of who asks first */
+static uid_t test_uid(void)
+{
+	static uid_t uid;
+
+	if (!uid)
+		uid = FIRST_UID + getpid();
+	return uid;
+}
 
 bool memlock_enter(void)
 {
 	struct rlimit limit = { HARD_LIMIT, HARD_LIMIT };
 
 	return !setrlimit(RLIMIT_MEMLOCK, &limit) &&
-	       !setresuid(TEST_UID, TEST_UID, 0);
+	       !setresuid(test_uid(), test_uid(), 0);
 }
 
 bool memlock_leave(void)
@@ -68,4 +79,29 @@ bool memlock_wait(struct test_ring *tr, long pages)
 		usleep(5000);
 	}
 	return false;
+}
+
+bool memlock_probe_init(struct memlock_probe *probe)
+{
+	if (!memlock_enter() || test_ring_init(&probe->tr, 0, 0))
+		return false;
+	probe->before = memlock_pages(&probe->tr);
+	return memlock_leave() && probe->before >= 0;
+}
+
+long memlock_probe_charged(struct memlock_probe *probe)
+{
+	long pages = -1;
+
+	if (memlock_enter())
+		pages = memlock_pages(&probe->tr);
+	return memlock_leave() && pages >= 0 ? pages - probe->before : LONG_MIN;
+}
+
+bool memlock_probe_exit(struct memlock_probe *probe)
+{
+	bool none = memlock_enter() && memlock_wait(&probe->tr, probe->before);
+
+	test_ring_exit(&probe->tr);
+	return memlock_leave() && none;
 }

@@ -23,4 +23,16 @@ long memlock_pages(struct test_ring *tr);
  */
 bool memlock_wait(struct test_ring *tr, long pages);
 
+/* What has been charged to that user since a point in time, for root to ask */
+struct memlock_probe {
+	struct test_ring	tr;
+	long			before;
+};
+
+bool memlock_probe_init(struct memlock_probe *probe);
+/* How many pages more they are, negative if that could not be found out */
+long memlock_probe_charged(struct memlock_probe *probe);
+/* Wait, likewise, until there are none, and whether it came to that */
+bool memlock_probe_exit(struct memlock_probe *probe);
+
 #endif

@@ -24,9 +24,7 @@ FIXTURE(fuse_buffers)
 {
 	struct fuse_test ft;
 	struct fuse_hold *hold;
-	/* what the charge is looked up by */
-	struct test_ring probe;
-	long before;
+	struct memlock_probe probe;
 };
 
 FIXTURE_VARIANT(fuse_buffers)
@@ -72,16 +70,11 @@ FIXTURE_SETUP(fuse_buffers)
 	};
 	self->hold = fuse_hold_init(&self->ft);
 	ASSERT_NE(NULL, self->hold);
-	ret = fuse_test_open(&self->ft);
+	ASSERT_TRUE(memlock_probe_init(&self->probe));
+	ret = fuse_hold_mount(&self->ft);
 	if (fuse_test_missing(ret))
 		SKIP(return, "%s", fuse_test_missing(ret));
 	ASSERT_EQ(0, ret);
-	ASSERT_TRUE(memlock_enter());
-	ASSERT_EQ(0, test_ring_init(&self->probe, 0, 0));
-	self->before = memlock_pages(&self->probe);
-	ASSERT_GE(self->before, 0);
-	ASSERT_EQ(0, fuse_test_start(&self->ft));
-	ASSERT_TRUE(memlock_leave());
 	/* it is there: whatever comes is for the server */
 	ASSERT_EQ(0, fuse_hold_do(&self->ft, FUSE_HOLD_STAT, 0));
 }
@@ -89,10 +82,7 @@ FIXTURE_SETUP(fuse_buffers)
 FIXTURE_TEARDOWN(fuse_buffers)
 {
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
-	ASSERT_TRUE(memlock_enter());
-	EXPECT_TRUE(memlock_wait(&self->probe, self->before));
-	test_ring_exit(&self->probe);
-	ASSERT_TRUE(memlock_leave());
+	EXPECT_TRUE(memlock_probe_exit(&self->probe));
 	fuse_hold_exit(self->hold);
 }
 
@@ -107,11 +97,8 @@ static long payload_pages(FIXTURE_DATA(fuse_buffers) *self,
 TEST_F(fuse_buffers, charge)
 {
 	const long pages = payload_pages(self, variant);
-	long charged;
+	const long charged = memlock_probe_charged(&self->probe);
 
-	ASSERT_TRUE(memlock_enter());
-	charged = memlock_pages(&self->probe) - self->before;
-	ASSERT_TRUE(memlock_leave());
 	EXPECT_GE(charged, pages);
 	EXPECT_LT(charged, pages + self->ft.max_pages);
 }

@@ -1,18 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every allocation on the way of adding a queue, and of registering an entry,
- * fails once. Each failure is an errno, and leaves things as they were. Leaks of
- * memory are for kmemleak to find.
+ * Every allocation on the way of adding a queue, of registering an entry, of a
+ * request to the server and of its answer fails once. Each failure is an errno,
+ * and leaves things as they were. Leaks of memory are for kmemleak to find.
  */
 #include "kselftest_harness.h"
+#include "fuse_hold.h"
 #include "fuse_queue.h"
 #include "iou_fail_nth.h"
 #include "iou_kmbuf.h"
+#include "iou_memlock.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 /* in seconds: each attempt has a mount of its own */
 #define TIMEOUT		300
+/* Far more than any step takes, also on a slow machine */
+#define STEP_MS		20000
+#define LARGE		65536
 
 FIXTURE(fuse_fail_nth)
 {
@@ -118,6 +124,110 @@ TEST_F_TIMEOUT(fuse_fail_nth, register_entry, TIMEOUT)
 		fuse_queue_close_ring(&fq);
 	}
 	EXPECT_GE(self->fail.nr_nomem, 1);
+}
+
+/* Failures of the server, in whose context requests are sent and ended */
+FIXTURE(fuse_serve_fail_nth)
+{
+	struct fuse_test ft;
+	struct fuse_hold *hold;
+	struct fail_nth fail;
+	struct memlock_probe probe;
+};
+
+FIXTURE_VARIANT(fuse_serve_fail_nth)
+{
+	enum fuse_mode mode;
+};
+
+FIXTURE_VARIANT_ADD(fuse_serve_fail_nth, entry) {
+	.mode = FUSE_MODE_ENTRY,
+};
+
+FIXTURE_VARIANT_ADD(fuse_serve_fail_nth, kmbuf) {
+	.mode = FUSE_MODE_KMBUF,
+};
+
+FIXTURE_VARIANT_ADD(fuse_serve_fail_nth, zc) {
+	.mode = FUSE_MODE_ZC,
+};
+
+FIXTURE_SETUP(fuse_serve_fail_nth)
+{
+	int ret;
+
+	if (getuid())
+		SKIP(return, "needs root");
+	if (!fail_nth_init())
+		SKIP(return, "needs failslab, fail_page_alloc, fail_usercopy");
+	self->ft = (struct fuse_test) {
+		.mode = variant->mode,
+		.depth = 2,
+		.max_write = LARGE,
+		.max_pages = LARGE / sysconf(_SC_PAGESIZE),
+	};
+	self->hold = fuse_hold_init(&self->ft);
+	ASSERT_NE(NULL, self->hold);
+	ASSERT_TRUE(memlock_probe_init(&self->probe));
+	ret = fuse_hold_mount(&self->ft);
+	if (fuse_test_missing(ret))
+		SKIP(return, "%s", fuse_test_missing(ret));
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, fuse_hold_do(&self->ft, FUSE_HOLD_STAT, 0));
+	ASSERT_TRUE(fail_nth_open_pid(&self->fail, self->ft.server));
+}
+
+FIXTURE_TEARDOWN(fuse_serve_fail_nth)
+{
+	/* the server is well, and has nothing left */
+	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+	EXPECT_TRUE(memlock_probe_exit(&self->probe));
+	fail_nth_close(&self->fail);
+	fuse_hold_exit(self->hold);
+}
+
+/* Clients get what they want or an error, in time, and after it what they want */
+static void serve_failing(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(fuse_serve_fail_nth) *self,
+			  enum fuse_hold_op op)
+{
+	unsigned int nr_failed = 0;
+	pid_t pid;
+	int ret;
+
+	while (fail_nth_next(&self->fail, 0, 0)) {
+		ASSERT_TRUE(fail_nth_arm(&self->fail));
+		pid = fuse_hold_client(&self->ft, op, LARGE, 1);
+		ret = fuse_hold_end(pid, STEP_MS);
+		fail_nth_disarm(&self->fail);
+		if (ret)
+			fail_nth_count(&self->fail, ret);
+		nr_failed += self->fail.failed;
+		ASSERT_NE(-ETIME, ret);
+		pid = fuse_hold_client(&self->ft, op, LARGE, 1);
+		ASSERT_EQ(0, fuse_hold_end(pid, STEP_MS));
+	}
+	EXPECT_EQ(0, self->fail.nr_others);
+	/* kernel-managed buffers are there already: next to nothing can fail */
+	if (self->ft.mode == FUSE_MODE_ENTRY)
+		EXPECT_GE(nr_failed, 1);
+	if (self->ft.mode == FUSE_MODE_ZC && op != FUSE_HOLD_STAT)
+		EXPECT_GE(fuse_test_counter(&self->ft, "fallback"), 1);
+}
+
+TEST_F_TIMEOUT(fuse_serve_fail_nth, stat, TIMEOUT)
+{
+	serve_failing(_metadata, self, FUSE_HOLD_STAT);
+}
+
+TEST_F_TIMEOUT(fuse_serve_fail_nth, read, TIMEOUT)
+{
+	serve_failing(_metadata, self, FUSE_HOLD_READ);
+}
+
+TEST_F_TIMEOUT(fuse_serve_fail_nth, write, TIMEOUT)
+{
+	serve_failing(_metadata, self, FUSE_HOLD_WRITE);
 }
 
 TEST_HARNESS_MAIN

@@ -47,6 +47,8 @@ struct orders {
 	bool			do_reply;
 	bool			do_guess;
 	bool			do_other_ring;
+	bool			do_other_process;
+	bool			do_new_ring;
 	/* the wrong commits: how many, and how many were refused as they should */
 	unsigned int		nr_wrong;
 	unsigned int		nr_refused;
@@ -59,8 +61,7 @@ FIXTURE(fuse_hostile)
 {
 	struct fuse_test ft;
 	struct fuse_hold *hold;
-	struct test_ring probe;
-	long before;
+	struct memlock_probe probe;
 };
 
 FIXTURE_VARIANT(fuse_hostile)
@@ -85,6 +86,8 @@ static struct orders *orders;
 /* The server's */
 static struct uring_server server;
 static fuse_serve_t serve_well;
+/* what it has when it closes its ring */
+static struct uring_entry *stranded;
 
 /* Answer as told */
 static int reply_badly(struct uring_entry *entry, const struct bad_reply *bad)
@@ -103,7 +106,14 @@ static int reply_badly(struct uring_entry *entry, const struct bad_reply *bad)
 	return FUSE_SERVE_DONE;
 }
 
-/* One commit that has to be refused */
+/* The command that is queued has to be refused */
+static void wrong_command(struct test_ring *tr, int want)
+{
+	orders->nr_wrong++;
+	if (test_submit_wait(tr) == want)
+		orders->nr_refused++;
+}
+
 static void wrong_commit(struct test_ring *tr, unsigned int qid,
 			 unsigned long long commit_id, int want)
 {
@@ -112,9 +122,7 @@ static void wrong_commit(struct test_ring *tr, unsigned int qid,
 	sqe = fuse_uring_sqe(tr, server.ft->dev,
 			     FUSE_IO_URING_CMD_COMMIT_AND_FETCH, qid);
 	fuse_uring_req(sqe)->commit_id = commit_id;
-	orders->nr_wrong++;
-	if (test_submit_wait(tr) == want)
-		orders->nr_refused++;
+	wrong_command(tr, want);
 }
 
 /* IDs of requests that are none, or none of this queue's, or not there yet */
@@ -147,6 +155,66 @@ static void commit_elsewhere(const struct uring_entry *entry)
 	test_ring_exit(&other);
 }
 
+/*
+ * What somebody can do who has the device, as it has been handed down, but not
+ * the privilege that the server has got.
+ */
+static void act_unprivileged(const struct uring_entry *entry)
+{
+	struct fuse_uring_cmd_req *req;
+	struct io_uring_sqe *sqe;
+	struct test_ring other;
+
+	if (!memlock_enter() || test_ring_init(&other, IORING_SETUP_SQE128, 0))
+		return;
+	wrong_commit(&other, entry->qid, entry->in.unique, -EINVAL);
+	sqe = fuse_uring_sqe(&other, server.ft->dev,
+			     FUSE_IO_URING_CMD_ADD_QUEUE, entry->qid);
+	req = fuse_uring_req(sqe);
+	req->flags = FUSE_URING_KMBUF | FUSE_URING_ZERO_COPY;
+	req->queue.hdr_stride = FUSE_TEST_STRIDE;
+	wrong_command(&other, -EPERM);
+	/* an entry whose headers would be on a ring of its own */
+	sqe = fuse_uring_sqe(&other, server.ft->dev,
+			     FUSE_IO_URING_CMD_REGISTER, entry->qid);
+	fuse_uring_req(sqe)->ent.buf_index = FUSE_URING_NO_BUF_INDEX;
+	wrong_command(&other, -EINVAL);
+	test_ring_exit(&other);
+}
+
+static void act_in_process(const struct uring_entry *entry)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		act_unprivileged(entry);
+		_exit(0);
+	}
+	fuse_hold_end(pid, STEP_MS);
+}
+
+/* The ring has died that the request came over: nobody can answer it */
+static int commit_from_new_ring(struct uring_entry *entry)
+{
+	const struct fuse_test *ft = server.ft;
+	int ret;
+
+	test_ring_exit(&server.tr);
+	ret = test_ring_init(&server.tr, IORING_SETUP_SQE128, 0);
+	if (ret)
+		return ret;
+	if (ft->mode != FUSE_MODE_ENTRY) {
+		wrong_commit(&server.tr, entry->qid, entry->in.unique, -EINVAL);
+		pause();
+	}
+	/* but a plain entry goes on where it is used next */
+	serve_well(&entry->call);
+	reply_badly(entry, &(const struct bad_reply) { });
+	server.stop = false;
+	server.nr_live = 1;
+	return fuse_uring_run(&server);
+}
+
 static int serve_badly(const struct fuse_call *call)
 {
 	struct uring_entry *entry = fuse_uring_entry(call);
@@ -158,6 +226,13 @@ static int serve_badly(const struct fuse_call *call)
 		guess(entry);
 	if (orders->do_other_ring)
 		commit_elsewhere(entry);
+	if (orders->do_other_process)
+		act_in_process(entry);
+	if (orders->do_new_ring) {
+		orders->do_new_ring = false;
+		stranded = entry;
+		return FUSE_SERVE_STOP;
+	}
 	if (orders->do_reply)
 		return reply_badly(entry, &orders->reply);
 	return serve_well(call);
@@ -228,6 +303,8 @@ static int run_badly(struct fuse_test *ft)
 		ret = fuse_uring_run(&server);
 		/* whatever the kernel says to what it is told */
 	} while (ret && flips());
+	if (stranded)
+		ret = commit_from_new_ring(stranded);
 	/* the memory is in use until the process ends */
 	if (!flips())
 		fuse_uring_exit(&server);
@@ -255,11 +332,7 @@ FIXTURE_SETUP(fuse_hostile)
 	serve_well = self->ft.serve;
 	self->ft.serve = serve_badly;
 	self->ft.run = run_badly;
-	ASSERT_TRUE(memlock_enter());
-	ASSERT_EQ(0, test_ring_init(&self->probe, 0, 0));
-	self->before = memlock_pages(&self->probe);
-	ASSERT_GE(self->before, 0);
-	ASSERT_TRUE(memlock_leave());
+	ASSERT_TRUE(memlock_probe_init(&self->probe));
 	ret = fuse_hold_mount(&self->ft);
 	if (fuse_test_missing(ret))
 		SKIP(return, "%s", fuse_test_missing(ret));
@@ -268,10 +341,7 @@ FIXTURE_SETUP(fuse_hostile)
 
 FIXTURE_TEARDOWN(fuse_hostile)
 {
-	ASSERT_TRUE(memlock_enter());
-	EXPECT_TRUE(memlock_wait(&self->probe, self->before));
-	test_ring_exit(&self->probe);
-	ASSERT_TRUE(memlock_leave());
+	EXPECT_TRUE(memlock_probe_exit(&self->probe));
 	fuse_hold_exit(self->hold);
 	munmap(orders, sizeof(*orders));
 }
@@ -344,6 +414,37 @@ TEST_F_TIMEOUT(fuse_hostile, commit_from_another_ring, TIMEOUT)
 	EXPECT_EQ(orders->do_other_ring ? 2 * 2 : 0, orders->nr_wrong);
 	EXPECT_EQ(orders->nr_wrong, orders->nr_refused);
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+}
+
+TEST_F_TIMEOUT(fuse_hostile, unprivileged_process, TIMEOUT)
+{
+	/* who could not say where it is: a plain queue has all in its memory */
+	orders->do_other_process = variant->mode != FUSE_MODE_ENTRY;
+	EXPECT_EQ(0, read_some(self, SMALL));
+	EXPECT_EQ(0, read_some(self, LARGE));
+	EXPECT_EQ(orders->do_other_process ? 2 * 3 : 0, orders->nr_wrong);
+	EXPECT_EQ(orders->nr_wrong, orders->nr_refused);
+	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+}
+
+TEST_F_TIMEOUT(fuse_hostile, commit_from_new_ring, TIMEOUT)
+{
+	const bool plain = variant->mode == FUSE_MODE_ENTRY;
+	pid_t pid;
+
+	orders->do_new_ring = true;
+	pid = fuse_hold_client(&self->ft, FUSE_HOLD_READ, SMALL, 1);
+	if (!plain) {
+		EXPECT_EQ(-ETIME, fuse_hold_end(pid, 300));
+		EXPECT_EQ(1, orders->nr_refused);
+		ASSERT_TRUE(fuse_test_abort(&self->ft));
+	}
+	EXPECT_EQ(plain ? 0 : -ECONNABORTED, fuse_hold_end(pid, STEP_MS));
+	EXPECT_EQ(0, umount(self->ft.dir));
+	if (!plain)
+		kill(self->ft.server, SIGKILL);
+	EXPECT_EQ(plain ? 0 : -EINTR, fuse_hold_end(self->ft.server, STEP_MS));
+	EXPECT_EQ(0, fuse_test_cleanup(&self->ft));
 }
 
 /* Clients that go on until they are killed, whatever they get */

@@ -43,9 +43,7 @@ FIXTURE(fuse_teardown)
 	bool killed;
 	bool served;
 	int pipe[2];
-	/* what the charge is looked up by, and for whom */
-	struct test_ring probe;
-	long before;
+	struct memlock_probe probe;
 };
 
 FIXTURE_VARIANT(fuse_teardown)
@@ -147,11 +145,7 @@ FIXTURE_SETUP(fuse_teardown)
 	ASSERT_EQ(0, pipe(self->pipe));
 	self->hold = fuse_hold_init(&self->ft);
 	ASSERT_NE(NULL, self->hold);
-	ASSERT_TRUE(memlock_enter());
-	ASSERT_EQ(0, test_ring_init(&self->probe, 0, 0));
-	self->before = memlock_pages(&self->probe);
-	ASSERT_GE(self->before, 0);
-	ASSERT_TRUE(memlock_leave());
+	ASSERT_TRUE(memlock_probe_init(&self->probe));
 	ret = start(self);
 	if (fuse_test_missing(ret))
 		SKIP(return, "%s", fuse_test_missing(ret));
@@ -160,20 +154,11 @@ FIXTURE_SETUP(fuse_teardown)
 		make_busy(_metadata, self, variant);
 }
 
-static void expect_no_charge(struct __test_metadata *_metadata,
-			     FIXTURE_DATA(fuse_teardown) *self)
-{
-	ASSERT_TRUE(memlock_enter());
-	EXPECT_TRUE(memlock_wait(&self->probe, self->before));
-	ASSERT_TRUE(memlock_leave());
-}
-
 FIXTURE_TEARDOWN(fuse_teardown)
 {
-	expect_no_charge(_metadata, self);
+	EXPECT_TRUE(memlock_probe_exit(&self->probe));
 	EXPECT_EQ(0, fuse_test_cleanup(&self->ft));
 	fuse_hold_exit(self->hold);
-	test_ring_exit(&self->probe);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
 }
