@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced after lib.sh and common.sh: what a gate said that passed whole, for as
+# long as nothing changes that gates depend on.
+
+GATES_PASSED=$CACHE/lint/gates
+
+# gates_key: stands for the series with its base, all scripts, lists and
+# configurations of the harness, and the packages that the harness wants.
+gates_key() {
+	# shellcheck disable=SC2046 # names
+	{
+		git -C "$LINT_LINUX" -c safe.directory='*' rev-parse \
+			"$LINT_BASE^{tree}" "$LINT_TIP^{commit}" 2>&1 || true
+		cd "$TOP/harness" || exit
+		find . -maxdepth 1 -type f -exec sha256sum {} + | sort -k 2
+		find lint lists configs -type f -exec sha256sum {} + | sort -k 2
+		dpkg-query -W $(sed -E 's/\s*#.*//; /^$/d' packages) 2>&1
+	} | sha256sum | cut -d ' ' -f 1
+}
+
+# gate_passed KEY GATE: did it, with that key?
+gate_passed() {
+	[ -s "$GATES_PASSED/$2-$1" ]
+}
+
+# gate_points KEY GATE: what it said, again
+gate_points() {
+	sed 's/$/ (nothing has changed since)/' "$GATES_PASSED/$2-$1"
+	touch "$GATES_PASSED/$2-$1"
+}
+
+# gate_remember KEY GATE OUTPUT: of a gate that ended well; not if a point failed
+gate_remember() {
+	! grep -q '^not ok' "$3" && grep -q '^ok - ' "$3" || return 0
+	mkdir -p "$GATES_PASSED"
+	find "$GATES_PASSED" -type f -mtime +30 -delete
+	grep '^ok - ' "$3" >"$GATES_PASSED/.$2-$1.$$"
+	mv "$GATES_PASSED/.$2-$1.$$" "$GATES_PASSED/$2-$1"
+}
