@@ -3,7 +3,7 @@
 # Everything that must pass before a change is done: "make test".
 #
 #   test.sh           the short form of the third-party suites
-#   test.sh --all     all of them, and the bench ("make regress")
+#   test.sh --all     all of them, the soak test and the bench ("make regress")
 #
 # A step that later ones need (tools, trees, kernels) ends the run when it
 # fails; a failing test does not. At the end a table, what failed, and one line
@@ -82,6 +82,9 @@ step file liburing "$here/liburing.sh" "${all[@]}"
 step file ublk "$here/ublk.sh" "${all[@]}"
 step need kernel-linux-debug "$here/kernel.sh" linux debug
 step file kselftests-linux-debug "$here/kselftests.sh" linux debug
-[ ${#all[@]} -eq 0 ] || step once bench "$here/bench.sh"
+if [ ${#all[@]} -gt 0 ]; then
+	step tap soak "$here/soak.sh"
+	step once bench "$here/bench.sh"
+fi
 
 exec /usr/bin/python3 "$here/table.py" "$steps"

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/mount.h>
 #include <unistd.h>
 
@@ -307,6 +308,14 @@ TEST_F_TIMEOUT(fuse_teardown, dev_closed, TIMEOUT)
 	EXPECT_EQ(0, umount(self->ft.dir));
 }
 
+/* FUSE_TEARDOWN_ROUNDS in the environment stands for more, or less */
+static unsigned int nr_rounds(void)
+{
+	const char *nr = getenv("FUSE_TEARDOWN_ROUNDS");
+
+	return nr ? atoi(nr) : ROUNDS;
+}
+
 /* At any point of what is going on, which no test can name */
 TEST_F_TIMEOUT(fuse_teardown, mid_traffic, TIMEOUT)
 {
@@ -319,13 +328,13 @@ TEST_F_TIMEOUT(fuse_teardown, mid_traffic, TIMEOUT)
 		ASSERT_EQ(0, fuse_test_umount(&self->ft));
 		return;
 	}
-	for (i = 0; i < ROUNDS; i++) {
+	for (i = 0; i < nr_rounds(); i++) {
 		if (i)
 			ASSERT_EQ(0, start(self));
 		add_client(self, FUSE_HOLD_READ, -1);
 		add_client(self, FUSE_HOLD_WRITE, -1);
 		add_client(self, FUSE_HOLD_STAT, -1);
-		usleep(20000 + 1777 * i);
+		usleep(20000 + 1777 * (i % 50));
 		if (i % 2)
 			kill(self->ft.server, SIGKILL);
 		else
