@@ -7,7 +7,9 @@
 #include "kselftest_harness.h"
 #include "fuse_hold.h"
 #include "fuse_uring.h"
+#include "iou_kmbuf.h"
 #include "iou_memlock.h"
+#include "iou_region.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -41,6 +43,15 @@ struct bad_reply {
 	int			want;
 };
 
+/* What the server does to its ring's table while a request is in it */
+enum table_change {
+	TABLE_AS_IT_WAS,
+	/* the request's slot is emptied, or gets other memory */
+	TABLE_EMPTIED,
+	TABLE_TAKEN,
+	TABLE_GONE,
+};
+
 /* What the server is to do to the next read, and what became of it */
 struct orders {
 	struct bad_reply	reply;
@@ -49,6 +60,10 @@ struct orders {
 	bool			do_other_ring;
 	bool			do_other_process;
 	bool			do_new_ring;
+	bool			do_register;
+	/* with a request, and before one */
+	enum table_change	change;
+	bool			do_restore;
 	/* the wrong commits: how many, and how many were refused as they should */
 	unsigned int		nr_wrong;
 	unsigned int		nr_refused;
@@ -215,13 +230,67 @@ static int commit_from_new_ring(struct uring_entry *entry)
 	return fuse_uring_run(&server);
 }
 
+static int set_slot(unsigned int slot, void *mem, size_t len)
+{
+	struct iovec iov = { mem, len };
+	__u64 tag = 0;
+
+	return io_uring_register_buffers_update_tag(&server.tr.ring, slot, &iov,
+						    &tag, 1);
+}
+
+static void change_table(unsigned int slot)
+{
+	switch (orders->change) {
+	case TABLE_EMPTIED:
+		set_slot(slot, NULL, 0);
+		break;
+	case TABLE_TAKEN:
+		set_slot(slot, orders, sizeof(*orders));
+		break;
+	case TABLE_GONE:
+		io_uring_unregister_buffers(&server.tr.ring);
+		break;
+	case TABLE_AS_IT_WAS:
+		return;
+	}
+	orders->change = TABLE_AS_IT_WAS;
+}
+
+static void restore_table(void)
+{
+	struct io_uring *ring = &server.tr.ring;
+
+	io_uring_unregister_buffers(ring);
+	io_uring_register_buffers_sparse(ring, server.nr_entries);
+	orders->do_restore = false;
+}
+
+/* The kernel has both in use */
+static void replace_memory(const struct uring_entry *entry)
+{
+	orders->nr_wrong += 2;
+	if (region_register(&server.tr.ring, NULL, 4096) == MAP_FAILED &&
+	    errno == EBUSY)
+		orders->nr_refused++;
+	if (kmbuf_unregister(&server.tr.ring, entry->qid) == -EBUSY)
+		orders->nr_refused++;
+}
+
 static int serve_badly(const struct fuse_call *call)
 {
 	struct uring_entry *entry = fuse_uring_entry(call);
 
 	orders->nr_served++;
+	/* when the file is opened, nothing is in a slot */
+	if (orders->do_restore)
+		restore_table();
 	if (call->in->opcode != FUSE_READ)
 		return serve_well(call);
+	if (call->slot >= 0)
+		change_table(call->slot);
+	if (orders->do_register)
+		replace_memory(entry);
 	if (orders->do_guess)
 		guess(entry);
 	if (orders->do_other_ring)
@@ -445,6 +514,49 @@ TEST_F_TIMEOUT(fuse_hostile, commit_from_new_ring, TIMEOUT)
 		kill(self->ft.server, SIGKILL);
 	EXPECT_EQ(plain ? 0 : -EINTR, fuse_hold_end(self->ft.server, STEP_MS));
 	EXPECT_EQ(0, fuse_test_cleanup(&self->ft));
+}
+
+TEST_F_TIMEOUT(fuse_hostile, memory_is_replaced, TIMEOUT)
+{
+	orders->do_register = variant->mode != FUSE_MODE_ENTRY;
+	EXPECT_EQ(0, read_some(self, SMALL));
+	EXPECT_EQ(0, read_some(self, LARGE));
+	EXPECT_EQ(orders->do_register ? 2 * 2 : 0, orders->nr_wrong);
+	EXPECT_EQ(orders->nr_wrong, orders->nr_refused);
+	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+}
+
+/* The server's own I/O fails; then data is copied, until there is a slot again */
+static void table_changes(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(fuse_hostile) *self,
+			  enum table_change change)
+{
+	long long before;
+
+	orders->change = change;
+	EXPECT_EQ(-EFAULT, read_some(self, LARGE));
+	EXPECT_EQ(TABLE_AS_IT_WAS, orders->change);
+	before = fuse_test_counter(&self->ft, "fallback");
+	EXPECT_EQ(0, read_some(self, LARGE));
+	EXPECT_EQ(before + (change != TABLE_EMPTIED),
+		  fuse_test_counter(&self->ft, "fallback"));
+
+	orders->do_restore = true;
+	EXPECT_EQ(0, read_some(self, SMALL));
+	before = fuse_test_counter(&self->ft, "zero_copy");
+	EXPECT_EQ(0, read_some(self, LARGE));
+	EXPECT_EQ(before + 1, fuse_test_counter(&self->ft, "zero_copy"));
+}
+
+TEST_F_TIMEOUT(fuse_hostile, table_changes, TIMEOUT)
+{
+	if (variant->mode == FUSE_MODE_ZC) {
+		table_changes(_metadata, self, TABLE_EMPTIED);
+		table_changes(_metadata, self, TABLE_TAKEN);
+		table_changes(_metadata, self, TABLE_GONE);
+	}
+	EXPECT_EQ(0, read_some(self, LARGE));
+	EXPECT_EQ(0, fuse_test_umount(&self->ft));
 }
 
 /* Clients that go on until they are killed, whatever they get */
