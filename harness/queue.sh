@@ -143,9 +143,10 @@ queue_message() {
 			"git am takes that for a mail header" "reword it"
 }
 
-# queue_apply NAME DIFF INDEX REPO: apply exactly, or stop and name the hunk.
+# queue_apply FILE DIFF INDEX REPO: apply exactly, or stop and name the hunk. FILE
+# is the patch that DIFF comes from.
 queue_apply() {
-	local name=$1 diff=$2 log=$q_tmp/apply.log file line hunk
+	local patch=$1 diff=$2 log=$q_tmp/apply.log file line hunk
 	if GIT_INDEX_FILE=$3 qgit -C "$4" apply --cached -v --whitespace=nowarn \
 		"$diff" 2>"$log" >&2 && ! grep -qE '\((offset|.*fuzz)' "$log"; then
 		return
@@ -158,18 +159,18 @@ queue_apply() {
 			/^--- / { here = ($2 == file) }
 			here && /^@@ / && ($2 == start || index($2, start ",") == 1) {
 				print; exit }' "$diff")
-		die "patches/$name does not apply: $file, hunk ${hunk:-at line ${line##*:}}" \
+		die "$patch does not apply: $file, hunk ${hunk:-at line ${line##*:}}" \
 			"the lines it expects are not there" \
-			"adapt the patch to the base; build/linux keeps the last good series"
+			"adapt the patch to the base; the tree in build/ keeps the last good series"
 	fi
 	if line=$(grep -m1 -E '^Hunk #.*\((offset|.*fuzz)' "$log"); then
 		file=$(awk '/^Checking patch / { f = $3; sub(/\.\.\.$/, "", f) }
 			/^Hunk #.*(offset|fuzz)/ { print f; exit }' "$log")
-		die "patches/$name does not apply exactly: $file, ${line%.}" \
+		die "$patch does not apply exactly: $file, ${line%.}" \
 			"its line numbers or context are old" \
-			"set the hunk right; 'make export' writes exact ones from build/linux"
+			"set the hunk right; 'make export' writes exact ones from the tree in build/"
 	fi
-	die "patches/$name does not apply" \
+	die "$patch does not apply" \
 		"$(grep -m1 '^error: ' "$log" || tail -n 1 "$log")" "see the patch"
 }
 
@@ -220,6 +221,23 @@ queue_check() {
 	done < <(qgit -C "$2" diff-tree -r --no-renames --name-status "$3" "$4")
 }
 
+# queue_mail TOP PATCH: take a patch apart, into message and diff in q_tmp.
+queue_mail() {
+	qgit mailinfo -b "$q_tmp/body" "$q_tmp/diff" <"$1/$2" >"$q_tmp/info" ||
+		die "$2 is not in git am's form"
+	grep -q '^Subject: .' "$q_tmp/info" || die "$2 has no Subject"
+	{ sed -n 's/^Subject: //p' "$q_tmp/info"; echo; cat "$q_tmp/body"; } |
+		qgit stripspace >"$q_tmp/message"
+	queue_message "$q_tmp/message" "$2"
+}
+
+# queue_commit REPO N TREE: patch N of the series, on top of q_commit.
+queue_commit() {
+	q_commit=$(GIT_AUTHOR_DATE="$((QUEUE_EPOCH + $2 * 60)) +0000" \
+		GIT_COMMITTER_DATE="$((QUEUE_EPOCH + $2 * 60)) +0000" \
+		qgit -C "$1" commit-tree -p "$q_commit" -F "$q_tmp/message" "$3")
+}
+
 # queue_import REPO TOP: TOP's series as commits on REPO's tag base, into
 # q_commit. Touches no branch and no work tree. Needs queue_tmp.
 queue_import() {
@@ -235,15 +253,9 @@ queue_import() {
 		[ -f "$top/patches/$name" ] ||
 			die "patches/$name is missing" "patches/series names it" \
 				"restore it, or drop its line"
-		qgit mailinfo -b "$q_tmp/body" "$q_tmp/diff" \
-			<"$top/patches/$name" >"$q_tmp/info" ||
-			die "patches/$name is not in git am's form"
-		grep -q '^Subject: .' "$q_tmp/info" || die "patches/$name has no Subject"
-		{ sed -n 's/^Subject: //p' "$q_tmp/info"; echo; cat "$q_tmp/body"; } |
-			qgit stripspace >"$q_tmp/message"
-		queue_message "$q_tmp/message" "patches/$name"
+		queue_mail "$top" "patches/$name"
 		if grep -qE '^(diff --git|--- ) *[^ ]' "$q_tmp/diff"; then
-			queue_apply "$name" "$q_tmp/diff" "$index" "$repo"
+			queue_apply "patches/$name" "$q_tmp/diff" "$index" "$repo"
 		fi
 		queue_add "$name" "$top" "$index" "$repo"
 		tree=$(GIT_INDEX_FILE=$index qgit -C "$repo" write-tree)
@@ -251,9 +263,7 @@ queue_import() {
 			die "patches/$name changes nothing" "no diff and no new file"
 		queue_check "$name" "$repo" "$before" "$tree"
 		before=$tree
-		q_commit=$(GIT_AUTHOR_DATE="$((QUEUE_EPOCH + n * 60)) +0000" \
-			GIT_COMMITTER_DATE="$((QUEUE_EPOCH + n * 60)) +0000" \
-			qgit -C "$repo" commit-tree -p "$q_commit" -F "$q_tmp/message" "$tree")
+		queue_commit "$repo" "$n" "$tree"
 	done
 	queue_strays "$top"
 }
@@ -300,11 +310,8 @@ queue_export() {
 		n=$((n + 1))
 		[ -n "$(qgit -C "$repo" log -1 --format=%s "$commit")" ] ||
 			die "commit ${commit:0:12} has no message"
-		qgit -C "$repo" log -1 --format='%s%n%n%b' "$commit" |
-			qgit stripspace >"$q_tmp/message"
-		name=$(printf '%04d-%s.patch' "$n" \
-			"$(qgit -C "$repo" log -1 --format=%f "$commit" | cut -c1-52)")
-		queue_message "$q_tmp/message" "commit ${commit:0:12} (${name%.patch})"
+		queue_describe "$repo" "$commit" "$n"
+		name=$q_name
 		queue_owners "$repo" "$commit" "$name"
 		queue_write_patch "$repo" "$commit" >"$q_tmp/out/patches/$name"
 		names+=("$name")
@@ -323,6 +330,14 @@ queue_export() {
 				"a file of that name is there, but no '+' line names it" "move it away"
 	done
 	queue_install "$top" "${!old_new[@]}"
+}
+
+# queue_describe REPO COMMIT N: the message into q_tmp, the patch's name into q_name.
+queue_describe() {
+	qgit -C "$1" log -1 --format='%s%n%n%b' "$2" | qgit stripspace >"$q_tmp/message"
+	q_name=$(printf '%04d-%s.patch' "$3" \
+		"$(qgit -C "$1" log -1 --format=%f "$2" | cut -c1-52)")
+	queue_message "$q_tmp/message" "commit ${2:0:12} (${q_name%.patch})"
 }
 
 # queue_owners REPO COMMIT NAME: note the commit's new files in q_owner.
@@ -351,12 +366,12 @@ queue_owners() {
 	done < <(qgit -C "$repo" diff-tree -r --no-commit-id --no-renames "$commit")
 }
 
-# queue_write_patch REPO COMMIT: git am's form, with nothing in it that
-# changes when other patches do: no commit id, no blob ids, one date for all.
+# queue_write_patch REPO COMMIT [DIFF_OPTION]: git am's form, with nothing in it
+# that changes when other patches do: no commit id, no blob ids, one date for all.
 queue_write_patch() {
 	local diff=$q_tmp/export.diff
 	qgit -C "$1" diff-tree -p --no-commit-id --no-renames --no-color --full-index \
-		--no-ext-diff --no-textconv --diff-filter=a "$2" >"$diff"
+		--no-ext-diff --no-textconv "${3:---diff-filter=a}" "$2" >"$diff"
 	! grep -q '^Binary files ' "$diff" ||
 		die "commit ${2:0:12} changes a binary file" "patches are text"
 	echo "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
