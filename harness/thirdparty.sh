@@ -55,6 +55,23 @@ need_liburing() {
 	fi
 }
 
+liburing_version() {
+	cat "$LIBURING_SRC.stamp"
+}
+
+# liburing_pristine DIR: the source as it was unpacked.
+liburing_pristine() {
+	cp -a "$LIBURING_SRC/." "$1/"
+	make -s -C "$1" clean
+	rm -f "$1/config.log"
+}
+
+# liburing_import: build/userspace/liburing. Needs userspace.sh.
+liburing_import() {
+	need_liburing
+	userspace_import liburing "$(liburing_version)" liburing_pristine
+}
+
 # need_liburing_tests: its test programs, built once.
 need_liburing_tests() {
 	local headers

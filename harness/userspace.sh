@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # q_tmp and q_name come from queue.sh
 # Sourced, after lib.sh and queue.sh, by the scripts that build other projects
 # with the patches of userspace/: NAME below is liburing or libfuse.
 
@@ -47,8 +47,8 @@ userspace_import() {
 	if [ -e "$(userspace_synced "$1")" ]; then
 		read -r head synced <"$(userspace_synced "$1")"
 		[ "$synced" != "$stamp" ] || return 0
-		[ "$(qgit -C "$repo" rev-parse HEAD)" = "$head" ] &&
-			[ -z "$(qgit -C "$repo" status --porcelain)" ] ||
+		[[ $(qgit -C "$repo" rev-parse HEAD) = "$head" &&
+			-z $(qgit -C "$repo" status --porcelain) ]] ||
 			die "build/userspace/$1 would be overwritten" \
 				"it was edited, and userspace/$1 changed as well" \
 				"export it (harness/userspace-export.sh $1), or remove it"
