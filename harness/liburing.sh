@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs liburing's own test programs on the base kernel of the patched tree and
-# of the bare one, and compares.
+# Runs liburing's own test programs, built from the source with the patches of
+# userspace/liburing, on the base kernel of the patched tree and of the bare one,
+# and compares.
 #
 #   liburing.sh [--all] [--fresh] [TEST]...
 #
@@ -16,9 +17,12 @@
 # build/vm/liburing-*/log/.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
+. "$TOP/harness/queue.sh"
+. "$TOP/harness/userspace.sh"
 . "$TOP/harness/thirdparty.sh"
 
 suite_options "$@"
+queue_tmp
 need_liburing_tests
 
 # Every program, but the helper of another test and those that need a sanitizer.

@@ -46,7 +46,6 @@ list_line_reason() {
 }
 
 LIBURING_SRC=$TOOLS/liburing-2.15
-LIBURING_TESTS=$TOOLS/liburing-tests
 
 # need_liburing: the library and its headers, from setup.sh.
 need_liburing() {
@@ -72,19 +71,25 @@ liburing_import() {
 	userspace_import liburing "$(liburing_version)" liburing_pristine
 }
 
-# need_liburing_tests: its test programs, built once.
+# need_liburing_tests: its test programs and those of our patches, built once for
+# each state of the source, into the directory LIBURING_TESTS. Needs userspace.sh.
 need_liburing_tests() {
-	local headers
-	need_liburing
+	local headers id
+	liburing_import
 	headers=$(kernel_dir bare base)/usr/include
-	exec 8>"$LIBURING_TESTS.lock"
+	id=$(qgit -C "$BUILD/userspace/liburing" rev-parse 'HEAD^{tree}')
+	LIBURING_TESTS=$TOOLS/liburing-tests-${id:0:16}
+	exec 8>"$TOOLS/liburing-tests.lock"
 	flock 8
-	if [ ! -f "$LIBURING_TESTS/.built" ] ||
-		[ "$TOOLS/liburing/lib/liburing.a" -nt "$LIBURING_TESTS/.built" ]; then
+	if [ ! -f "$LIBURING_TESTS/.built" ]; then
 		say "liburing: build the test programs"
 		run_logged liburing-tests-build build_liburing_tests "$LIBURING_TESTS" "$headers" ||
 			die "liburing's tests do not build" "" "see $LOGS/liburing-tests-build.log"
 	fi
+	touch "$LIBURING_TESTS/.built"
+	# The newest four: other checkouts may have other patches.
+	find "$TOOLS" -maxdepth 2 -path '*/liburing-tests-*/.built' -printf '%T@ %h\n' |
+		sort -rn | sed '1,4d; s/^[^ ]* //' | xargs -rd '\n' rm -rf --
 	exec 8>&-
 }
 
@@ -93,10 +98,9 @@ need_liburing_tests() {
 # would be empty.
 build_liburing_tests() (
 	set -e
-	rm -rf "$1" "$1.build"
-	cp -a "$LIBURING_SRC" "$1.build"
+	rm -rf "$1"
+	userspace_checkout liburing HEAD "$1.build"
 	cd "$1.build"
-	make clean
 	export C_INCLUDE_PATH=$2 CPLUS_INCLUDE_PATH=$2
 	./configure --cc=gcc --cxx=g++
 	make -C src -j"$(nproc)" ENABLE_SHARED=0
@@ -222,6 +226,7 @@ bare_key() {
 			"$harness/thirdparty.sh" "$harness/vm.sh" "$harness/guest/init.sh" \
 			"$harness/guest/each.sh" "$harness/guest/$1.sh"
 		basename "$LIBURING_SRC"
+		basename "$(suite_dir bare)"
 	} | sha256sum | cut -d ' ' -f 1
 }
 

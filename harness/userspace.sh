@@ -24,8 +24,9 @@ userspace_stamp() {
 # PRISTINE DIR fills an empty directory with it.
 userspace_base() {
 	local repo=$BUILD/userspace/$1 source=$q_tmp/pristine commit
-	mkdir -p "$repo" "$source"
+	mkdir -p "$source"
 	"$3" "$source"
+	mkdir -p "$repo"
 	[ -d "$repo/.git" ] || qgit init -q -b series "$repo"
 	qgit -C "$repo" config user.name "$QUEUE_NAME"
 	qgit -C "$repo" config user.email "$QUEUE_EMAIL"
@@ -36,6 +37,11 @@ userspace_base() {
 		qgit -C "$repo" commit-tree -m "$1 $2" "$commit")
 	qgit -C "$repo" tag -f base "$commit" >/dev/null
 	rm -rf "$source"
+}
+
+# userspace_unborn REPO: an import began here and did not get to the end.
+userspace_unborn() {
+	[ -d "$1/.git" ] && ! qgit -C "$1" rev-parse -q --verify HEAD >/dev/null
 }
 
 # userspace_import NAME VERSION PRISTINE: build/userspace/NAME is a git tree with
@@ -52,7 +58,7 @@ userspace_import() {
 			die "build/userspace/$1 would be overwritten" \
 				"it was edited, and userspace/$1 changed as well" \
 				"export it (harness/userspace-export.sh $1), or remove it"
-	elif [ -e "$repo" ]; then
+	elif [ -e "$repo" ] && ! userspace_unborn "$repo"; then
 		die "build/userspace/$1 is not what this script makes" "" "remove it"
 	fi
 	userspace_base "$@"

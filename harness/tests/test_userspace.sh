@@ -1,0 +1,137 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Tests of harness/userspace.sh and userspace-export.sh on a tiny fake project,
+# with a copy of the scripts in a scratch directory. Prints TAP.
+# shellcheck disable=SC2016,SC2317 # commands handed over as arguments
+set -uo pipefail
+
+src=$(cd "$(dirname "$0")/.." && pwd)
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+repo=$dir/repo
+tree=$repo/build/userspace/liburing
+patches=$repo/userspace/liburing
+out=$dir/out
+export PROJECT=$dir/project KMBUF_CACHE=$dir/cache HOME=$dir LC_ALL=C
+
+# shellcheck source=harness/tests/points.sh
+. "$src/tests/points.sh"
+
+mkdir -p "$repo/harness" "$patches" "$dir/project"
+cp "$src"/{lib,queue,userspace,userspace-export}.sh "$repo/harness/"
+seq 1 40 | sed 's/^/line /' >"$dir/project/file"
+
+cat >"$repo/harness/import.sh" <<'EOF'
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$TOP/harness/queue.sh"
+. "$TOP/harness/userspace.sh"
+project() { cp "$PROJECT/file" "$1/"; }
+queue_tmp
+userspace_import liburing "$1" project
+EOF
+
+import() { bash "$repo/harness/import.sh" "${1:-1.0}" >"$out" 2>&1; }
+export_it() { "$repo/harness/userspace-export.sh" liburing >"$out" 2>&1; }
+# stops COMMAND PATTERN: it fails, and says so.
+stops() { ! "$1" && grep -q -- "$2" "$out"; }
+g() { git -C "$tree" "$@"; }
+edit() { sed -i "$1" "$tree/file" && g commit -qam "$2"; }
+snapshot() { (cd "$patches" && sha256sum -- *); }
+same_as() { diff "$1" <(snapshot); }
+
+cat >"$patches/0001-Add-a-line.patch" <<'END'
+From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001
+From: io_uring kmbuf series <kmbuf@localhost>
+Date: Thu, 10 Sep 2026 00:26:40 +0000
+Subject: [PATCH] Add a line
+
+Why it is so.
+---
+diff --git a/file b/file
+--- a/file
++++ b/file
+@@ -9,6 +9,7 @@ line 8
+ line 9
+ line 10
+ line 11
++line new
+ line 12
+ line 13
+ line 14
+diff --git a/other b/other
+new file mode 100644
+--- /dev/null
++++ b/other
+@@ -0,0 +1 @@
++other
+END
+snapshot >"$dir/before"
+
+cp "$patches/0001-Add-a-line.patch" "$dir/good"
+sed -i 's/^ line 9$/ line nine/' "$patches/0001-Add-a-line.patch"
+point "import: a patch that does not apply, at the first time" stops import 'does not apply: file'
+cp "$dir/good" "$patches/0001-Add-a-line.patch"
+mv "$PROJECT/file" "$PROJECT/gone"
+point "import: no source" stops import 'cannot stat'
+mv "$PROJECT/gone" "$PROJECT/file"
+point "import: a commit a patch on the tag base" import
+point "import: ... with its new files" test -s "$tree/other"
+point "import: ... and the project's own source below it" \
+	test "$(g show base:file | wc -l)" -eq 40
+g rev-parse HEAD >"$dir/first"
+point "export: writes what was imported" eval 'export_it && same_as "$dir/before"'
+point "import: nothing to do" import
+rm -rf "$tree"
+point "import: the same commit at another time" eval 'import && g rev-parse HEAD | diff "$dir/first" -'
+
+edit '2s/$/ more/' "Change a line"
+point "import: keeps a commit that is not exported" \
+	eval 'import && grep -q more "$tree/file"'
+echo "# a comment" >>"$patches/0001-Add-a-line.patch"
+point "import: ... and stops when patches changed as well" stops import 'would be overwritten'
+point "import: ... which changes nothing" grep -q more "$tree/file"
+sed -i '$d' "$patches/0001-Add-a-line.patch"
+point "export: a patch for a new commit" \
+	eval 'export_it && test -s "$patches/0002-Change-a-line.patch"'
+snapshot >"$dir/two"
+rm -rf "$tree"
+point "import, export: nothing is lost" eval 'import && export_it && same_as "$dir/two"'
+echo "an edit" >>"$tree/file"
+point "export: stops at an edit that is not committed" stops export_it 'uncommitted'
+g checkout -q file
+
+sed -i 's/@@ -9,6/@@ -10,6/; s/+9,7/+10,7/' "$patches/0001-Add-a-line.patch"
+point "import: an offset is a failure" stops import 'does not apply exactly: file'
+sed -i 's/^ line 9$/ line nine/' "$patches/0001-Add-a-line.patch"
+point "import: a patch that does not apply" \
+	stops import 'userspace/liburing/0001-Add-a-line.patch does not apply: file'
+rm "$patches"/*
+point "import: no patch" stops import 'has no patch'
+rm -rf "$tree"
+mkdir "$tree"
+point "import: keeps a directory that is not its own" stops import 'is not what this script makes'
+
+# shellcheck source=harness/userspace.sh
+. "$src/userspace.sh"
+cat >"$dir/text.md" <<'END'
+```c
+/* one: a program */
+int one;
+```
+text
+```c
+/* two: another */
+int two;
+
+int last;
+```
+```c
+/* two: again */
+```
+END
+point "program: by its name" \
+	eval 'diff <(userspace_program "$dir/text.md" two) <(printf "/* two: another */\nint two;\n\nint last;\n")'
+point "program: none of this name" test -z "$(userspace_program "$dir/text.md" three)"
+echo "1..$n"
+exit "$failed"
