@@ -3,19 +3,22 @@
 # Removes build/: trees, kernels, logs. The cache (downloads, tools, ccache)
 # stays; its path is printed.
 #
-#   clean.sh          refuses while build/linux holds work that is not exported
+#   clean.sh          refuses while a tree holds work that is not exported
 #   FORCE=1 clean.sh  does not ask
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$TOP/harness/queue.sh"
 
-synced=$LINUX/.git/kmbuf-synced
-if [ -f "$synced" ] && [ -z "${FORCE:-}" ]; then
+for tree in "$LINUX" "$BUILD"/userspace/*; do
+	synced=$tree/.git/kmbuf-synced
+	[[ -f $synced && -z ${FORCE:-} ]] || continue
 	read -r head _ <"$synced"
-	[[ $(qgit -C "$LINUX" rev-parse HEAD) = "$head" &&
-		-z $(qgit -C "$LINUX" status --porcelain) ]] ||
-		die "build/linux holds commits or edits that are not exported" "" \
-			"'make export' writes them to patches/; FORCE=1 throws them away"
-fi
+	export_it="'make export' writes them to patches/"
+	[ "$tree" = "$LINUX" ] || export_it="harness/userspace-export.sh ${tree##*/} writes them"
+	[[ $(qgit -C "$tree" rev-parse HEAD) = "$head" &&
+		-z $(qgit -C "$tree" status --porcelain) ]] ||
+		die "${tree#"$TOP/"} holds commits or edits that are not exported" "" \
+			"$export_it; FORCE=1 throws them away"
+done
 rm -rf "$BUILD"
 echo "removed build/; the cache stays in $CACHE"

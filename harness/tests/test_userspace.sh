@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Tests of harness/userspace.sh and userspace-export.sh on a tiny fake project,
+# Tests of harness/userspace.sh, userspace-export.sh and clean.sh on a tiny fake project,
 # with a copy of the scripts in a scratch directory. Prints TAP.
 # shellcheck disable=SC2016,SC2317 # commands handed over as arguments
 set -uo pipefail
@@ -18,7 +18,7 @@ export PROJECT=$dir/project KMBUF_CACHE=$dir/cache HOME=$dir LC_ALL=C
 . "$src/tests/points.sh"
 
 mkdir -p "$repo/harness" "$patches" "$dir/project"
-cp "$src"/{lib,queue,userspace,userspace-export}.sh "$repo/harness/"
+cp "$src"/{lib,queue,userspace,userspace-export,clean}.sh "$repo/harness/"
 seq 1 40 | sed 's/^/line /' >"$dir/project/file"
 
 cat >"$repo/harness/import.sh" <<'EOF'
@@ -32,6 +32,7 @@ userspace_import liburing "$1" project
 EOF
 
 import() { bash "$repo/harness/import.sh" "${1:-1.0}" >"$out" 2>&1; }
+clean_it() { "$repo/harness/clean.sh" >"$out" 2>&1; }
 export_it() { "$repo/harness/userspace-export.sh" liburing >"$out" 2>&1; }
 # stops COMMAND PATTERN: it fails, and says so.
 stops() { ! "$1" && grep -q -- "$2" "$out"; }
@@ -88,6 +89,7 @@ point "import: the same commit at another time" eval 'import && g rev-parse HEAD
 edit '2s/$/ more/' "Change a line"
 point "import: keeps a commit that is not exported" \
 	eval 'import && grep -q more "$tree/file"'
+point "clean: keeps it, too" stops clean_it 'build/userspace/liburing holds commits'
 echo "# a comment" >>"$patches/0001-Add-a-line.patch"
 point "import: ... and stops when patches changed as well" stops import 'would be overwritten'
 point "import: ... which changes nothing" grep -q more "$tree/file"
@@ -95,7 +97,7 @@ sed -i '$d' "$patches/0001-Add-a-line.patch"
 point "export: a patch for a new commit" \
 	eval 'export_it && test -s "$patches/0002-Change-a-line.patch"'
 snapshot >"$dir/two"
-rm -rf "$tree"
+point "clean: removes what is exported" eval 'clean_it && test ! -e "$tree"'
 point "import, export: nothing is lost" eval 'import && export_it && same_as "$dir/two"'
 echo "an edit" >>"$tree/file"
 point "export: stops at an edit that is not committed" stops export_it 'uncommitted'
