@@ -34,6 +34,8 @@ class Demo:
     judge: typing.Callable
     # of all modes: yields what is wrong between them
     judge_all: typing.Callable
+    # characters a column
+    width: int = 12
 
 
 def read_pairs(path):
@@ -112,10 +114,10 @@ TIME_ROWS = (
 
 
 def table(demo, modes):
-    lines = ["%-42s" % "" + "".join("%12s" % head for head in demo.modes.values())]
+    lines = ["%-42s" % "" + "".join(head.rjust(demo.width) for head in demo.modes.values())]
     for text, value in demo.rows:
         cells = [value(modes[name]) for name in demo.modes] if value else []
-        lines.append(("%-42s" % text + "".join("%12s" % cell for cell in cells)).rstrip())
+        lines.append(("%-42s" % text + "".join(cell.rjust(demo.width) for cell in cells)).rstrip())
     return "\n".join(lines)
 
 
