@@ -28,8 +28,8 @@ serve() {
 	rm -rf "$shown"
 	mkdir "$shown"
 	case $1 in
-	hp) "$dir/passthrough_hp" --foreground --nopassthrough -o "$2" "$shown" "$mnt" ;;
-	ll) "$dir/passthrough_ll" -f -o "source=$shown,$2" "$mnt" ;;
+	hp) exec "$dir/passthrough_hp" --foreground --nopassthrough -o "$2" "$shown" "$mnt" ;;
+	ll) exec "$dir/passthrough_ll" -f -o "source=$shown,$2" "$mnt" ;;
 	esac >"$out/server" 2>&1 &
 	server=$!
 	await "$server" is_mounted
