@@ -5,9 +5,11 @@
 #
 #   - onto a ublk disk over a file, in zero-copy and in copy mode;
 #   - into a directory that a FUSE server shows: over io_uring as Linux has it,
-#     with kernel-managed buffers, and with zero copy.
+#     with kernel-managed buffers, and with zero copy;
+#   - by git, into a directory that libfuse's passthrough_hp or passthrough_ll
+#     shows in each of these ways, where sqlite works as well.
 #
-# Either ends with a table, and build/demo/result.json or build/demo/fuse.json.
+# Each ends with a table, and build/demo/{result,fuse,libfuse}.json.
 #
 #   demo.sh                 set up, build what is missing, run
 #   demo.sh --kernel DIR    run on the kernel in this output directory instead,
@@ -97,18 +99,42 @@ result() {
 	echo
 }
 
+# pack_repository: the tree "fuse" as a repository to clone.
+pack_repository() {
+	rm -rf "$out/work" "$out/repository"
+	mkdir "$out/work"
+	tar -xf "$out/fuse.tar" -C "$out/work"
+	cd "$out/work"
+	export GIT_AUTHOR_NAME=demo GIT_AUTHOR_EMAIL=demo@localhost
+	export GIT_COMMITTER_NAME=demo GIT_COMMITTER_EMAIL=demo@localhost
+	git init -q
+	git add -f -A
+	git commit -q -m "the tree of the demo"
+	git clone -q --bare "$out/work" "$out/repository"
+	rm -rf "$out/work"
+}
+
+# The file systems, and the libraries that they are to find.
+pack_libfuse() {
+	local made=$BUILD/userspace/libfuse.made/new
+	rm -rf "${out:?}/lib"
+	mkdir "$out/lib"
+	cp "$made/example/passthrough_hp" "$made/example/passthrough_ll" "$out/"
+	cp -a "$made"/lib/libfuse3.so.* "$BUILD"/userspace/liburing.made/install/lib/liburing.so.* "$out/lib/"
+}
+
 mkdir -p "$out"
-rm -f "$out/result.json" "$out/fuse.json"
+rm -f "$out/result.json" "$out/fuse.json" "$out/libfuse.json"
 if [ -z "$kernel" ]; then
-	say "demo 1/7: tools and sources"
+	say "demo 1/9: tools and sources"
 	"$here/setup.sh"
 	"$here/tree.sh"
-	say "demo 2/7: the patched kernel (first time: ten minutes on two cores)"
+	say "demo 2/9: the patched kernel (first time: ten minutes on two cores)"
 	"$here/kernel.sh" linux base
 	kernel=$LINUX/.base
 fi
 
-say "demo 3/7: the servers for ublk and FUSE, and the trees to copy"
+say "demo 3/9: the servers for ublk and FUSE, and the trees to copy"
 need_liburing
 [ -d "$kernel/usr/include/linux" ] || die "no kernel headers in $kernel/usr/include" \
 	"the kernel was built without them" "harness/kernel.sh linux base"
@@ -118,17 +144,26 @@ cp "$BUILD/kselftests/linux-base/install/io_uring/fuse_passthrough" "$out/"
 tree tree 2000 50000000 block drivers/block fs io_uring mm
 # Each file is a dozen requests to a FUSE server: fewer of them.
 tree fuse 200 5000000 io_uring mm
+run_logged demo-repository pack_repository
+run_logged demo-liburing "$here/userspace-liburing.sh" --build
+run_logged demo-libfuse-build "$here/userspace-libfuse.sh" --build
+run_logged demo-libfuse pack_libfuse
 
-say "demo 4/7: ublk, in a virtual machine"
+say "demo 4/9: ublk, in a virtual machine"
 vm demo
-say "demo 5/7: the result for ublk"
+say "demo 5/9: the result for ublk"
 result demo tree demo_table.py result.json
 
-say "demo 6/7: FUSE, in a virtual machine"
+say "demo 6/9: FUSE, in a virtual machine"
 vm demo-fuse
-say "demo 7/7: the result for FUSE"
+say "demo 7/9: the result for FUSE"
 result demo-fuse fuse demo_fuse_table.py fuse.json
 
+say "demo 8/9: libfuse, in a virtual machine"
+vm demo-libfuse
+say "demo 9/9: the result for libfuse"
+result demo-libfuse fuse demo_libfuse_table.py libfuse.json
+
 say "demo: ok: the same data in all modes; in zero-copy mode none of the disk's went through"
-say "the ublk server's memory, and no large read or write through the FUSE server's"
-say "(build/demo/result.json, build/demo/fuse.json)"
+say "the ublk server's memory, and no large read or write through the FUSE servers'"
+say "(build/demo/result.json, build/demo/fuse.json, build/demo/libfuse.json)"

@@ -4,9 +4,10 @@
 # exports with the unpatched one, and runs its new test programs, its example and
 # the program of userspace/README.md on the patched kernel and on the bare one.
 #
-#   userspace-liburing.sh [--tree | --fresh]
+#   userspace-liburing.sh [--tree | --build | --fresh]
 #
 #   --tree    only build/userspace/liburing, a git tree with a commit a patch
+#   --build   only the library, for others to use
 #   --fresh   build again, though nothing changed
 #
 # Prints TAP. The library for others to use is in
@@ -18,12 +19,13 @@ set -euo pipefail
 . "$TOP/harness/thirdparty.sh"
 . "$TOP/harness/tests/points.sh"
 
-only_tree=0 fresh=0
+only_tree=0 only_build=0 fresh=0
 case $#,${1:-} in
 0,) ;;
 1,--tree) only_tree=1 ;;
+1,--build) only_build=1 ;;
 1,--fresh) fresh=1 ;;
-*) die "usage: userspace-liburing.sh [--tree | --fresh]" ;;
+*) die "usage: userspace-liburing.sh [--tree | --build | --fresh]" ;;
 esac
 
 name=userspace-liburing
@@ -180,10 +182,14 @@ readme_program() {
 		kmbuf_sum "$made/bin/kmbuf-sum.libc" "$made/libc/src/liburing.a"
 }
 
-build_points() {
+library_points() {
 	point "the library builds without the C library" \
 		compile "$tree" "$made/new" "-g -O3 $warnings -fno-stack-protector"
 	point "it installs" install_new
+}
+
+build_points() {
+	library_points
 	point "it builds as Debian builds it, with the C library" compile_debian
 	point "it builds after each patch" compile_each
 	point "the new test programs and the example build" programs
@@ -213,6 +219,15 @@ key=$({
 	gcc --version
 } | sha256sum)
 echo "TAP version 13"
+if [ "$only_build" -eq 1 ]; then
+	if ! grep -q -s -x -F -- "$key" "$made/.built" "$made/.library"; then
+		rm -f "$made/.built" "$made/.library"
+		library_points
+		[ "$failed" -ne 0 ] || echo "$key" >"$made/.library"
+	fi
+	echo "1..$n"
+	exit "$failed"
+fi
 if [ "$fresh" -eq 0 ] && [ "$key" = "$(cat "$made/.built" 2>/dev/null)" ]; then
 	say "$name: unchanged since it was built (--fresh builds it again)"
 	cat "$made/points"
