@@ -83,8 +83,9 @@ int fuse_data_exit(struct fuse_data *data)
 
 bool fuse_data_backing_is(struct fuse_data *data, size_t size)
 {
-	return pread(data->back_fd, data->have, 2 * DATA_SIZE, 0) ==
-		(ssize_t)size && !memcmp(data->have, data->want, size);
+	ssize_t len = pread(data->back_fd, data->have, 2 * DATA_SIZE, 0);
+
+	return len == (ssize_t)size && !memcmp(data->have, data->want, size);
 }
 
 bool bytes_are(const unsigned char *buf, size_t len, unsigned char byte)
