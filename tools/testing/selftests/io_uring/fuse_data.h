@@ -44,7 +44,6 @@ bool fuse_data_writes(struct fuse_data *data, int flags, unsigned int step);
 
 /* Is @size, and all in it, what the backing file has? */
 bool fuse_data_backing_is(struct fuse_data *data, size_t size);
-bool bytes_are(const unsigned char *buf, size_t len,
-		       unsigned char byte);
+bool bytes_are(const unsigned char *buf, size_t len, unsigned char byte);
 
 #endif
