@@ -5,14 +5,15 @@
 #
 #   kernel.sh [--fresh] TREE CONFIG
 #
-#   TREE      linux (patched) | bare (the base)
+#   TREE      linux (patched) | bare (the base) | rival (see rival.sh)
 #   CONFIG    base | debug
 #   --fresh   build it, though the cache has one of the same sources
 #
 # The configuration is tinyconfig, harness/configs/base.config and, for debug,
-# debug.config on top. Every symbol a fragment asks for has to be there in the
-# end, or nothing is built. Nothing that has not changed is done again: the last
-# kernels are kept, each by a hash of all that it is made of.
+# debug.config on top, and rival.config for that tree. Every symbol a fragment
+# asks for has to be there in the end, or nothing is built. Nothing that has not
+# changed is done again: the last kernels are kept, each by a hash of all that it
+# is made of.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$TOP/harness/kconfig.sh"
@@ -23,17 +24,19 @@ if [ "${1:-}" = --fresh ]; then
 	fresh=1
 	shift
 fi
-[ $# -eq 2 ] || die "usage: kernel.sh [--fresh] linux|bare base|debug"
+[ $# -eq 2 ] || die "usage: kernel.sh [--fresh] linux|bare|rival base|debug"
 case $1 in
 linux) tree=$LINUX ;;
 bare) tree=$BARE ;;
-*) die "kernel.sh: no tree '$1'" "it is neither linux nor bare" ;;
+rival) tree=$RIVAL ;;
+*) die "kernel.sh: no tree '$1'" "it is none of linux, bare and rival" ;;
 esac
 case $2 in
 base) fragments=("$TOP/harness/configs/base.config") ;;
 debug) fragments=("$TOP/harness/configs/base.config" "$TOP/harness/configs/debug.config") ;;
 *) die "kernel.sh: no configuration '$2'" "it is neither base nor debug" ;;
 esac
+[ "$1" != rival ] || fragments+=("$TOP/harness/configs/rival.config")
 name=kernel-$1-$2
 out=$tree/.$2
 [ -f "$tree/Makefile" ] || die "no source tree in $tree" "" "make tree"
@@ -50,7 +53,8 @@ made=(.config vmlinux System.map arch/x86/boot/bzImage usr/include)
 
 key() {
 	{
-		queue_sources "$tree"
+		# Nobody edits what a package brought.
+		cat "$tree/.package" 2>/dev/null || queue_sources "$tree"
 		cat "${fragments[@]}" "$TOP"/harness/{kernel,kconfig,cc}.sh
 		gcc --version
 		ld --version

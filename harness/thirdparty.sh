@@ -10,7 +10,8 @@ tree_dir() {
 	case $1 in
 	linux) dir=$LINUX ;;
 	bare) dir=$BARE ;;
-	*) die "no tree '$1'" "it is neither linux nor bare" ;;
+	rival) dir=$RIVAL ;;
+	*) die "no tree '$1'" "it is none of linux, bare and rival" ;;
 	esac
 	[ -f "$dir/Makefile" ] || die "no source tree in $dir" "" "make tree"
 	echo "$dir"
