@@ -7,7 +7,8 @@
 #   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse; default: all of them
 #
 # Builds what is missing, runs guest/bench-NAME.sh on the kernels it compares,
-# and prints build/bench/NAME.md; the same is in build/bench/NAME.json. Fails
+# and prints build/bench/NAME.md; the same is in build/bench/NAME.json, and
+# profiles of FUSE in build/bench/profile.fuse. Fails
 # when a figure is missing, or beyond what harness/lists/bench.limits allows.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -54,24 +55,58 @@ bench_kmbuf() {
 	bench kmbuf linux "$out/bench_kmbuf"
 }
 
+# build_counter TREE: the client, the plugin that counts between its marks, and
+# where the plugin finds what in that tree's kernel.
+build_counter() {
+	local map
+	map=$(kernel_dir "$1" base)/System.map
+	gcc -shared -fPIC -O2 -Wall -Wextra -Werror -o "$out/count.so" "$here/plugin/count.c"
+	gcc -O2 -Wall -Wextra -Werror -static "-I$TOOLS/liburing/include" \
+		-o "$out/client" "$here/bench/client.c" "-L$TOOLS/liburing/lib" -luring
+	/usr/bin/python3 "$here/symbols.py" ranges "$map" "$here/lists/bench.copying" >"$out/ranges.$1"
+}
+
+# bench_counted NAME TREE PROGRAM: figures of one kernel, a column for each kind,
+# and a profile of each row.
+bench_counted() {
+	local name=$1 tree=$2 rw=$BUILD/vm/bench-$1-$2 kind row number operations
+	rm -rf "$out/$name".* "$out/profile.$name"
+	"$here/vm.sh" --icount --kernel "$(kernel_dir "$tree" base)" --name "bench-$name-$tree" \
+		--plugin "$out/count.so,ranges=$out/ranges.$tree,out=$rw/counts" \
+		-- bash "$here/guest/bench-$name.sh" "$3" "$out/client"
+	/usr/bin/python3 "$here/bench_counts.py" --runs "$rw/runs" --counts "$rw/counts" \
+		--out "$out/$name" || status=1
+	for kind in non-copy copied cleared charged clock; do
+		columns+=("$out/$name.$kind")
+	done
+	mkdir "$out/profile.$name"
+	while IFS=$'\t' read -r row number operations; do
+		/usr/bin/python3 "$here/symbols.py" profile "$(kernel_dir "$tree" base)/System.map" \
+			"$rw/counts.$number" "$operations" 40 >"$out/profile.$name/${row// /-}.md"
+	done <"$out/$name.stretches"
+	held=(--held non-copy)
+}
+
 # Nor does its FUSE have the queues. What it does have is a row of its own.
 bench_fuse() {
 	"$here/kselftests.sh" --build linux base
 	cp "$BUILD/kselftests/linux-base/install/io_uring/fuse_passthrough" "$out/"
-	bench fuse linux "$out/fuse_passthrough"
+	need_liburing
+	run_logged bench-counter build_counter linux
+	bench_counted fuse linux "$out/fuse_passthrough"
 }
 
 mkdir -p "$out"
 status=0
 for name in "$@"; do
 	say "bench: $name"
-	columns=()
+	columns=() held=()
 	case $name in
 	ublk) bench_ublk ;;
 	kmbuf) bench_kmbuf ;;
 	fuse) bench_fuse ;;
 	esac
 	/usr/bin/python3 "$here/bench_table.py" --name "$name" --json "$out/$name.json" \
-		--limits "$here/lists/bench.limits" "${columns[@]}" | tee "$out/$name.md" || status=1
+		--limits "$here/lists/bench.limits" "${held[@]}" "${columns[@]}" | tee "$out/$name.md" || status=1
 done
 exit "$status"

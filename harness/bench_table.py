@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 """Print the figures of a bench as a table, and hold them to their limits.
 
-usage: bench_table.py --name NAME [--limits FILE] [--json FILE] FIGURES...
+usage: bench_table.py --name NAME [--limits FILE] [--json FILE]
+                      [--held COLUMN] FIGURES...
 
 Each FIGURES file is named NAME.COLUMN and holds "row<tab>number" lines, the
-same rows in each. FILE of limits: see harness/lists/bench.limits.
+same rows in each. FILE of limits: see harness/lists/bench.limits. The columns
+are kernels that are compared; with --held they are different figures of one
+kernel, and limits are for that COLUMN.
 
 Exit status: 0 all is well; 1 a limit is not kept or a limit names no row (it
 says which); 2 a file cannot be read, or a row is not in every file.
@@ -76,9 +79,8 @@ def check(limit, rows):
     return faults
 
 
-def table(columns, rows):
-    """Markdown, with the last column against the first when there are two or more."""
-    compare = len(columns) > 1
+def table(columns, rows, compare):
+    """Markdown, if to COMPARE with the last column against the first."""
     lines = [f"| instructions | {' | '.join(columns)} |" + (" difference |" if compare else ""),
              "|---|" + "---:|" * (len(columns) + compare)]
     for row, numbers in rows.items():
@@ -97,6 +99,7 @@ def main():
     parser.add_argument("--name", required=True)
     parser.add_argument("--limits")
     parser.add_argument("--json")
+    parser.add_argument("--held")
     parser.add_argument("figures", nargs="+")
     args = parser.parse_args()
     try:
@@ -104,13 +107,18 @@ def main():
         files = [read_figures(path) for path in args.figures]
         if any(list(file) != list(files[0]) for file in files):
             raise ValueError(f"{args.name}: the kernels have different rows")
+        if args.held and args.held not in columns:
+            raise ValueError(f"{args.name}: there is no column {args.held}")
         limits = read_limits(args.limits, args.name) if args.limits else []
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     rows = {row: [file[row] for file in files] for row in files[0]}
-    print(table(columns, rows))
-    faults = [fault for limit in limits for fault in check(limit, rows)]
+    print(table(columns, rows, len(columns) > 1 and not args.held))
+    held = rows
+    if args.held:
+        held = {row: [numbers[columns.index(args.held)]] for row, numbers in rows.items()}
+    faults = [fault for limit in limits for fault in check(limit, held)]
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
             json.dump({"name": args.name, "unit": "guest instructions an operation",

@@ -14,6 +14,7 @@
 #   --share DIR       DIR is writable in the guest, at the same path; repeatable
 #   --env NAME=VALUE  an environment variable of COMMAND; may be repeated
 #   --icount          one CPU, and a clock of one nanosecond an instruction
+#   --plugin SPEC     a plugin of the emulator's, FILE[,ARGUMENT=VALUE]...
 #   --plan N          COMMAND has to report a plan of N (see below)
 #   --no-kmemleak     no leak scan at the end (debug kernels only have one)
 #   --expect-splat    a splat is what the run is for: fail when there is none
@@ -35,7 +36,7 @@ usage() {
 	exit 2
 }
 
-kernel='' name='' timeout=900 cpus=2 mem=4G plan='' kmemleak=1 expect_splat=0 icount=0
+kernel='' name='' timeout=900 cpus=2 mem=4G plan='' kmemleak=1 expect_splat=0 icount=0 plugin=()
 append=() share=() guest_env=()
 
 while [ $# -gt 0 ]; do
@@ -45,7 +46,7 @@ while [ $# -gt 0 ]; do
 	--no-kmemleak) kmemleak=0; shift; continue ;;
 	--expect-splat) expect_splat=1; shift; continue ;;
 	--icount) icount=1; shift; continue ;;
-	--kernel | --name | --timeout | --cpus | --mem | --append | --share | --env | --plan) ;;
+	--kernel | --name | --timeout | --cpus | --mem | --append | --share | --env | --plan | --plugin) ;;
 	*) die "vm.sh: unknown option '$1'" "" "vm.sh --help lists the options" ;;
 	esac
 	[ $# -ge 2 ] || die "vm.sh: $1 needs a value" "" "vm.sh --help lists the options"
@@ -59,6 +60,7 @@ while [ $# -gt 0 ]; do
 	--share) share+=("$2") ;;
 	--env) guest_env+=("$2") ;;
 	--plan) plan=$2 ;;
+	--plugin) plugin+=(-plugin "file=$2") ;;
 	esac
 	shift 2
 done
@@ -138,7 +140,7 @@ for arg in no_timer_check norandmaps loglevel=7 log_buf_len=4M printk.devkmsg=on
 done
 # 5-level paging and byte-wise string copies are slow to emulate.
 args+=(--script-sh true
-	--qemu-opts "${tcg[@]}" -cpu "max,-la57,-erms,-fsrm")
+	--qemu-opts "${tcg[@]}" "${plugin[@]}" -cpu "max,-la57,-erms,-fsrm")
 
 # A pipe, because several devices of the machine open this output anew and
 # would write over each other in a file.

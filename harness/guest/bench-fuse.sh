@@ -4,16 +4,17 @@
 # directory, with memory of its own and with memory of the kernel, and without a
 # server.
 #
-#   bench-fuse.sh SERVER
+#   bench-fuse.sh SERVER CLIENT
 #
-# The files are on ext4 on a RAM disk. Writes
-# "row<tab>instructions an operation" lines to $KMBUF_RW/figures.
+# The files are on ext4 on a RAM disk. The machine counts what the CLIENT marks;
+# "row<tab>operations<tab>ticks" lines in $KMBUF_RW/runs say what each of these
+# stretches was, in their order.
 set -euo pipefail
 
-server=$1
+server=$1 client=$2
 depth=8
 store=/tmp/store mnt=/tmp/mnt
-size=128m
+size=128
 
 # A disk in memory that takes requests at once, unlike a loop or brd.
 make_store() {
@@ -26,42 +27,29 @@ make_store() {
 	mkfs.ext4 -q -O ^has_journal /dev/bench
 	mkdir -p "$store" "$mnt"
 	mount -t ext4 /dev/bench "$store"
-	fallocate -l "$size" "$store/file"
-	dd if=/dev/zero of="$store/file" bs=1M count=128 conv=notrunc status=none
+	fallocate -l "${size}m" "$store/file"
+	dd if=/dev/zero of="$store/file" bs=1M count="$size" conv=notrunc status=none
 	sync
 }
 
-# cost FILE RW BLOCK_SIZE OPERATIONS: one client on the CPU it shares with the
-# server. The clock counts instructions, and at this depth it is not idle.
-# Buffers in huge pages: how many pieces a request has would be chance else.
-cost() {
-	fio --name=cost --filename="$1" --rw="$2" --bs="$3" --number_ios="$4" --size=$size \
-		--direct=1 --ioengine=io_uring --iodepth=$depth --thread --iomem=shmhuge \
-		--output-format=json >"$KMBUF_RW/fio.json"
-	/usr/bin/python3 - "$KMBUF_RW/fio.json" "$2" "$4" $depth <<-'PYTHON'
-		import json, sys
-		file, rw, number, depth = sys.argv[1:]
-		job = json.load(open(file))["jobs"][0][rw]
-		assert job["total_ios"] == int(number), job["total_ios"]
-		print(round(job["lat_ns"]["mean"] / int(depth)))
-	PYTHON
-}
-
-# rows MODE FILE: the least of three, as how many requests a wakeup finds varies.
+# rows MODE FILE: some of each, as how many requests a wakeup finds varies. The
+# first is thrown away by who reads them: until then caches fill.
 rows() {
-	local row rw bs number
-	while IFS=, read -r row rw bs number; do
-		printf 'fuse %s, %s\t%s\n' "$row" "$1" \
-			"$(for _ in 1 2 3; do
-				cost "$2" "$rw" "$bs" "$number"
-			done | tee /dev/stderr | sort -n | head -n 1)" | tee -a "$KMBUF_RW/figures"
-	done <<-EOF
-		4 KiB read,read,4k,2000
-		64 KiB read,read,64k,500
-		1 MiB read,read,1m,80
-		4 KiB write,write,4k,1000
-		1 MiB write,write,1m,60
-	EOF
+	local row rw how bytes number ticks
+	while IFS=, read -r row rw how bytes number; do
+		for _ in 1 2 3 4 5 6; do
+			ticks=$("$client" "$2" "$rw" "$how" "$bytes" "$depth" "$number")
+			printf 'fuse %s, %s\t%s\t%s\n' "$row" "$1" "$number" "$ticks" |
+				tee -a "$KMBUF_RW/runs"
+		done
+	done <<-LIST
+		4 KiB direct read,read,direct,4096,2000
+		64 KiB direct read,read,direct,65536,500
+		1 MiB direct read,read,direct,1048576,80
+		1 MiB buffered read,read,buffered,1048576,80
+		4 KiB direct write,write,direct,4096,1000
+		1 MiB direct write,write,direct,1048576,60
+	LIST
 }
 
 # run MODE FLAG...: all rows through the server.
