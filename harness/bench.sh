@@ -57,6 +57,7 @@ bench_kmbuf() {
 
 # build_counter TREE: the client, the plugin that counts between its marks, and
 # where the plugin finds what in that tree's kernel.
+# shellcheck disable=SC2317 # called through run_logged
 build_counter() {
 	local map
 	map=$(kernel_dir "$1" base)/System.map
