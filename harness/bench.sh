@@ -4,7 +4,7 @@
 # clock advances one nanosecond an instruction, so that a figure repeats
 # whatever the host is doing.
 #
-#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse; default: all of them
+#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory; default: all of them
 #
 # Builds what is missing, runs guest/bench-NAME.sh on the kernels it compares,
 # and prints build/bench/NAME.md; the same is in build/bench/NAME.json, and
@@ -16,7 +16,7 @@ set -euo pipefail
 
 here=$TOP/harness
 out=$BUILD/bench
-[ $# -gt 0 ] || set -- ublk kmbuf fuse
+[ $# -gt 0 ] || set -- ublk kmbuf fuse memory
 for name in "$@"; do
 	[ -f "$here/guest/bench-$name.sh" ] || die "there is no bench '$name'" "" \
 		"$(cd "$here/guest" && echo bench-*.sh | sed 's/bench-\([a-z]*\).sh/\1/g')"
@@ -28,14 +28,14 @@ say "bench: tools, sources, kernels"
 "$here/kernel.sh" linux base
 "$here/kernel.sh" bare base
 
-# bench NAME TREE PROGRAM: figures of one kernel, "row<tab>figure" lines; a
+# bench NAME TREE PROGRAM...: figures of one kernel, "row<tab>figure" lines; a
 # column of the table.
 bench() {
 	local name=$1 tree=$2 figures=$out/$1.$2
 	columns+=("$figures")
 	rm -f "$figures"
 	"$here/vm.sh" --icount --kernel "$(kernel_dir "$tree" base)" --name "bench-$name-$tree" \
-		-- bash "$here/guest/bench-$name.sh" "$3"
+		-- bash "$here/guest/bench-$name.sh" "${@:3}"
 	cp "$BUILD/vm/bench-$name-$tree/figures" "$figures"
 }
 
@@ -97,17 +97,28 @@ bench_fuse() {
 	bench_counted fuse linux "$out/fuse_passthrough"
 }
 
+# How much of it a queue has, in KiB.
+bench_memory() {
+	"$here/kselftests.sh" --build linux base
+	cp "$BUILD/kselftests/linux-base/install/io_uring/fuse_passthrough" "$out/"
+	need_liburing
+	run_logged bench-counter build_counter linux
+	bench memory linux "$out/fuse_passthrough" "$out/client"
+	unit=(--unit KiB)
+}
+
 mkdir -p "$out"
 status=0
 for name in "$@"; do
 	say "bench: $name"
-	columns=() held=()
+	columns=() held=() unit=()
 	case $name in
 	ublk) bench_ublk ;;
 	kmbuf) bench_kmbuf ;;
 	fuse) bench_fuse ;;
+	memory) bench_memory ;;
 	esac
 	/usr/bin/python3 "$here/bench_table.py" --name "$name" --json "$out/$name.json" \
-		--limits "$here/lists/bench.limits" "${held[@]}" "${columns[@]}" | tee "$out/$name.md" || status=1
+		--limits "$here/lists/bench.limits" "${held[@]}" "${unit[@]}" "${columns[@]}" | tee "$out/$name.md" || status=1
 done
 exit "$status"

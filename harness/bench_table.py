@@ -3,7 +3,7 @@
 """Print the figures of a bench as a table, and hold them to their limits.
 
 usage: bench_table.py --name NAME [--limits FILE] [--json FILE]
-                      [--held COLUMN] FIGURES...
+                      [--held COLUMN] [--unit UNIT] FIGURES...
 
 Each FIGURES file is named NAME.COLUMN and holds "row<tab>number" lines, the
 same rows in each. FILE of limits: see harness/lists/bench.limits. The columns
@@ -79,9 +79,9 @@ def check(limit, rows):
     return faults
 
 
-def table(columns, rows, compare):
+def table(columns, rows, compare, unit):
     """Markdown, if to COMPARE with the last column against the first."""
-    lines = [f"| instructions | {' | '.join(columns)} |" + (" difference |" if compare else ""),
+    lines = [f"| {unit} | {' | '.join(columns)} |" + (" difference |" if compare else ""),
              "|---|" + "---:|" * (len(columns) + compare)]
     for row, numbers in rows.items():
         cells = " | ".join(f"{number:,.0f}" if number >= 100 else f"{number:g}"
@@ -100,6 +100,7 @@ def main():
     parser.add_argument("--limits")
     parser.add_argument("--json")
     parser.add_argument("--held")
+    parser.add_argument("--unit", default="instructions")
     parser.add_argument("figures", nargs="+")
     args = parser.parse_args()
     try:
@@ -114,14 +115,14 @@ def main():
         print(f"error: {error}", file=sys.stderr)
         return 2
     rows = {row: [file[row] for file in files] for row in files[0]}
-    print(table(columns, rows, len(columns) > 1 and not args.held))
+    print(table(columns, rows, len(columns) > 1 and not args.held, args.unit))
     held = rows
     if args.held:
         held = {row: [numbers[columns.index(args.held)]] for row, numbers in rows.items()}
     faults = [fault for limit in limits for fault in check(limit, held)]
     if args.json:
         with open(args.json, "w", encoding="utf-8") as file:
-            json.dump({"name": args.name, "unit": "guest instructions an operation",
+            json.dump({"name": args.name, "unit": args.unit,
                        "columns": columns, "rows": rows, "faults": faults}, file, indent=1)
             file.write("\n")
     for fault in faults:
