@@ -6,8 +6,9 @@
  *
  * The pages can be in use longer than the request: I/O that the server has
  * started goes on when the request ends, as it does when the connection is
- * aborted. So they are held until io_uring gives them back, by references of
- * page cache and by pins of memory that the client has pinned.
+ * aborted. So they are held until io_uring gives them back. A reference does:
+ * for as long as the client is interested in what is in its memory, the request
+ * has that pinned, and later on it only must not become somebody else's.
  *
  * A server that replies without having filled the pages of a READ does not
  * disclose anything. The memory of a direct read is the client's, which sees
@@ -27,8 +28,6 @@
 
 /* The pages of one request. Belongs to io_uring once it is registered. */
 struct fuse_uring_zc {
-	/* by pins, not by references */
-	bool pinned;
 	unsigned int nr_folios;
 	struct folio *folios[] __counted_by(nr_folios);
 };
@@ -66,34 +65,9 @@ static void zc_free(void *priv)
 	struct fuse_uring_zc *zc = priv;
 	unsigned int i;
 
-	for (i = 0; i < zc->nr_folios; i++) {
-		if (zc->pinned)
-			unpin_folio(zc->folios[i]);
-		else
-			folio_put(zc->folios[i]);
-	}
+	for (i = 0; i < zc->nr_folios; i++)
+		folio_put(zc->folios[i]);
 	kvfree(zc);
-}
-
-static int zc_hold(struct fuse_uring_zc *zc, struct folio *folio)
-{
-	unsigned int nr = zc->nr_folios;
-
-	if (zc->pinned) {
-		int err;
-
-		/* the zero page is not */
-		if (!folio_maybe_dma_pinned(folio))
-			return -EFAULT;
-		err = folio_add_pins(folio, 1);
-		if (err)
-			return err;
-	} else {
-		folio_get(folio);
-	}
-	zc->nr_folios++;
-	zc->folios[nr] = folio;
-	return 0;
 }
 
 /*
@@ -108,12 +82,10 @@ static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
 	struct fuse_uring_zc *zc;
 	unsigned int i, nr = 0;
 	size_t end = 0;
-	int err;
 
 	zc = kvmalloc_flex(*zc, folios, ap->num_folios, GFP_KERNEL_ACCOUNT);
 	if (!zc)
-		return ERR_PTR(-ENOMEM);
-	zc->pinned = ap->args.user_pages;
+		return NULL;
 	zc->nr_folios = 0;
 
 	for (i = 0; i < ap->num_folios && size; i++) {
@@ -122,11 +94,9 @@ static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
 		struct folio *folio = ap->folios[i];
 
 		if (folio != last) {
-			err = zc_hold(zc, folio);
-			if (err) {
-				zc_free(zc);
-				return ERR_PTR(err);
-			}
+			folio_get(folio);
+			zc->nr_folios++;
+			zc->folios[zc->nr_folios - 1] = folio;
 		}
 		if (folio == last && offset == end)
 			bvs[nr - 1].bv_len += len;
@@ -168,10 +138,9 @@ int fuse_uring_zc_register(struct fuse_ring_ent *ent, struct fuse_req *req,
 	if (!bvs)
 		return -ENOMEM;
 	zc = zc_alloc(ap, data_size(&ap->args), bvs, &nr_bvecs);
-	if (IS_ERR(zc)) {
-		err = PTR_ERR(zc);
+	err = -ENOMEM;
+	if (!zc)
 		goto out;
-	}
 	if (read && ap->args.page_zeroing)
 		zc_clear(ap);
 
