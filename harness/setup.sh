@@ -6,6 +6,7 @@
 #   sparse/bin/       built; Debian 12's cannot check Linux 7.2
 #   liburing-2.15/    built source with its test programs' sources
 #   liburing/         include/ and lib/ of it
+#   libfuse-3.18.3/   source
 #
 #   setup.sh          as root: installs missing packages; as a user: names them
 set -euo pipefail
@@ -151,6 +152,16 @@ build_liburing() {
 	make -C src install
 }
 
+libfuse() {
+	local version
+	! done_before libfuse-3.18.3 || return 0
+	version=$(pick_version src:fuse3 3.18.3)
+	fresh libfuse-3.18.3
+	unpack_source fuse3 "$version"
+	rm -rf "$new/src/debian"
+	finish libfuse-3.18.3 "$version" "$new/src"
+}
+
 command -v dpkg-query apt-get >/dev/null ||
 	die "this is no Debian machine" "dpkg or apt is missing" \
 		"use Debian 12, for instance in a container"
@@ -161,4 +172,5 @@ flock 8
 virtme_ng
 sparse
 liburing
+libfuse
 say "setup: ready"

@@ -1,0 +1,233 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# libfuse with the patches of userspace/libfuse: builds it, compares what it
+# exports with the unpatched one, and copies files through its examples and the
+# program of userspace/libfuse.md on the patched kernel, in each mode, and on the
+# bare one, where it has to do without.
+#
+#   userspace-libfuse.sh [--tree | --fresh | --all]
+#
+#   --tree    only build/userspace/libfuse, a git tree with a commit a patch
+#   --fresh   build again, though nothing changed
+#   --all     libfuse's own tests as well: unpatched on the bare kernel, patched in
+#             four modes on the patched one, and no failure that is new
+#
+# Prints TAP. Needs liburing as userspace-liburing.sh leaves it.
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$TOP/harness/queue.sh"
+. "$TOP/harness/userspace.sh"
+. "$TOP/harness/thirdparty.sh"
+. "$TOP/harness/tests/points.sh"
+
+only_tree=0 fresh=0 all=0
+case $#,${1:-} in
+0,) ;;
+1,--tree) only_tree=1 ;;
+1,--fresh) fresh=1 ;;
+1,--all) all=1 ;;
+*) die "usage: userspace-libfuse.sh [--tree | --fresh | --all]" ;;
+esac
+
+name=userspace-libfuse
+tree=$BUILD/userspace/libfuse
+made=$BUILD/userspace/libfuse.made
+uring=$BUILD/userspace/liburing.made/install
+old_uring=$TOOLS/liburing
+readme=$TOP/userspace/libfuse.md
+modes=(plain io_uring kmbuf zero_copy)
+# Read by point.
+export out=$LOGS/$name.out
+mkdir -p "$made"
+: >"$out"
+
+libfuse_pristine() {
+	cp -a "$TOOLS/libfuse-3.18.3/." "$1/"
+}
+
+[ -f "$TOOLS/libfuse-3.18.3.stamp" ] || die "no libfuse in $TOOLS" "" "make setup"
+exec 8>"$made/.lock"
+flock -n 8 || die "another $name.sh is running" "" "wait for it to end"
+queue_tmp
+userspace_import libfuse "$(cat "$TOOLS/libfuse-3.18.3.stamp")" libfuse_pristine
+[ "$only_tree" -eq 0 ] || exit 0
+[ -f "$uring/lib/liburing.so" ] ||
+	die "no liburing in $uring" "it has not been built" "harness/userspace-liburing.sh"
+
+# compile SOURCE DIR LIBURING: the library and what comes with it.
+compile() {
+	local source=$1 dir=$2 liburing=$3
+	rm -rf "$dir" && mkdir -p "$dir.pc" &&
+		cat >"$dir.pc/liburing.pc" <<-END &&
+			Name: liburing
+			Description: liburing
+			Version: 2
+			Libs: -L$liburing/lib -luring
+			Cflags: -I$liburing/include
+		END
+		PKG_CONFIG_PATH=$dir.pc LDFLAGS=-Wl,-rpath,$liburing/lib \
+			meson setup --werror "$dir" "$source" && ninja -C "$dir" &&
+		grep -q '^#define HAVE_URING$' "$dir/fuse_config.h"
+}
+
+compile_old() {
+	userspace_checkout libfuse refs/tags/base "$made/old.source" &&
+		compile "$made/old.source" "$made/old" "$old_uring"
+}
+
+compile_each() {
+	local commit
+	for commit in $(qgit -C "$tree" rev-list --reverse refs/tags/base..HEAD~1); do
+		qgit -C "$tree" log -1 --format=%s "$commit"
+		userspace_checkout libfuse "$commit" "$made/each.source" &&
+			compile "$made/each.source" "$made/each" "$uring" || return
+	done
+	rm -rf "$made/each" "$made/each.source" "$made/each.pc"
+}
+
+# The option has to be all that is missing.
+compile_without() {
+	compile "$tree" "$made/without" "$old_uring" &&
+		! grep -q HAVE_URING_KMBUF "$made/without/fuse_config.h"
+}
+
+compile_new() {
+	compile "$tree" "$made/new" "$uring" &&
+		grep -q '^#define HAVE_URING_KMBUF$' "$made/new/fuse_config.h"
+}
+
+exported() {
+	nm -D --defined-only --with-symbol-versions "$1" | sed 's/^[0-9a-f]* //' | sort
+}
+
+same_symbols() {
+	diff <(exported "$made/old/lib/libfuse3.so") <(exported "$made/new/lib/libfuse3.so")
+}
+
+# One struct has a bit less of padding. Nothing else is to differ in what programs
+# can see; abidiff's status is 4 for a change that need not break anything.
+same_abi() {
+	local status=0 report=$q_tmp/abi
+	abidiff --no-added-syms --headers-dir1 "$made/old.source/include" \
+		--headers-dir2 "$tree/include" "$made/old/lib/libfuse3.so" \
+		"$made/new/lib/libfuse3.so" >"$report" || status=$?
+	cat "$report"
+	[ $((status & ~4)) -eq 0 ] && ! grep -q -E 'type size changed|offset changed' "$report"
+}
+
+# The definitions are those of the kernel.
+same_headers() {
+	cmp "$LINUX/include/uapi/linux/fuse.h" "$tree/include/fuse_kernel.h"
+}
+
+readme_program() {
+	userspace_program "$readme" kmbuf-memo >"$made/kmbuf-memo.c" &&
+		[ "$(wc -l <"$made/kmbuf-memo.c")" -gt 0 ] &&
+		[ "$(wc -l <"$made/kmbuf-memo.c")" -le 60 ] &&
+		gcc -O2 -Wall -Wextra -Werror -D_FILE_OFFSET_BITS=64 -I "$tree/include" \
+			-I "$made/new" -o "$made/kmbuf-memo" "$made/kmbuf-memo.c" \
+			-L "$made/new/lib" -lfuse3 -Wl,-rpath,"$made/new/lib" \
+			-Wl,-rpath-link,"$uring/lib"
+}
+
+# The test programs that only this harness has, built against the library.
+guest_programs() {
+	local program
+	for program in "$TOP"/harness/guest/fuse_*.c; do
+		gcc -O2 -Wall -Wextra -Werror -D_FILE_OFFSET_BITS=64 -I "$tree/include" \
+			-I "$made/new" -o "$made/$(basename "$program" .c)" "$program" \
+			-L "$made/new/lib" -lfuse3 -pthread -Wl,-rpath,"$made/new/lib" \
+			-Wl,-rpath-link,"$uring/lib" || return
+	done
+}
+
+build_points() {
+	point "the library builds without the patches" compile_old
+	point "it builds after each patch" compile_each
+	point "it builds with a liburing that has no kernel-managed buffers" compile_without
+	point "it builds" compile_new
+}
+
+# run_vm TREE: the guest's points, under the kernel's name.
+run_vm() {
+	local line status=0 vm=$name-$1 output=$BUILD/vm/$name-$1/output
+	"$TOP/harness/vm.sh" --kernel "$(kernel_dir "$1" base)" --name "$vm" --timeout 240 \
+		-- bash "$TOP/harness/guest/$name.sh" "$1" "$made" | sed 's/^/# /' || status=$?
+	while IFS= read -r line; do
+		if [[ $line =~ ^(ok|not\ ok)\ [0-9]+\ -\ (.*)$ ]]; then
+			n=$((n + 1))
+			echo "${BASH_REMATCH[1]} $n - $1: ${BASH_REMATCH[2]}"
+			[ "${BASH_REMATCH[1]}" = ok ] || failed=1
+		elif [[ $line != 1..* ]]; then
+			echo "# ${line#\# }"
+		fi
+	done <"$output"
+	point "$1: all of it ran, and the kernel did not complain" test "$status" -eq 0
+}
+
+# suite TREE MODE WHICH: libfuse's own tests, in one machine. The results are
+# lines of a verdict and a name.
+suite() {
+	local vm=$name-suite-$1-$2-$3 results=$BUILD/vm/$name-suite-$1-$2-$3/results
+	local source=$tree
+	[ "$3" = new ] || source=$made/old.source
+	rm -f "$results"
+	"$TOP/harness/vm.sh" --kernel "$(kernel_dir "$1" base)" --name "$vm" --timeout 1500 \
+		-- bash "$TOP/harness/guest/libfuse-suite.sh" "$2" "$source" "$made/$3" &&
+		[ "$(wc -l <"$results")" -ge 80 ]
+}
+
+# no_new_failures MODE: what fails with the patches fails without.
+no_new_failures() {
+	local old=$BUILD/vm/$name-suite-bare-plain-old/results
+	local new=$BUILD/vm/$name-suite-linux-$1-new/results
+	diff <(cut -d ' ' -f 2 "$old" | sort) <(cut -d ' ' -f 2 "$new" | sort) || return
+	echo "unpatched: $(cut -d ' ' -f 1 "$old" | sort | uniq -c | xargs)"
+	echo "$1: $(cut -d ' ' -f 1 "$new" | sort | uniq -c | xargs)"
+	! grep -v '^PASS' "$new" | grep -v -x -F -f "$old"
+}
+
+suite_points() {
+	local mode
+	point "the tests of the unpatched libfuse run on the bare kernel" suite bare plain old
+	for mode in "${modes[@]}"; do
+		point "libfuse's tests run, mode $mode" suite linux "$mode" new
+		point "no failure is new, mode $mode" no_new_failures "$mode"
+	done
+}
+
+key=$({
+	userspace_stamp libfuse "$(cat "$TOOLS/libfuse-3.18.3.stamp")"
+	cat "$TOP/harness/$name.sh" "$TOP/harness/userspace.sh"
+	sha256sum "$uring/lib/liburing.so"
+	gcc --version
+} | sha256sum)
+echo "TAP version 13"
+if [ "$fresh" -eq 0 ] && [ "$key" = "$(cat "$made/.built" 2>/dev/null)" ]; then
+	say "$name: unchanged since it was built (--fresh builds it again)"
+	cat "$made/points"
+	n=$(grep -c '^ok' "$made/points")
+else
+	rm -f "$made/.built"
+	say "$name: build"
+	build_points >"$made/points.new"
+	cat "$made/points.new"
+	if [ "$failed" -ne 0 ]; then
+		echo "Bail out! the library does not build, see $out"
+		exit 1
+	fi
+	n=$(grep -c '^ok' "$made/points.new")
+	mv "$made/points.new" "$made/points"
+	echo "$key" >"$made/.built"
+fi
+
+point "its definitions are the kernel's" same_headers
+point "it exports the same symbols" same_symbols
+point "what it exports has not changed" same_abi
+point "the program of userspace/libfuse.md builds as printed" readme_program
+point "the guest's programs build" guest_programs
+run_vm linux
+run_vm bare
+[ "$all" -eq 0 ] || suite_points
+echo "1..$n"
+[ "$failed" -eq 0 ]
