@@ -107,7 +107,7 @@ dropped() {
 	printf '#!/bin/sh\nulimit -l %s\nexec %s -f "$@"\n' "$1" "$made/kmbuf-memo" >memo.sh
 	chmod 755 memo.sh
 	serve env PATH="$made/new/util:$PATH" "$made/new/util/mount.fuse3" /tmp/memo.sh mnt \
-		-t fuse -o "drop_privileges,$2"
+		-o "drop_privileges,$2"
 }
 
 # falls_back MODE FILE SAYS COMMAND...
