@@ -104,10 +104,11 @@ says() {
 
 # dropped MEMLOCK OPTIONS: a server without privileges, which mount.fuse3 mounts.
 dropped() {
-	printf '#!/bin/sh\nulimit -l %s\nexec %s -f "$@"\n' "$1" "$made/kmbuf-memo" >memo.sh
+	printf '#!/bin/sh\nexec %s -f "$@"\n' "$made/kmbuf-memo" >memo.sh
 	chmod 755 memo.sh
-	serve env PATH="$made/new/util:$PATH" "$made/new/util/mount.fuse3" /tmp/memo.sh mnt \
-		-o "drop_privileges,$2"
+	# shellcheck disable=SC2016 # the shell's own arguments
+	serve sh -c 'ulimit -l "$1" && shift && exec "$@"' sh "$1" \
+		"$made/new/util/mount.fuse3" /tmp/memo.sh mnt -o "drop_privileges,$2"
 }
 
 # falls_back MODE FILE SAYS COMMAND...
