@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # In the VM: libfuse's own tests in one mode.
 #
-#   libfuse-suite.sh plain|io_uring|kmbuf|zero_copy SOURCE BUILD
+#   libfuse-suite.sh plain|io_uring|kmbuf|zero_copy SOURCE BUILD [PATTERN]...
 #
 # Writes a line of verdict and name for each test to "$KMBUF_RW/results".
 set -euo pipefail
 
 mode=$1 source=$2 build=$3
 options=()
+shift 3
 case $mode in
 plain) ;;
 io_uring) options=(--io-uring) ;;
@@ -16,6 +17,9 @@ kmbuf) options=(--io-uring) && export FUSE_URING_KMBUF=1 ;;
 zero_copy) options=(--io-uring) && export FUSE_URING_ZERO_COPY=1 ;;
 *) echo "no mode '$mode'" && exit 2 ;;
 esac
+for pattern in "$@"; do
+	options+=(--test "$pattern")
+done
 echo Y >/sys/module/fuse/parameters/enable_uring
 mkdir /tmp/run
 status=0
