@@ -196,23 +196,6 @@ build_points() {
 	point "without the patches, it builds as well" compile_old
 }
 
-# run_vm TREE: the guest's points, under the kernel's name.
-run_vm() {
-	local line status=0 vm=$name-$1 output=$BUILD/vm/$name-$1/output
-	"$TOP/harness/vm.sh" --kernel "$(kernel_dir "$1" base)" --name "$vm" --timeout 240 \
-		-- bash "$TOP/harness/guest/$name.sh" "$1" "$made" | sed 's/^/# /' || status=$?
-	while IFS= read -r line; do
-		if [[ $line =~ ^(ok|not\ ok)\ [0-9]+\ -\ (.*)$ ]]; then
-			n=$((n + 1))
-			echo "${BASH_REMATCH[1]} $n - $1: ${BASH_REMATCH[2]}"
-			[ "${BASH_REMATCH[1]}" = ok ] || failed=1
-		elif [[ $line != 1..* ]]; then
-			echo "# ${line#\# }"
-		fi
-	done <"$output"
-	point "$1: all of it ran, and the kernel did not complain" test "$status" -eq 0
-}
-
 key=$({
 	userspace_stamp liburing "$(liburing_version)"
 	cat "$TOP/harness/$name.sh" "$TOP/harness/userspace.sh"

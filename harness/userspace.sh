@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2154 # q_tmp and q_name come from queue.sh
+# shellcheck shell=bash disable=SC2034,SC2154 # q_* come from queue.sh, n and failed from points.sh
 # Sourced, after lib.sh and queue.sh, by the scripts that build other projects
 # with the patches of userspace/: NAME below is liburing or libfuse.
 
@@ -114,4 +114,22 @@ userspace_program() {
 		/^```$/ { if (found) exit; inside = 0; next }
 		inside && first { found = index($0, name) == 1; first = 0 }
 		inside && found { print }' "$1"
+}
+
+# run_vm TREE: the points of guest/$name.sh on TREE's base kernel, under the kernel's
+# name. Needs points.sh and thirdparty.sh, and what was built in $made.
+run_vm() {
+	local line status=0 vm=$name-$1 output=$BUILD/vm/$name-$1/output
+	"$TOP/harness/vm.sh" --kernel "$(kernel_dir "$1" base)" --name "$vm" --timeout 240 \
+		-- bash "$TOP/harness/guest/$name.sh" "$1" "$made" | sed 's/^/# /' || status=$?
+	while IFS= read -r line; do
+		if [[ $line =~ ^(ok|not\ ok)\ [0-9]+\ -\ (.*)$ ]]; then
+			n=$((n + 1))
+			echo "${BASH_REMATCH[1]} $n - $1: ${BASH_REMATCH[2]}"
+			[ "${BASH_REMATCH[1]}" = ok ] || failed=1
+		elif [[ $line != 1..* ]]; then
+			echo "# ${line#\# }"
+		fi
+	done <"$output"
+	point "$1: all of it ran, and the kernel did not complain" test "$status" -eq 0
 }
