@@ -38,7 +38,7 @@ rows() {
 	local row rw how bytes number ticks
 	while IFS=, read -r row rw how bytes number; do
 		for _ in 1 2 3 4 5 6; do
-			ticks=$("$client" "$2" "$rw" "$how" "$bytes" "$depth" "$number")
+			ticks=$("$client" "$2" "$rw" "$how" "$bytes" "$depth" "$number" small)
 			printf 'fuse %s, %s\t%s\t%s\n' "$row" "$1" "$number" "$ticks" |
 				tee -a "$KMBUF_RW/runs"
 		done
