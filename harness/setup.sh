@@ -7,6 +7,8 @@
 #   liburing-2.15/    built source with its test programs' sources
 #   liburing/         include/ and lib/ of it
 #   libfuse-3.18.3/   source
+#   sshfs/            and what it runs with, unpacked; Debian 12's is for an older
+#                     libfuse
 #
 #   setup.sh          as root: installs missing packages; as a user: names them
 set -euo pipefail
@@ -162,6 +164,39 @@ libfuse() {
 	finish libfuse-3.18.3 "$version" "$new/src"
 }
 
+# sshfs and all that it loads but libfuse, and the server that it talks to. The
+# newest of each: their versions belong together.
+sshfs() {
+	local version pkg deb
+	! done_before sshfs || return 0
+	version=$(pick_version sshfs 3.7.3)
+	fresh sshfs
+	for pkg in "sshfs=$version" openssh-sftp-server libglib2.0-0t64 libpcre2-8-0 \
+		libatomic1 libc6; do
+		deb=$("$apt" deb "$pkg" "$CACHE/download")
+		dpkg-deb -x "$deb" "$new"
+		# shellcheck disable=SC2016 # dpkg-deb expands these
+		dpkg-deb -W --showformat '${Package} ${Version}\n' "$deb" >>"$new/packages"
+		[ "$pkg" != "sshfs=$version" ] || dpkg-deb -I "$deb" md5sums >"$new/sshfs.md5sums"
+		rm -f "$deb"
+	done
+	probe_sshfs "$new/usr" ||
+		die "sshfs $version lacks more than libfuse" "its packages are not all it takes" \
+			"see $LOGS/sshfs-libraries.log"
+	finish sshfs "$version" "$new"
+}
+
+# Only libfuse is missing, and nothing comes from this machine.
+probe_sshfs() {
+	local lib=$1/lib/x86_64-linux-gnu list=$LOGS/sshfs-libraries.log
+	local load=("$lib/ld-linux-x86-64.so.2" --inhibit-cache --library-path "$lib")
+	LD_TRACE_LOADED_OBJECTS=1 "${load[@]}" "$1/bin/sshfs" >"$list" 2>&1 || true
+	"${load[@]}" "$1/lib/openssh/sftp-server" -Q requests >>"$list" 2>&1 &&
+		grep -q -x -P '\tlibfuse3\.so\.4 => not found' "$list" &&
+		[ "$(grep -c ' => not found' "$list")" -eq 1 ] &&
+		! grep ' => /' "$list" | grep -v -F -e " => $lib/" -e ld-linux-x86-64.so.2
+}
+
 command -v dpkg-query apt-get >/dev/null ||
 	die "this is no Debian machine" "dpkg or apt is missing" \
 		"use Debian 12, for instance in a container"
@@ -173,4 +208,5 @@ virtme_ng
 sparse
 liburing
 libfuse
+sshfs
 say "setup: ready"
