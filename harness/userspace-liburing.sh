@@ -18,6 +18,7 @@ set -euo pipefail
 . "$TOP/harness/userspace.sh"
 . "$TOP/harness/thirdparty.sh"
 . "$TOP/harness/tests/points.sh"
+. "$TOP/harness/vmpoints.sh"
 
 only_tree=0 only_build=0 fresh=0
 case $#,${1:-} in
@@ -238,7 +239,8 @@ point "liburing.so exports the new calls, and nothing else" \
 point "liburing-ffi.so exports the inline ones, too" new_symbols liburing-ffi "$(calls)"
 point "the manual is complete" manual
 point "the program of userspace/README.md builds as printed" readme_program
-run_vm linux
-run_vm bare
+for kernel in linux bare; do
+	vm_points "$name" "$kernel" bash "$TOP/harness/guest/$name.sh" "$kernel" "$made"
+done
 echo "1..$n"
 [ "$failed" -eq 0 ]
