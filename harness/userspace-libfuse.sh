@@ -5,9 +5,10 @@
 # program of userspace/libfuse.md on the patched kernel, in each mode, and on the
 # bare one, where it has to do without.
 #
-#   userspace-libfuse.sh [--tree | --fresh | --all]
+#   userspace-libfuse.sh [--tree | --build | --fresh | --all]
 #
 #   --tree    only build/userspace/libfuse, a git tree with a commit a patch
+#   --build   only the library and its examples, for others to use
 #   --fresh   build again, though nothing changed
 #   --all     libfuse's own tests as well: unpatched on the bare kernel, patched in
 #             four modes on the patched one, and no failure that is new
@@ -19,14 +20,16 @@ set -euo pipefail
 . "$TOP/harness/userspace.sh"
 . "$TOP/harness/thirdparty.sh"
 . "$TOP/harness/tests/points.sh"
+. "$TOP/harness/vmpoints.sh"
 
-only_tree=0 fresh=0 all=0
+only_tree=0 only_build=0 fresh=0 all=0
 case $#,${1:-} in
 0,) ;;
 1,--tree) only_tree=1 ;;
+1,--build) only_build=1 ;;
 1,--fresh) fresh=1 ;;
 1,--all) all=1 ;;
-*) die "usage: userspace-libfuse.sh [--tree | --fresh | --all]" ;;
+*) die "usage: userspace-libfuse.sh [--tree | --build | --fresh | --all]" ;;
 esac
 
 name=userspace-libfuse
@@ -188,6 +191,15 @@ key=$({
 	gcc --version
 } | sha256sum)
 echo "TAP version 13"
+if [ "$only_build" -eq 1 ]; then
+	if ! grep -q -s -x -F -- "$key" "$made/.built" "$made/.library"; then
+		rm -f "$made/.built" "$made/.library"
+		point "it builds" compile_new
+		[ "$failed" -ne 0 ] || echo "$key" >"$made/.library"
+	fi
+	echo "1..$n"
+	exit "$failed"
+fi
 if [ "$fresh" -eq 0 ] && [ "$key" = "$(cat "$made/.built" 2>/dev/null)" ]; then
 	say "$name: unchanged since it was built (--fresh builds it again)"
 	cat "$made/points"
@@ -211,8 +223,8 @@ point "it exports the same symbols" same_symbols
 point "what it exports has not changed" same_abi
 point "the program of userspace/libfuse.md builds as printed" readme_program
 point "the guest's programs build" guest_programs
-run_vm linux
-run_vm bare
+vm_points "$name" linux bash "$TOP/harness/guest/$name.sh" linux "$made"
+vm_points "$name" bare bash "$TOP/harness/guest/$name.sh" bare "$made"
 [ "$all" -eq 0 ] || suite_points
 echo "1..$n"
 [ "$failed" -eq 0 ]

@@ -115,21 +115,3 @@ userspace_program() {
 		inside && first { found = index($0, name) == 1; first = 0 }
 		inside && found { print }' "$1"
 }
-
-# run_vm TREE: the points of guest/$name.sh on TREE's base kernel, under the kernel's
-# name. Needs points.sh and thirdparty.sh, and what was built in $made.
-run_vm() {
-	local line status=0 vm=$name-$1 output=$BUILD/vm/$name-$1/output
-	"$TOP/harness/vm.sh" --kernel "$(kernel_dir "$1" base)" --name "$vm" --timeout 240 \
-		-- bash "$TOP/harness/guest/$name.sh" "$1" "$made" | sed 's/^/# /' || status=$?
-	while IFS= read -r line; do
-		if [[ $line =~ ^(ok|not\ ok)\ [0-9]+\ -\ (.*)$ ]]; then
-			n=$((n + 1))
-			echo "${BASH_REMATCH[1]} $n - $1: ${BASH_REMATCH[2]}"
-			[ "${BASH_REMATCH[1]}" = ok ] || failed=1
-		elif [[ $line != 1..* ]]; then
-			echo "# ${line#\# }"
-		fi
-	done <"$output"
-	point "$1: all of it ran, and the kernel did not complain" test "$status" -eq 0
-}
