@@ -128,7 +128,7 @@ same_headers() {
 readme_program() {
 	userspace_program "$readme" kmbuf-memo >"$made/kmbuf-memo.c" &&
 		[ "$(wc -l <"$made/kmbuf-memo.c")" -gt 0 ] &&
-		[ "$(wc -l <"$made/kmbuf-memo.c")" -le 60 ] &&
+		[ "$(wc -l <"$made/kmbuf-memo.c")" -le 40 ] &&
 		gcc -O2 -Wall -Wextra -Werror -D_FILE_OFFSET_BITS=64 -I "$tree/include" \
 			-I "$made/new" -o "$made/kmbuf-memo" "$made/kmbuf-memo.c" \
 			-L "$made/new/lib" -lfuse3 -Wl,-rpath,"$made/new/lib" \

@@ -46,7 +46,7 @@ rows() {
 		4 KiB direct read,read,direct,4096,2000
 		64 KiB direct read,read,direct,65536,500
 		1 MiB direct read,read,direct,1048576,80
-		1 MiB buffered read,read,buffered,1048576,80
+		1 MiB buffered read,read,buffered,1048576,160
 		4 KiB direct write,write,direct,4096,1000
 		1 MiB direct write,write,direct,1048576,60
 	LIST
