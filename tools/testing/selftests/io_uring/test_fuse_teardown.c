@@ -6,9 +6,12 @@
  */
 #include "kselftest_harness.h"
 #include "fuse_hold.h"
+#include "fuse_queue.h"
+#include "iou_kmbuf.h"
 #include "iou_memlock.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mount.h>
@@ -348,6 +351,100 @@ TEST_F_TIMEOUT(fuse_teardown, mid_traffic, TIMEOUT)
 	/* as FIXTURE_TEARDOWN() expects it */
 	ASSERT_EQ(0, start(self));
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+}
+
+/* Two queues, each with a ring of its own, and one entry each */
+FIXTURE(fuse_two_rings)
+{
+	struct fuse_queue queues[2];
+	struct memlock_probe probe;
+};
+
+static void open_queue(struct __test_metadata *_metadata, struct fuse_queue *fq,
+		       unsigned int qid)
+{
+	struct fuse_uring_cmd_req add = fuse_queue_good();
+	struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
+
+	add.qid = qid;
+	ent.qid = qid;
+	ASSERT_EQ(0, fuse_queue_open_ring(fq));
+	ASSERT_EQ(0, fuse_queue_add(fq, &add));
+	fuse_queue_entry(fq, &ent);
+	test_submit(&fq->tr);
+	ASSERT_FALSE(test_wait_for(&fq->tr, 50));
+}
+
+FIXTURE_SETUP(fuse_two_rings)
+{
+	int ret;
+
+	if (getuid())
+		SKIP(return, "needs root");
+	if (fuse_uring_nr_queues() != 2)
+		SKIP(return, "needs two CPUs");
+	ASSERT_TRUE(memlock_probe_init(&self->probe));
+	ret = fuse_queue_mount(&self->queues[0], FUSE_MODE_KMBUF);
+	if (fuse_test_missing(ret))
+		SKIP(return, "%s", fuse_test_missing(ret));
+	ASSERT_EQ(0, ret);
+	self->queues[1].ft = self->queues[0].ft;
+	ASSERT_TRUE(memlock_enter());
+	open_queue(_metadata, &self->queues[0], 0);
+	open_queue(_metadata, &self->queues[1], 1);
+	ASSERT_TRUE(memlock_leave());
+}
+
+FIXTURE_TEARDOWN(fuse_two_rings)
+{
+	EXPECT_TRUE(memlock_probe_exit(&self->probe));
+}
+
+/* The other ring's queue is not concerned */
+static void close_one(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(fuse_two_rings) *self)
+{
+	struct test_ring *other = &self->queues[1].tr;
+
+	fuse_queue_close_ring(&self->queues[0]);
+	EXPECT_FALSE(test_wait_for(other, 300));
+	EXPECT_EQ(-EBUSY, kmbuf_unregister(&other->ring, FUSE_QUEUE_BGID));
+}
+
+static void close_rest(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(fuse_two_rings) *self)
+{
+	struct fuse_queue *other = &self->queues[1];
+
+	EXPECT_EQ(0, fuse_queue_umount(other));
+	EXPECT_EQ(-ENOTCONN, test_wait(&other->tr));
+	EXPECT_EQ(0, kmbuf_unregister(&other->tr.ring, FUSE_QUEUE_BGID));
+	fuse_queue_close_ring(other);
+}
+
+TEST_F_TIMEOUT(fuse_two_rings, one_closed, TIMEOUT)
+{
+	close_one(_metadata, self);
+	close_rest(_metadata, self);
+}
+
+/* While its entry has a request */
+TEST_F_TIMEOUT(fuse_two_rings, one_closed_in_use, TIMEOUT)
+{
+	struct fuse_queue *fq = &self->queues[0];
+	cpu_set_t set;
+	pid_t pid;
+
+	CPU_ZERO(&set);
+	CPU_SET(0, &set);
+	ASSERT_EQ(0, sched_setaffinity(0, sizeof(set), &set));
+	pid = fuse_hold_client(&fq->ft, FUSE_HOLD_STAT, 0, 1);
+	EXPECT_EQ(0, test_wait(&fq->tr));
+	close_one(_metadata, self);
+	EXPECT_EQ(-ETIME, fuse_hold_end(pid, 100));
+	ASSERT_TRUE(fuse_test_abort(&fq->ft));
+	EXPECT_EQ(-ECONNABORTED, fuse_hold_end(pid, STEP_MS));
+	close_rest(_metadata, self);
 }
 
 TEST_HARNESS_MAIN
