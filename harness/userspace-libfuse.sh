@@ -148,8 +148,9 @@ guest_programs() {
 
 build_points() {
 	point "the library builds without the patches" compile_old
-	point "it builds after each patch" compile_each
-	point "it builds with a liburing that has no kernel-managed buffers" compile_without
+	point "it builds after each patch" userspace_once "libfuse-each-$key" compile_each
+	point "it builds with a liburing that has no kernel-managed buffers" \
+		userspace_once "libfuse-without-$key" compile_without
 	point "it builds" compile_new
 }
 
@@ -187,9 +188,9 @@ suite_points() {
 key=$({
 	userspace_stamp libfuse "$(cat "$TOOLS/libfuse-3.18.3.stamp")"
 	cat "$TOP/harness/$name.sh" "$TOP/harness/userspace.sh"
-	sha256sum "$uring/lib/liburing.so"
+	userspace_stamp liburing "$(liburing_version)"
 	gcc --version
-} | sha256sum)
+} | sha256sum | cut -d ' ' -f 1)
 echo "TAP version 13"
 if [ "$only_build" -eq 1 ]; then
 	if ! grep -q -s -x -F -- "$key" "$made/.built" "$made/.library"; then

@@ -106,6 +106,22 @@ userspace_checkout() {
 	qgit -C "$BUILD/userspace/$1" archive "$2" | tar -x -C "$3"
 }
 
+# userspace_once KEY COMMAND...: COMMAND, unless it went well with that key before,
+# in whatever checkout, and nobody asked to do all of it again (--fresh).
+userspace_once() {
+	local mark=$CACHE/userspace/$1
+	shift
+	if [ "${fresh:-0}" -eq 0 ] && [ -e "$mark" ]; then
+		touch "$mark"
+		echo "nothing has changed since it went well"
+		return
+	fi
+	"$@" || return
+	mkdir -p "$CACHE/userspace"
+	find "$CACHE/userspace" -type f -mtime +30 -delete
+	touch "$mark"
+}
+
 # userspace_program FILE NAME: the program that FILE, a Markdown text, prints with
 # "/* NAME: ..." as its first line.
 userspace_program() {

@@ -135,5 +135,16 @@ END
 point "program: by its name" \
 	eval 'diff <(userspace_program "$dir/text.md" two) <(printf "/* two: another */\nint two;\n\nint last;\n")'
 point "program: none of this name" test -z "$(userspace_program "$dir/text.md" three)"
+CACHE=$dir/cache
+mark() { echo "$1" >>"$dir/marks"; }
+marks() { [ "$(xargs <"$dir/marks")" = "$1" ]; }
+fails() { mark failed; false; }
+point "once: the first time it runs" userspace_once key mark first
+point "once: the second time there is nothing to do" userspace_once key mark second
+point "once: what fails is a failure" eval '! userspace_once other fails'
+point "once: and runs again" userspace_once other mark third
+point "once: another key is another thing" userspace_once key2 mark fourth
+point "once: so these ran" marks "first failed third fourth"
+point "once: --fresh" eval 'fresh=1 userspace_once key mark fifth && marks "first failed third fourth fifth"'
 echo "1..$n"
 exit "$failed"
