@@ -78,16 +78,6 @@ compile_old() {
 		compile "$made/old.source" "$made/old" "$old_uring"
 }
 
-compile_each() {
-	local commit
-	for commit in $(qgit -C "$tree" rev-list --reverse refs/tags/base..HEAD~1); do
-		qgit -C "$tree" log -1 --format=%s "$commit"
-		userspace_checkout libfuse "$commit" "$made/each.source" &&
-			compile "$made/each.source" "$made/each" "$uring" || return
-	done
-	rm -rf "$made/each" "$made/each.source" "$made/each.pc"
-}
-
 # The option has to be all that is missing.
 compile_without() {
 	compile "$tree" "$made/without" "$old_uring" &&
@@ -146,12 +136,17 @@ guest_programs() {
 	done
 }
 
+library_points() {
+	point "it builds" compile_new
+}
+
 build_points() {
 	point "the library builds without the patches" compile_old
-	point "it builds after each patch" userspace_once "libfuse-each-$key" compile_each
+	point "it builds after each patch" \
+		userspace_once "libfuse-each-$key" userspace_each libfuse "$uring"
 	point "it builds with a liburing that has no kernel-managed buffers" \
 		userspace_once "libfuse-without-$key" compile_without
-	point "it builds" compile_new
+	library_points
 }
 
 # suite TREE MODE WHICH: libfuse's own tests, in one machine. The results are
@@ -192,32 +187,7 @@ key=$({
 	gcc --version
 } | sha256sum | cut -d ' ' -f 1)
 echo "TAP version 13"
-if [ "$only_build" -eq 1 ]; then
-	if ! grep -q -s -x -F -- "$key" "$made/.built" "$made/.library"; then
-		rm -f "$made/.built" "$made/.library"
-		point "it builds" compile_new
-		[ "$failed" -ne 0 ] || echo "$key" >"$made/.library"
-	fi
-	echo "1..$n"
-	exit "$failed"
-fi
-if [ "$fresh" -eq 0 ] && [ "$key" = "$(cat "$made/.built" 2>/dev/null)" ]; then
-	say "$name: unchanged since it was built (--fresh builds it again)"
-	cat "$made/points"
-	n=$(grep -c '^ok' "$made/points")
-else
-	rm -f "$made/.built"
-	say "$name: build"
-	build_points >"$made/points.new"
-	cat "$made/points.new"
-	if [ "$failed" -ne 0 ]; then
-		echo "Bail out! the library does not build, see $out"
-		exit 1
-	fi
-	n=$(grep -c '^ok' "$made/points.new")
-	mv "$made/points.new" "$made/points"
-	echo "$key" >"$made/.built"
-fi
+userspace_build
 
 point "its definitions are the kernel's" same_headers
 point "it exports the same symbols" same_symbols

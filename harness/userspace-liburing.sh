@@ -65,16 +65,6 @@ compile_debian() {
 		LDFLAGS=$ldflags compile "$tree" "$made/libc" "$cflags $warnings" --use-libc
 }
 
-compile_each() {
-	local commit
-	for commit in $(qgit -C "$tree" rev-list --reverse refs/tags/base..HEAD~1); do
-		qgit -C "$tree" log -1 --format=%s "$commit"
-		userspace_checkout liburing "$commit" "$made/each.source" &&
-			compile "$made/each.source" "$made/each" "-O1 $warnings" || return
-	done
-	rm -rf "$made/each" "$made/each.source"
-}
-
 compile_old() {
 	userspace_checkout liburing refs/tags/base "$made/old.source" &&
 		compile "$made/old.source" "$made/old" "-g -O2"
@@ -192,7 +182,8 @@ library_points() {
 build_points() {
 	library_points
 	point "it builds as Debian builds it, with the C library" compile_debian
-	point "it builds after each patch" userspace_once "liburing-each-$key" compile_each
+	point "it builds after each patch" \
+		userspace_once "liburing-each-$key" userspace_each liburing "-O1 $warnings"
 	point "the new test programs and the example build" programs
 	point "without the patches, it builds as well" compile_old
 }
@@ -203,31 +194,7 @@ key=$({
 	gcc --version
 } | sha256sum | cut -d ' ' -f 1)
 echo "TAP version 13"
-if [ "$only_build" -eq 1 ]; then
-	if ! grep -q -s -x -F -- "$key" "$made/.built" "$made/.library"; then
-		rm -f "$made/.built" "$made/.library"
-		library_points
-		[ "$failed" -ne 0 ] || echo "$key" >"$made/.library"
-	fi
-	echo "1..$n"
-	exit "$failed"
-fi
-if [ "$fresh" -eq 0 ] && [ "$key" = "$(cat "$made/.built" 2>/dev/null)" ]; then
-	say "$name: unchanged since it was built (--fresh builds it again)"
-	cat "$made/points"
-	n=$(grep -c '^ok' "$made/points")
-else
-	rm -f "$made/.built"
-	say "$name: build"
-	build_points >"$made/points.new"
-	cat "$made/points.new"
-	if [ "$failed" -ne 0 ]; then
-		echo "Bail out! the library does not build, see $out"
-		exit 1
-	fi
-	mv "$made/points.new" "$made/points"
-	echo "$key" >"$made/.built"
-fi
+userspace_build
 
 point "its definitions are the kernel's" same_headers
 point "its headers go with C and C++ and the kernel's" all_includes

@@ -122,6 +122,49 @@ userspace_once() {
 	touch "$mark"
 }
 
+# userspace_each NAME ARGUMENT: what is there after each patch but the last builds,
+# with the script's compile SOURCE DIR ARGUMENT.
+userspace_each() {
+	local commit repo=$BUILD/userspace/$1
+	for commit in $(qgit -C "$repo" rev-list --reverse refs/tags/base..HEAD~1); do
+		qgit -C "$repo" log -1 --format=%s "$commit"
+		userspace_checkout "$1" "$commit" "$made/each.source" &&
+			compile "$made/each.source" "$made/each" "$2" || return
+	done
+	rm -rf "$made"/each "$made"/each.*
+}
+
+# userspace_build: the points of the script's library_points, if it is to build only
+# (--build), and end there; or those of its build_points. Neither does anything in a
+# checkout where it has with this $key, but for --fresh.
+userspace_build() {
+	if [ "$only_build" -eq 1 ]; then
+		if ! grep -q -s -x -F -- "$key" "$made/.built" "$made/.library"; then
+			rm -f "$made/.built" "$made/.library"
+			library_points
+			[ "$failed" -ne 0 ] || echo "$key" >"$made/.library"
+		fi
+		echo "1..$n"
+		exit "$failed"
+	fi
+	if [ "$fresh" -eq 0 ] && [ "$key" = "$(cat "$made/.built" 2>/dev/null)" ]; then
+		say "$name: unchanged since it was built (--fresh builds it again)"
+		cat "$made/points"
+		n=$(grep -c '^ok' "$made/points")
+		return
+	fi
+	rm -f "$made/.built"
+	say "$name: build"
+	build_points >"$made/points.new"
+	cat "$made/points.new"
+	if [ "$failed" -ne 0 ]; then
+		echo "Bail out! the library does not build, see $out"
+		exit 1
+	fi
+	mv "$made/points.new" "$made/points"
+	echo "$key" >"$made/.built"
+}
+
 # userspace_program FILE NAME: the program that FILE, a Markdown text, prints with
 # "/* NAME: ..." as its first line.
 userspace_program() {
