@@ -73,6 +73,34 @@ static void fill_attr(struct fuse_attr *attr, const struct stat *st)
 	};
 }
 
+/* Make the attributes of a block device those of a file with its data */
+static void disguise_disk(struct fuse_attr *attr, int path_fd)
+{
+	char name[32];
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/self/fd/%d", path_fd);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	attr->mode = (attr->mode & ~S_IFMT) | S_IFREG;
+	attr->rdev = 0;
+	attr->size = lseek(fd, 0, SEEK_END);
+	close(fd);
+}
+
+/* Of the file that @fd is a path to. 0 or -errno. */
+static int get_attr(const struct fuse_dir *dir, int fd,
+		    struct fuse_attr *attr, struct stat *st)
+{
+	if (fstatat(fd, "", st, AT_EMPTY_PATH))
+		return -errno;
+	fill_attr(attr, st);
+	if (dir->disks && S_ISBLK(st->st_mode))
+		disguise_disk(attr, fd);
+	return 0;
+}
+
 /* Takes over @fd. NULL without memory. */
 static struct fuse_dir_node *get_node(struct fuse_dir *dir, int fd,
 				      const struct stat *st)
@@ -101,15 +129,17 @@ int fuse_dir_lookup(const struct fuse_call *call, const char *name,
 {
 	struct fuse_dir *dir = fuse_dir_of(call);
 	struct fuse_dir_node *node;
+	struct fuse_attr attr;
 	struct stat st;
-	int fd;
+	int fd, ret;
 
 	fd = openat(node_fd(call), name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	if (fstatat(fd, "", &st, AT_EMPTY_PATH)) {
+	ret = get_attr(dir, fd, &attr, &st);
+	if (ret) {
 		close(fd);
-		return -errno;
+		return ret;
 	}
 	node = get_node(dir, fd, &st);
 	if (!node)
@@ -119,8 +149,8 @@ int fuse_dir_lookup(const struct fuse_call *call, const char *name,
 		.nodeid = (unsigned long)node,
 		.entry_valid = dir->valid,
 		.attr_valid = dir->valid,
+		.attr = attr,
 	};
-	fill_attr(&out->attr, &st);
 	return 0;
 }
 
@@ -171,13 +201,13 @@ static int serve_batch_forget(const struct fuse_call *call)
 
 static int serve_getattr(const struct fuse_call *call)
 {
-	struct fuse_attr_out out = { .attr_valid = fuse_dir_of(call)->valid };
+	const struct fuse_dir *dir = fuse_dir_of(call);
+	struct fuse_attr_out out = { .attr_valid = dir->valid };
 	struct stat st;
+	int ret;
 
-	if (fstatat(node_fd(call), "", &st, AT_EMPTY_PATH))
-		return -errno;
-	fill_attr(&out.attr, &st);
-	return fuse_dir_reply(call, &out, sizeof(out));
+	ret = get_attr(dir, node_fd(call), &out.attr, &st);
+	return ret ? ret : fuse_dir_reply(call, &out, sizeof(out));
 }
 
 static struct timespec new_time(const struct fuse_setattr_in *arg, bool mtime)

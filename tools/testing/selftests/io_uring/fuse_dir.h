@@ -34,6 +34,10 @@ struct fuse_dir {
 	bool			unfilled;
 	/* 0, or what the reply to a read of a slot says, though more is read */
 	unsigned int		claim;
+	/* O_*, for files besides what the client has */
+	int			backing_flags;
+	/* block devices are shown as the files that they could be */
+	bool			disks;
 	/* private */
 	struct fuse_dir_node	root;
 	void			*nodes;
@@ -45,6 +49,13 @@ struct fuse_dir {
  */
 int fuse_dir_init(struct fuse_dir *dir, struct fuse_test *ft, const char *path);
 void fuse_dir_exit(struct fuse_dir *dir);
+/*
+ * Show @source at @mountpoint until somebody interrupts this or unmounts it.
+ * Says what goes wrong, and at the end how many requests went which way. True if
+ * all went well.
+ */
+bool fuse_dir_show(struct fuse_dir *dir, struct fuse_test *ft,
+		   const char *source, const char *mountpoint);
 int fuse_dir_serve(const struct fuse_call *call);
 
 /* fuse_dir_file.c: requests about open files, -ENOSYS for others */

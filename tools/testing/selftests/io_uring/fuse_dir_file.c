@@ -21,7 +21,7 @@ static int backing_flags(const struct fuse_call *call, unsigned int flags)
 		/* and the kernel knows where the end of the file is */
 		flags &= ~O_APPEND;
 	}
-	return flags | O_CLOEXEC;
+	return flags | O_CLOEXEC | fuse_dir_of(call)->backing_flags;
 }
 
 static int serve_open(const struct fuse_call *call)

@@ -2,13 +2,9 @@
 /* Shows a directory through a FUSE server, for trying things by hand. */
 #include "fuse_dir.h"
 
-#include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 static const char usage_text[] =
@@ -85,42 +81,6 @@ static bool parse_options(int argc, char **argv, struct fuse_test *ft)
 	return argc - optind == 2;
 }
 
-/* Wait for the server to end, or for somebody who wants to end this */
-static void wait_end(void)
-{
-	sigset_t signals;
-	int signal;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGCHLD);
-	sigwait(&signals, &signal);
-}
-
-/* They must not end the server before the end of the mount does */
-static void block_signals(void)
-{
-	sigset_t signals;
-
-	sigfillset(&signals);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-}
-
-static int finish(struct fuse_test *ft)
-{
-	char counters[512];
-	int ret;
-
-	if (fuse_test_counters(ft, counters, sizeof(counters)))
-		fputs(counters, stdout);
-	/* files may be open still, and somebody else may have unmounted it */
-	umount2(ft->dir, MNT_DETACH);
-	ret = fuse_test_reap(ft);
-	fuse_test_cleanup(ft);
-	return ret;
-}
-
 int main(int argc, char **argv)
 {
 	struct fuse_test ft = {
@@ -130,22 +90,8 @@ int main(int argc, char **argv)
 		.zero_copy_min = 16384,
 	};
 	struct fuse_dir dir = { .valid = 1 };
-	int ret;
 
 	if (!parse_options(argc, argv, &ft))
 		return usage();
-	ft.mountpoint = argv[optind + 1];
-	block_signals();
-	ret = fuse_dir_init(&dir, &ft, argv[optind]);
-	if (!ret)
-		ret = fuse_test_mount(&ft);
-	if (!ret) {
-		wait_end();
-		ret = finish(&ft);
-	}
-	if (ret)
-		fprintf(stderr, "fuse_passthrough: %s\n",
-			fuse_test_missing(ret) ? fuse_test_missing(ret) :
-						 strerror(-ret));
-	return ret ? 1 : 0;
+	return !fuse_dir_show(&dir, &ft, argv[optind], argv[optind + 1]);
 }

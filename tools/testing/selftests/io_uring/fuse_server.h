@@ -52,6 +52,7 @@ struct fuse_io {
 };
 
 struct fuse_test;
+struct fuse_uring_ops;
 
 /* A request as the server sees it, and where its reply goes */
 struct fuse_call {
@@ -102,6 +103,8 @@ struct fuse_test {
 	int		(*run)(struct fuse_test *ft);
 	/* NULL: a directory of its own, that nobody else sees */
 	const char	*mountpoint;
+	/* NULL: entries have the memory that the mode says */
+	const struct fuse_uring_ops *ops;
 
 	/* for io_uring, 0 stands for 1: entries and buffers a queue */
 	unsigned int	depth;
@@ -110,6 +113,8 @@ struct fuse_test {
 	unsigned int	hdr_stride;
 	unsigned int	zero_copy_min;
 	enum fuse_slots	slots;
+	/* of the ring's table, besides one for each entry */
+	unsigned int	more_slots;
 	/* every other entry has memory of the server all the same */
 	bool		mixed;
 	/* IORING_SETUP_*, and IOSQE_* of the commands to FUSE */

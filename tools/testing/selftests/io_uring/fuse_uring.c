@@ -33,9 +33,34 @@ struct io_uring_sqe *fuse_uring_sqe(struct test_ring *tr, int dev,
 	return sqe;
 }
 
-static bool uses_kmbuf(const struct uring_server *srv)
+size_t uring_page_align(size_t size)
 {
-	return srv->ft->mode >= FUSE_MODE_KMBUF;
+	const size_t page = sysconf(_SC_PAGESIZE);
+
+	return (size + page - 1) / page * page;
+}
+
+void uring_set_payload(struct fuse_call *call, unsigned char *at, size_t room)
+{
+	call->payload = at;
+	call->reply = at;
+	call->room = room;
+}
+
+static const struct fuse_uring_ops *mode_ops(const struct fuse_test *ft)
+{
+	if (ft->ops)
+		return ft->ops;
+	return ft->mode >= FUSE_MODE_KMBUF ? &fuse_kmbuf_ops : NULL;
+}
+
+/* Page aligned, in case that the server reads a disk into it */
+static bool make_own(struct uring_entry *entry, size_t size)
+{
+	entry->head = malloc(sizeof(*entry->head));
+	entry->payload = aligned_alloc(sysconf(_SC_PAGESIZE),
+				       uring_page_align(size));
+	return entry->head && entry->payload;
 }
 
 static int register_entry(struct uring_server *srv, struct uring_entry *entry)
@@ -43,17 +68,13 @@ static int register_entry(struct uring_server *srv, struct uring_entry *entry)
 	const size_t size = fuse_payload_size(srv->ft);
 	struct io_uring_sqe *sqe;
 
-	if (entry->own) {
-		entry->head = malloc(sizeof(*entry->head));
-		entry->payload = malloc(size);
-		if (!entry->head || !entry->payload)
-			return -ENOMEM;
-	}
+	if (entry->own && !make_own(entry, size))
+		return -ENOMEM;
 	sqe = fuse_uring_sqe(&srv->tr, srv->ft->dev,
 			     FUSE_IO_URING_CMD_REGISTER, entry->qid);
 	sqe->user_data = entry->index;
 	if (!entry->own) {
-		fuse_kmbuf_prep_entry(srv, entry, fuse_uring_req(sqe));
+		srv->ops->prep_entry(srv, entry, sqe);
 		return 0;
 	}
 	entry->iov[0] = (struct iovec) { entry->head, sizeof(*entry->head) };
@@ -81,7 +102,7 @@ static int init_ring(struct uring_server *srv)
 
 	return test_ring_init_sized(&srv->tr, 2 * srv->nr_entries + 2,
 				    ft->slots == FUSE_SLOTS_NO_TABLE ?
-				    0 : srv->nr_entries,
+				    0 : srv->nr_entries + ft->more_slots,
 				    IORING_SETUP_SQE128 | ft->ring_flags,
 				    ft->sqe_flags);
 }
@@ -96,8 +117,7 @@ static int init_entries(struct uring_server *srv)
 
 		entry->index = i;
 		entry->qid = i / srv->depth;
-		entry->own = !uses_kmbuf(srv) ||
-			     (srv->ft->mixed && i % 2);
+		entry->own = !srv->ops || (srv->ft->mixed && i % 2);
 		ret = register_entry(srv, entry);
 		if (ret)
 			return ret;
@@ -112,6 +132,7 @@ int fuse_uring_init(struct uring_server *srv, struct fuse_test *ft)
 
 	*srv = (struct uring_server) {
 		.ft = ft,
+		.ops = mode_ops(ft),
 		.nr_queues = fuse_uring_nr_queues(),
 		.depth = ft->depth ? ft->depth : 1,
 	};
@@ -123,8 +144,8 @@ int fuse_uring_init(struct uring_server *srv, struct fuse_test *ft)
 	if (ret)
 		return ret;
 	srv->reader = fuse_dev_reader_new(ft);
-	if (uses_kmbuf(srv))
-		ret = fuse_kmbuf_init(srv);
+	if (srv->ops)
+		ret = srv->ops->init(srv);
 	if (!ret)
 		ret = init_entries(srv);
 	watch_dev(srv);
@@ -136,8 +157,8 @@ void fuse_uring_exit(struct uring_server *srv)
 	unsigned int i;
 
 	test_ring_exit(&srv->tr);
-	if (uses_kmbuf(srv))
-		fuse_kmbuf_exit(srv);
+	if (srv->ops)
+		srv->ops->exit(srv);
 	for (i = 0; i < srv->nr_entries; i++) {
 		if (!srv->entries[i].own)
 			continue;
@@ -169,6 +190,8 @@ void fuse_uring_commit(struct uring_server *srv, struct uring_entry *entry)
 	sqe->user_data = entry->index;
 	/* the unique of a request is its commit ID, and not the server's */
 	fuse_uring_req(sqe)->commit_id = entry->in.unique;
+	if (!entry->own && srv->ops->prep_commit)
+		srv->ops->prep_commit(srv, entry, sqe);
 }
 
 /* Likewise, if @len bytes went from or to the slot */
@@ -246,7 +269,7 @@ static int serve_entry(struct uring_server *srv, struct uring_entry *entry,
 		.io = &entry->io,
 	};
 	if (!entry->own)
-		ret = fuse_kmbuf_locate(srv, entry, cqe_flags);
+		ret = srv->ops->locate(srv, entry, cqe_flags);
 	if (!ret)
 		answer(srv, entry);
 	return ret;

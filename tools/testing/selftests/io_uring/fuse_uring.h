@@ -31,6 +31,8 @@ struct uring_entry {
 /* One ring serves all queues, so that one thread does */
 struct uring_server {
 	struct fuse_test	*ft;
+	/* NULL: each entry has memory of the server's */
+	const struct fuse_uring_ops *ops;
 	struct test_ring	tr;
 	struct fuse_dev_reader	*reader;
 	struct uring_entry	*entries;
@@ -49,6 +51,24 @@ struct uring_server {
 	unsigned char		**bufs;
 	size_t			buf_size;
 	unsigned int		nr_bufs;
+};
+
+/* Where headers and payloads of entries are that have no memory of their own */
+struct fuse_uring_ops {
+	/* memory and queues, before the entries; and after all of it */
+	int	(*init)(struct uring_server *srv);
+	void	(*exit)(struct uring_server *srv);
+	/* complete the command that registers an entry */
+	void	(*prep_entry)(struct uring_server *srv,
+			      struct uring_entry *entry,
+			      struct io_uring_sqe *sqe);
+	/* NULL, or complete the one that ends its request */
+	void	(*prep_commit)(struct uring_server *srv,
+			       struct uring_entry *entry,
+			       struct io_uring_sqe *sqe);
+	/* find the payload of a request; -EPROTO if the kernel makes no sense */
+	int	(*locate)(struct uring_server *srv, struct uring_entry *entry,
+			  unsigned int cqe_flags);
 };
 
 /* How many queues the kernel has */
@@ -71,23 +91,18 @@ int fuse_uring_run(struct uring_server *srv);
 void fuse_uring_exit(struct uring_server *srv);
 /* Queue the command that ends the request of an entry and waits for the next */
 void fuse_uring_commit(struct uring_server *srv, struct uring_entry *entry);
+/* How much memory has room for @size bytes, in whole pages */
+size_t uring_page_align(size_t size);
+/* Find a payload, and room for a reply, at @at */
+void uring_set_payload(struct fuse_call *call, unsigned char *at, size_t room);
 /* For callbacks that do something else to it */
 static inline struct uring_entry *fuse_uring_entry(const struct fuse_call *call)
 {
 	return (void *)((char *)call - offsetof(struct uring_entry, call));
 }
 
-/* fuse_uring_kmbuf.c: what is different with kernel-managed buffers */
-
-/* Memory and queues; before the entries */
-int fuse_kmbuf_init(struct uring_server *srv);
-void fuse_kmbuf_exit(struct uring_server *srv);
-/* Complete the command that registers an entry */
-void fuse_kmbuf_prep_entry(struct uring_server *srv, struct uring_entry *entry,
-			   struct fuse_uring_cmd_req *req);
-/* Find the payload of a request. -EPROTO if the kernel's word makes no sense. */
-int fuse_kmbuf_locate(struct uring_server *srv, struct uring_entry *entry,
-		      unsigned int cqe_flags);
+/* fuse_uring_kmbuf.c: in the memory region and in kernel-managed buffers */
+extern const struct fuse_uring_ops fuse_kmbuf_ops;
 /* The command that creates a queue: 0 or -errno */
 int fuse_kmbuf_add_queue(struct test_ring *tr, int dev,
 			 const struct fuse_uring_cmd_req *add);

@@ -11,18 +11,11 @@
 #include <errno.h>
 #include <stdlib.h>
 
-static size_t page_align(size_t size)
-{
-	const size_t page = sysconf(_SC_PAGESIZE);
-
-	return (size + page - 1) / page * page;
-}
-
 static int init_region(struct uring_server *srv)
 {
 	srv->stride = srv->ft->hdr_stride ? srv->ft->hdr_stride :
 					    FUSE_TEST_STRIDE;
-	srv->region_size = page_align((size_t)srv->nr_entries * srv->stride);
+	srv->region_size = uring_page_align((size_t)srv->nr_entries * srv->stride);
 	srv->region = region_register(&srv->tr.ring, NULL, srv->region_size);
 	if (srv->region != MAP_FAILED)
 		return 0;
@@ -91,13 +84,13 @@ static int take_slots(struct uring_server *srv)
 	return 0;
 }
 
-int fuse_kmbuf_init(struct uring_server *srv)
+static int init(struct uring_server *srv)
 {
 	unsigned int i;
 	int ret;
 
 	srv->nr_bufs = srv->ft->buffers ? srv->ft->buffers : 1;
-	srv->buf_size = page_align(fuse_payload_size(srv->ft));
+	srv->buf_size = uring_page_align(fuse_payload_size(srv->ft));
 	srv->bufs = calloc(srv->nr_queues, sizeof(*srv->bufs));
 	ret = init_region(srv);
 	for (i = 0; !ret && i < srv->nr_queues; i++)
@@ -109,7 +102,7 @@ int fuse_kmbuf_init(struct uring_server *srv)
 	return ret;
 }
 
-void fuse_kmbuf_exit(struct uring_server *srv)
+static void exit_memory(struct uring_server *srv)
 {
 	unsigned int i;
 
@@ -133,23 +126,16 @@ static unsigned int entry_slot(const struct uring_server *srv,
 	return entry->index;
 }
 
-void fuse_kmbuf_prep_entry(struct uring_server *srv, struct uring_entry *entry,
-			   struct fuse_uring_cmd_req *req)
+static void prep_entry(struct uring_server *srv, struct uring_entry *entry,
+		       struct io_uring_sqe *sqe)
 {
 	const size_t offset = (size_t)entry->index * srv->stride;
 
 	entry->head = (void *)(srv->region + offset);
-	req->ent = (struct fuse_uring_add_ent) {
+	fuse_uring_req(sqe)->ent = (struct fuse_uring_add_ent) {
 		.hdr_offset = offset,
 		.buf_index = entry_slot(srv, entry),
 	};
-}
-
-static void set_payload(struct fuse_call *call, unsigned char *at, size_t room)
-{
-	call->payload = at;
-	call->reply = at;
-	call->room = room;
 }
 
 /* A buffer comes with the completion if, and only if, the header says so */
@@ -163,8 +149,8 @@ static bool buffer_agrees(const struct fuse_uring_ent_in_out *io,
 	return buffer && cqe_flags >> IORING_CQE_BUFFER_SHIFT == io->buf_id;
 }
 
-int fuse_kmbuf_locate(struct uring_server *srv, struct uring_entry *entry,
-		      unsigned int cqe_flags)
+static int locate(struct uring_server *srv, struct uring_entry *entry,
+		  unsigned int cqe_flags)
 {
 	const struct fuse_uring_ent_in_out *io = &entry->in_out;
 	unsigned char *head = (unsigned char *)entry->head;
@@ -176,22 +162,30 @@ int fuse_kmbuf_locate(struct uring_server *srv, struct uring_entry *entry,
 		call->slot = io->buf_index;
 	switch (io->flags) {
 	case 0:
-		set_payload(call, head, 0);
+		uring_set_payload(call, head, 0);
 		return io->payload_sz ? -EPROTO : 0;
 	case FUSE_URING_PAYLOAD_INLINE:
 	case FUSE_URING_PAYLOAD_ZERO_COPY:
 		if (io->offset < sizeof(*entry->head) ||
 		    io->offset > srv->stride)
 			return -EPROTO;
-		set_payload(call, head + io->offset, srv->stride - io->offset);
+		uring_set_payload(call, head + io->offset,
+				  srv->stride - io->offset);
 		return 0;
 	case FUSE_URING_PAYLOAD_BUFFER:
 		if (io->buf_id >= srv->nr_bufs || io->offset > srv->buf_size)
 			return -EPROTO;
-		set_payload(call, srv->bufs[entry->qid] +
-			    io->buf_id * srv->buf_size + io->offset,
-			    srv->buf_size - io->offset);
+		uring_set_payload(call, srv->bufs[entry->qid] +
+				  io->buf_id * srv->buf_size + io->offset,
+				  srv->buf_size - io->offset);
 		return 0;
 	}
 	return -EPROTO;
 }
+
+const struct fuse_uring_ops fuse_kmbuf_ops = {
+	.init		= init,
+	.exit		= exit_memory,
+	.prep_entry	= prep_entry,
+	.locate		= locate,
+};

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Shows a directory for as long as somebody wants to see it. */
+#include "fuse_dir.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+
+/* Wait for the server to end, or for somebody who wants to end this */
+static void wait_end(void)
+{
+	sigset_t signals;
+	int signal;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGCHLD);
+	sigwait(&signals, &signal);
+}
+
+/* They must not end the server before the end of the mount does */
+static void block_signals(void)
+{
+	sigset_t signals;
+
+	sigfillset(&signals);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+}
+
+static int finish(struct fuse_test *ft)
+{
+	char counters[512];
+	int ret;
+
+	if (fuse_test_counters(ft, counters, sizeof(counters)))
+		fputs(counters, stdout);
+	/* files may be open still, and somebody else may have unmounted it */
+	umount2(ft->dir, MNT_DETACH);
+	ret = fuse_test_reap(ft);
+	fuse_test_cleanup(ft);
+	return ret;
+}
+
+bool fuse_dir_show(struct fuse_dir *dir, struct fuse_test *ft,
+		   const char *source, const char *mountpoint)
+{
+	int ret;
+
+	ft->mountpoint = mountpoint;
+	block_signals();
+	ret = fuse_dir_init(dir, ft, source);
+	if (!ret)
+		ret = fuse_test_mount(ft);
+	if (!ret) {
+		wait_end();
+		ret = finish(ft);
+	}
+	if (ret)
+		fprintf(stderr, "%s: %s\n", program_invocation_short_name,
+			fuse_test_missing(ret) ? fuse_test_missing(ret) :
+						 strerror(-ret));
+	return !ret;
+}
