@@ -4,19 +4,20 @@
 # clock advances one nanosecond an instruction, so that a figure repeats
 # whatever the host is doing.
 #
-#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory; default: all of them
+#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory, side; default: all
 #
 # Builds what is missing, runs guest/bench-NAME.sh on the kernels it compares,
 # and prints build/bench/NAME.md; the same is in build/bench/NAME.json, and
-# profiles of FUSE in build/bench/profile.fuse. Fails
+# profiles of FUSE in build/bench/profile.fuse; for side see bench-side.sh. Fails
 # when a figure is missing, or beyond what harness/lists/bench.limits allows.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$TOP/harness/thirdparty.sh"
+. "$TOP/harness/benchlib.sh"
 
 here=$TOP/harness
-out=$BUILD/bench
-[ $# -gt 0 ] || set -- ublk kmbuf fuse memory
+out=$BENCH
+[ $# -gt 0 ] || set -- ublk kmbuf fuse memory side
 for name in "$@"; do
 	[ -f "$here/guest/bench-$name.sh" ] || die "there is no bench '$name'" "" \
 		"$(cd "$here/guest" && echo bench-*.sh | sed 's/bench-\([a-z]*\).sh/\1/g')"
@@ -55,55 +56,35 @@ bench_kmbuf() {
 	bench kmbuf linux "$out/bench_kmbuf"
 }
 
-# build_counter TREE: the client, the plugin that counts between its marks, and
-# where the plugin finds what in that tree's kernel.
-# shellcheck disable=SC2317 # called through run_logged
-build_counter() {
-	local map
-	map=$(kernel_dir "$1" base)/System.map
-	gcc -shared -fPIC -O2 -Wall -Wextra -Werror -o "$out/count.so" "$here/plugin/count.c"
-	gcc -O2 -Wall -Wextra -Werror -static "-I$TOOLS/liburing/include" \
-		-o "$out/client" "$here/bench/client.c" "-L$TOOLS/liburing/lib" -luring
-	/usr/bin/python3 "$here/symbols.py" ranges "$map" "$here/lists/bench.copying" >"$out/ranges.$1"
-}
-
 # bench_counted NAME TREE PROGRAM: figures of one kernel, a column for each kind,
 # and a profile of each row.
 bench_counted() {
-	local name=$1 tree=$2 rw=$BUILD/vm/bench-$1-$2 kind row number operations
+	local name=$1 tree=$2 kind row number operations
 	rm -rf "$out/$name".* "$out/profile.$name"
-	"$here/vm.sh" --icount --kernel "$(kernel_dir "$tree" base)" --name "bench-$name-$tree" \
-		--plugin "$out/count.so,ranges=$out/ranges.$tree,out=$rw/counts" \
+	bench_machine "bench-$name-$tree" "$tree" \
 		-- bash "$here/guest/bench-$name.sh" "$3" "$out/client"
-	/usr/bin/python3 "$here/bench_counts.py" --runs "$rw/runs" --counts "$rw/counts" \
-		--out "$out/$name" || status=1
+	bench_figures "bench-$name-$tree" "$out/$name" || status=1
 	for kind in non-copy copied cleared charged clock; do
 		columns+=("$out/$name.$kind")
 	done
 	mkdir "$out/profile.$name"
 	while IFS=$'\t' read -r row number operations; do
-		/usr/bin/python3 "$here/symbols.py" profile "$(kernel_dir "$tree" base)/System.map" \
-			"$rw/counts.$number" "$operations" 40 >"$out/profile.$name/${row// /-}.md"
+		bench_profile "bench-$name-$tree" "$tree" "$number" "$operations" \
+			>"$out/profile.$name/${row// /-}.md"
 	done <"$out/$name.stretches"
 	held=(--held non-copy)
 }
 
 # Nor does its FUSE have the queues. What it does have is a row of its own.
 bench_fuse() {
-	"$here/kselftests.sh" --build linux base
-	cp "$BUILD/kselftests/linux-base/install/io_uring/fuse_passthrough" "$out/"
-	need_liburing
-	run_logged bench-counter build_counter linux
-	bench_counted fuse linux "$out/fuse_passthrough"
+	bench_programs
+	bench_counted fuse linux "$out/server"
 }
 
 # How much of it a queue has, in KiB.
 bench_memory() {
-	"$here/kselftests.sh" --build linux base
-	cp "$BUILD/kselftests/linux-base/install/io_uring/fuse_passthrough" "$out/"
-	need_liburing
-	run_logged bench-counter build_counter linux
-	bench memory linux "$out/fuse_passthrough" "$out/client"
+	bench_programs
+	bench memory linux "$out/server" "$out/client" entry kmbuf zc
 	unit=(--unit KiB)
 }
 
@@ -111,6 +92,11 @@ mkdir -p "$out"
 status=0
 for name in "$@"; do
 	say "bench: $name"
+	if [ "$name" = side ]; then
+		"$here/rival.sh"
+		"$here/bench-side.sh" || status=1
+		continue
+	fi
 	columns=() held=() unit=()
 	case $name in
 	ublk) bench_ublk ;;

@@ -13,7 +13,7 @@
 #   --append ARGS     more kernel arguments; may be repeated
 #   --share DIR       DIR is writable in the guest, at the same path; repeatable
 #   --env NAME=VALUE  an environment variable of COMMAND; may be repeated
-#   --icount          one CPU, and a clock of one nanosecond an instruction
+#   --icount          a clock of one nanosecond an instruction; default 1 CPU
 #   --plugin SPEC     a plugin of the emulator's, FILE[,ARGUMENT=VALUE]...
 #   --plan N          COMMAND has to report a plan of N (see below)
 #   --no-kmemleak     no leak scan at the end (debug kernels only have one)
@@ -36,7 +36,7 @@ usage() {
 	exit 2
 }
 
-kernel='' name='' timeout=900 cpus=2 mem=4G plan='' kmemleak=1 expect_splat=0 icount=0 plugin=()
+kernel='' name='' timeout=900 cpus='' mem=4G plan='' kmemleak=1 expect_splat=0 icount=0 plugin=()
 append=() share=() guest_env=()
 
 while [ $# -gt 0 ]; do
@@ -112,8 +112,9 @@ mkdir -p "$rw"
 tcg=(-accel "tcg,thread=multi,tb-size=512")
 if [ "$icount" -eq 1 ]; then
 	tcg=(-accel "tcg,thread=single,tb-size=512" -icount "shift=0,sleep=off")
-	cpus=1 tsc=1000000
+	cpus=${cpus:-1} tsc=1000000
 else
+	cpus=${cpus:-2}
 	tsc=$(/usr/bin/python3 "$TOP/harness/tsc.py") || true
 fi
 # Leak tracking is half of a debug kernel's boot time: off when nobody looks.

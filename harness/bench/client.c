@@ -3,7 +3,6 @@
  * The program whose reads or writes are measured. It does little besides, and
  * marks where the measured stretch begins and ends (mark.h).
  */
-#define _GNU_SOURCE
 #include "mark.h"
 
 #include <errno.h>
@@ -14,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <x86intrin.h>
 
@@ -22,17 +20,19 @@
 
 static const char usage_text[] =
 	"usage: client FILE read|write direct|buffered SIZE DEPTH NUMBER\n"
-	"              [huge|small]\n"
+	"              huge|small sequential|random\n"
 	"\n"
 	"NUMBER operations of SIZE bytes, one after the other in FILE and again\n"
-	"from its start, DEPTH at a time; from and to memory in huge pages, or in\n"
-	"small ones. Prints what time it took by the CPU's counter.\n";
+	"from its start, or in an order that only looks like chance and is always\n"
+	"the same; DEPTH at a time; from and to memory in huge pages, or in small\n"
+	"ones. Prints what time it took by the CPU's counter.\n";
 
 struct client {
 	const char	*path;
 	bool		write;
 	bool		direct;
 	bool		huge;
+	bool		random;
 	size_t		size;
 	unsigned int	depth;
 	unsigned int	number;
@@ -51,7 +51,7 @@ static void die(const char *what, int error)
 
 static bool parse(int argc, char **argv, struct client *c)
 {
-	if (argc != 7 && argc != 8)
+	if (argc != 9)
 		return false;
 	c->path = argv[1];
 	c->write = !strcmp(argv[2], "write");
@@ -59,22 +59,23 @@ static bool parse(int argc, char **argv, struct client *c)
 	c->size = strtoul(argv[4], NULL, 0);
 	c->depth = atoi(argv[5]);
 	c->number = atoi(argv[6]);
-	c->huge = argc == 7 || !strcmp(argv[7], "huge");
+	c->huge = !strcmp(argv[7], "huge");
+	c->random = !strcmp(argv[8], "random");
 	return (c->write || !strcmp(argv[2], "read")) &&
 	       (c->direct || !strcmp(argv[3], "buffered")) &&
 	       (c->huge || !strcmp(argv[7], "small")) &&
+	       (c->random || !strcmp(argv[8], "sequential")) &&
 	       c->size && c->depth && c->number >= c->depth;
 }
 
 static void open_file(struct client *c)
 {
-	struct stat st;
-
 	c->fd = open(c->path, (c->write ? O_WRONLY : O_RDONLY) |
 		     (c->direct ? O_DIRECT : 0));
-	if (c->fd < 0 || fstat(c->fd, &st))
+	if (c->fd < 0)
 		die(c->path, errno);
-	c->file_size = st.st_size;
+	/* a disk has no st_size */
+	c->file_size = lseek(c->fd, 0, SEEK_END);
 	if (c->file_size % c->size || c->file_size < (off_t)c->size)
 		die("a file of such pieces", EINVAL);
 	/* what is read twice comes from the page cache the second time */
@@ -111,11 +112,24 @@ static void forget_pages(struct client *c)
 		die("posix_fadvise", ret);
 }
 
+/*
+ * Where in the file. No place comes twice before all others were there, as the
+ * number of places and the multiplier, a prime, have no divisor in common.
+ */
+static off_t place_in_file(const struct client *c, unsigned int number)
+{
+	const unsigned long nr_places = c->file_size / c->size;
+
+	if (c->random)
+		return number * 1000003UL % nr_places * c->size;
+	return number % nr_places * c->size;
+}
+
 /* One operation; its number says where in the file, its place, in memory */
 static void queue(struct client *c, unsigned int number, unsigned int place)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&c->ring);
-	const off_t offset = (off_t)number * c->size % c->file_size;
+	const off_t offset = place_in_file(c, number);
 	unsigned char *at = c->memory + place * c->size;
 
 	if (c->write)

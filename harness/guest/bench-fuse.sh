@@ -10,27 +10,11 @@
 # "row<tab>operations<tab>ticks" lines in $KMBUF_RW/runs say what each of these
 # stretches was, in their order.
 set -euo pipefail
+. "$(dirname "$0")/stores.sh"
 
 server=$1 client=$2
 depth=8
 store=/tmp/store mnt=/tmp/mnt
-size=128
-
-# A disk in memory that takes requests at once, unlike a loop or brd.
-make_store() {
-	local disk=/sys/kernel/config/nullb/bench
-	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
-	mkdir "$disk"
-	echo 1 >"$disk/memory_backed"
-	echo 256 >"$disk/size"
-	echo 1 >"$disk/power"
-	mkfs.ext4 -q -O ^has_journal /dev/bench
-	mkdir -p "$store" "$mnt"
-	mount -t ext4 /dev/bench "$store"
-	fallocate -l "${size}m" "$store/file"
-	dd if=/dev/zero of="$store/file" bs=1M count="$size" conv=notrunc status=none
-	sync
-}
 
 # rows MODE FILE: some of each, as how many requests a wakeup finds varies. The
 # first is thrown away by who reads them: until then caches fill.
@@ -38,7 +22,7 @@ rows() {
 	local row rw how bytes number ticks
 	while IFS=, read -r row rw how bytes number; do
 		for _ in 1 2 3 4 5 6; do
-			ticks=$("$client" "$2" "$rw" "$how" "$bytes" "$depth" "$number" small)
+			ticks=$("$client" "$2" "$rw" "$how" "$bytes" "$depth" "$number" small sequential)
 			printf 'fuse %s, %s\t%s\t%s\n' "$row" "$1" "$number" "$ticks" |
 				tee -a "$KMBUF_RW/runs"
 		done
@@ -67,7 +51,8 @@ run() {
 	wait "$pid"
 }
 
-make_store
+make_ext4 "$store"
+mkdir -p "$mnt"
 rows 'no server' "$store/file"
 run 'memory of the server' -m entry
 run 'KMBUF' -m kmbuf

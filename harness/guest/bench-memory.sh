@@ -1,34 +1,43 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the VM: how much memory a queue of a FUSE server has for payloads, when 32
-# requests of 1 MiB are under way at a time.
+# In the VM: how much memory a queue of a FUSE server has when 8, 32 or 256
+# requests of 1 MiB are under way at a time; buffers that are not an entry's own are
+# 4.
 #
-#   bench-memory.sh SERVER CLIENT
+#   bench-memory.sh SERVER CLIENT MODE...     the server's -m
 #
-# Writes "row<tab>KiB" lines to $KMBUF_RW/figures: what the server's memory
-# cgroup is charged for its own pages and for the kernel's, and with
-# kernel-managed buffers the least RLIMIT_MEMLOCK that it starts with.
+# Writes "memory | what | MODE<tab>KiB" lines to $KMBUF_RW/figures: what the server's
+# memory cgroup is charged for its own pages and for the kernel's; by how much the
+# machine's MemAvailable is less; and, where the server needs one, the least
+# RLIMIT_MEMLOCK that it starts with.
 set -euo pipefail
 
 server=$1 client=$2
-depth=32
+shift 2
 store=/tmp/store mnt=/tmp/mnt
 group=/sys/fs/cgroup/server
 
-# charged MODE FLAG...: in use after every entry has had a request, KiB.
+available() {
+	awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo
+}
+
+# charged MODE: sets charge and taken, KiB in use after every entry has had a
+# request.
 charged() {
-	local mode=$1 pid
-	shift
+	local mode=$1 pid before
+	before=$(available)
 	mkdir "$group"
 	# shellcheck disable=SC2016 # the shell it starts expands it
 	bash -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' bash "$group" \
-		"$server" -d $depth "$@" "$store" "$mnt" >"$KMBUF_RW/server.$mode" &
+		"$server" -m "$mode" -d "$depth" -b 4 "$store" "$mnt" >>"$KMBUF_RW/server.$mode" &
 	pid=$!
 	wait_mount
 	# or else only so many entries are used
-	echo $depth | tee /sys/fs/fuse/connections/*/max_background >/dev/null
-	"$client" "$mnt/file" read direct 1048576 $depth 128 >/dev/null
-	awk '/^(anon|kernel) / { sum += $2 } END { print int(sum / 1024) }' "$group/memory.stat"
+	echo "$depth" | tee /sys/fs/fuse/connections/*/max_background >/dev/null
+	"$client" "$mnt/file" read direct 1048576 "$depth" $((4 * depth)) small sequential >/dev/null
+	charge=$(awk '/^(anon|kernel) / { sum += $2 } END { print int(sum / 1024) }' \
+		"$group/memory.stat")
+	taken=$((before - $(available)))
 	umount "$mnt"
 	wait "$pid"
 	rmdir "$group"
@@ -42,13 +51,12 @@ wait_mount() {
 	return 1
 }
 
-# starts KIB FLAG...: does the server, with that limit and without the privilege
-# to pass it?
+# starts KIB MODE: does the server, with that limit and without the privilege to
+# pass it?
 starts() {
-	local kib=$1 pid status=0
-	shift
+	local kib=$1 mode=$2 pid status=0
 	prlimit --memlock=$((kib * 1024)) setpriv --bounding-set=-ipc_lock --inh-caps=-ipc_lock \
-		"$server" -d $depth "$@" "$store" "$mnt" >>"$KMBUF_RW/server.limited" 2>&1 &
+		"$server" -m "$mode" -d "$depth" -b 4 "$store" "$mnt" >>"$KMBUF_RW/server.limited" 2>&1 &
 	pid=$!
 	for _ in $(seq 30); do
 		kill -0 "$pid" 2>/dev/null || break
@@ -62,32 +70,38 @@ starts() {
 	return "$status"
 }
 
-# locked FLAG...: the least limit, KiB, by halving; a step is 64.
+# locked MODE: the least limit, KiB, by halving; a step is 64.
 locked() {
 	local low=1 high=1024 middle
-	starts $((high * 64)) "$@" || { echo "no limit up to 64 MiB will do" >&2; return 1; }
+	starts $((high * 64)) "$1" || { echo "no limit up to 64 MiB will do" >&2; return 1; }
 	while [ "$low" -lt "$high" ]; do
 		middle=$(((low + high) / 2))
-		if starts $((middle * 64)) "$@"; then high=$middle; else low=$((middle + 1)); fi
+		if starts $((middle * 64)) "$1"; then high=$middle; else low=$((middle + 1)); fi
 	done
 	# A start that failed for another reason has led astray.
-	if ! starts $((low * 64)) "$@" || starts $((low * 64 - 64)) "$@"; then
+	if ! starts $((low * 64)) "$1" || starts $((low * 64 - 64)) "$1"; then
 		echo "$((low * 64)) KiB is not the least limit" >&2
 		return 1
 	fi
 	echo $((low * 64))
 }
 
-# row NAME FUNCTION ARG...: a line of figures.
+# row WHAT MODE KIB: a line of figures.
 row() {
-	local name=$1 figure
-	shift
-	figure=$("$@")
-	printf 'memory %s\t%s\n' "$name" "$figure" | tee -a "$KMBUF_RW/figures"
+	printf 'memory | %s | %s\t%s\n' "$@" | tee -a "$KMBUF_RW/figures"
 }
 
 mkdir -p "$store" "$mnt"
-fallocate -l 128m "$store/file"
-row 'charged, depth 32, memory of the server' charged entry -m entry
-row 'charged, depth 32, KMBUF' charged kmbuf -m kmbuf -b 4
-row 'locked, depth 32, KMBUF' locked -m kmbuf -b 4
+fallocate -l 256m "$store/file"
+for mode in "$@"; do
+	for depth in 8 32 256; do
+		charged "$mode"
+		row "charged, depth $depth" "$mode" "$charge"
+		row "MemAvailable less by, depth $depth" "$mode" "$taken"
+	done
+	depth=32
+	case $mode in
+	entry | dev | pool) ;;
+	*) row 'locked, depth 32' "$mode" "$(locked "$mode")" ;;
+	esac
+done

@@ -63,6 +63,11 @@ class BenchCounts(unittest.TestCase):
         self.assertEqual(done.returncode, 1)
         self.assertIn("no two runs agree", done.stderr)
 
+    def test_one_run_is_by_itself(self):
+        done = self.run_tool([50000, 40000, 60000, 60100])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.figure("non-copy"), "b x\t6000\n")
+
     def test_bad_input(self):
         self.assertEqual(self.run_tool([50000, 50000]).returncode, 2)
         self.assertEqual(self.run_tool([50000] * 4, runs=3).returncode, 2)

@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# In the VM: what a plan of reads, writes and work with names costs, with a FUSE
+# server between and without one.
+#
+#   bench-side.sh PLAN DIR     the plan of bench_plan.py; where the programs are
+#
+# The machine counts what the programs mark; "row<tab>operations<tab>ticks" lines
+# in $KMBUF_RW/runs say what each of these stretches was, in their order. The
+# first run of a row warms up; there are runs until two others agree.
+set -euo pipefail
+. "$(dirname "$0")/stores.sh"
+
+plan=$1 dir=$2
+mnt=/tmp/mnt
+server_pid=''
+
+stop_server() {
+	[ -n "$server_pid" ] || return 0
+	umount "$mnt"
+	wait "$server_pid"
+	server_pid=''
+}
+
+# start_server STORE ARGUMENT...: shows the store.
+start_server() {
+	local store=$1
+	shift
+	echo "# $*, $store" >>"$KMBUF_RW/counters"
+	"$dir/server" "$@" "/tmp/$store" "$mnt" >>"$KMBUF_RW/counters" &
+	server_pid=$!
+	for _ in $(seq 100); do
+		! mountpoint -q "$mnt" || return 0
+		sleep 0.1
+	done
+	echo "server $*: no mount" >&2
+	return 1
+}
+
+# settled TICKS...: do two of them but for the first agree to 0.3 %?
+settled() {
+	shift
+	printf '%s\n' "$@" | sort -n | awk '
+		NR > 1 && $1 - last < last * 0.003 { good = 1 }
+		{ last = $1 }
+		END { exit !good }'
+}
+
+# run_row ROW OPERATIONS COMMAND...
+run_row() {
+	local row=$1 operations=$2 ticks=()
+	shift 2
+	while [ ${#ticks[@]} -lt 3 ] || { ! settled "${ticks[@]}" && [ ${#ticks[@]} -lt 10 ]; }; do
+		ticks+=("$("$@")")
+		printf '%s\t%s\t%s\n' "$row" "$operations" "${ticks[-1]}" >>"$KMBUF_RW/runs"
+	done
+	echo "$row: ${ticks[*]}"
+}
+
+make_stores
+mkdir "$mnt"
+last=''
+while IFS=$'\t' read -r row store flags program args operations <&3; do
+	if [ "$store $flags" != "$last" ]; then
+		stop_server
+		# shellcheck disable=SC2086 # words
+		[ "$flags" = - ] || start_server "$store" $flags
+		last="$store $flags"
+	fi
+	at=/tmp/$store
+	[ "$flags" = - ] || at=$mnt
+	# shellcheck disable=SC2086 # likewise
+	run_row "$row" "$operations" "$dir/$program" "$at"/$args
+done 3<"$plan"
+stop_server
