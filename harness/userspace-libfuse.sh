@@ -57,9 +57,10 @@ userspace_import libfuse "$(cat "$TOOLS/libfuse-3.18.3.stamp")" libfuse_pristine
 [ -f "$uring/lib/liburing.so" ] ||
 	die "no liburing in $uring" "it has not been built" "harness/userspace-liburing.sh"
 
-# compile SOURCE DIR LIBURING: the library and what comes with it.
+# compile SOURCE DIR LIBURING [OPTION]...: the library and what comes with it.
 compile() {
 	local source=$1 dir=$2 liburing=$3
+	shift 3
 	rm -rf "$dir" && mkdir -p "$dir.pc" &&
 		cat >"$dir.pc/liburing.pc" <<-END &&
 			Name: liburing
@@ -69,7 +70,7 @@ compile() {
 			Cflags: -I$liburing/include
 		END
 		PKG_CONFIG_PATH=$dir.pc LDFLAGS=-Wl,-rpath,$liburing/lib \
-			meson setup --werror "$dir" "$source" && ninja -C "$dir" &&
+			meson setup --werror "$@" "$dir" "$source" && ninja -C "$dir" &&
 		grep -q '^#define HAVE_URING$' "$dir/fuse_config.h"
 }
 
@@ -143,7 +144,8 @@ library_points() {
 build_points() {
 	point "the library builds without the patches" compile_old
 	point "it builds after each patch" \
-		userspace_once "libfuse-each-$key" userspace_each libfuse "$uring"
+		userspace_once "libfuse-each-$key" \
+			userspace_each libfuse "$uring" -Dexamples=false -Dtests=false
 	point "it builds with a liburing that has no kernel-managed buffers" \
 		userspace_once "libfuse-without-$key" compile_without
 	library_points

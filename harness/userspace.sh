@@ -122,14 +122,14 @@ userspace_once() {
 	touch "$mark"
 }
 
-# userspace_each NAME ARGUMENT: what is there after each patch but the last builds,
-# with the script's compile SOURCE DIR ARGUMENT.
+# userspace_each NAME ARGUMENT...: what is there after each patch but the last
+# builds, with the script's compile SOURCE DIR ARGUMENT...
 userspace_each() {
 	local commit repo=$BUILD/userspace/$1
 	for commit in $(qgit -C "$repo" rev-list --reverse refs/tags/base..HEAD~1); do
 		qgit -C "$repo" log -1 --format=%s "$commit"
 		userspace_checkout "$1" "$commit" "$made/each.source" &&
-			compile "$made/each.source" "$made/each" "$2" || return
+			compile "$made/each.source" "$made/each" "${@:2}" || return
 	done
 	rm -rf "$made"/each "$made"/each.*
 }
