@@ -125,7 +125,8 @@ FIXTURE_TEARDOWN(fuse_owner)
 static bool transfer(const FIXTURE_DATA(fuse_owner) *self,
 		     const FIXTURE_VARIANT(fuse_owner) *variant)
 {
-	char buf[SIZE] = { };
+	/* in one page, so that it is one request */
+	static char buf[SIZE] __attribute__((aligned(SIZE)));
 
 	if (variant->write)
 		return pwrite(self->fd, buf, SIZE, 0) == SIZE;
