@@ -50,6 +50,8 @@ settled() {
 run_row() {
 	local row=$1 operations=$2 ticks=()
 	shift 2
+	# What the last row has left to be written is no part of this one.
+	sync
 	while [ ${#ticks[@]} -lt 3 ] || { ! settled "${ticks[@]}" && [ ${#ticks[@]} -lt 10 ]; }; do
 		ticks+=("$("$@")")
 		printf '%s\t%s\t%s\n' "$row" "$operations" "${ticks[-1]}" >>"$KMBUF_RW/runs"
@@ -57,6 +59,8 @@ run_row() {
 	echo "$row: ${ticks[*]}"
 }
 
+# Nor is it written behind our back.
+echo 0 >/proc/sys/vm/dirty_writeback_centisecs
 make_stores
 mkdir "$mnt"
 last=''
