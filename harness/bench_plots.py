@@ -10,6 +10,7 @@ DIR/growth.svg, what becomes of it with more requests, buffers or slots.
 Exit status: 0, or 2 with a message.
 """
 
+import io
 import json
 import sys
 
@@ -26,6 +27,7 @@ WAYS = (("bare", "entry", "7.2 per entry", "#9e9e9e"),
         ("rival", "pool-zc", "7.3 zero copy", "#c1440e"),
         ("linux", "kmbuf", "ours, KMBUF", "#7bb0e0"),
         ("linux", "zc", "ours, zero copy", "#14508c"))
+LICENCE = "SPDX-License-Identifier: GPL-2.0"
 SIZES = ("4 KiB", "64 KiB", "128 KiB", "1 MiB")
 GROWTH = (("depth", "requests at a time"), ("buffers", "buffers, 32 requests at a time"),
           ("slots", "more slots in the table"))
@@ -38,9 +40,14 @@ def figure_of(rows, *key):
 
 
 def save(figure, path):
-    """Without the time in it."""
-    figure.savefig(path, format="svg", bbox_inches="tight", metadata={"Date": None})
+    """Without the time in it, and with a licence."""
+    text = io.StringIO()
+    figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
     pyplot.close(figure)
+    lines = [line.rstrip() for line in text.getvalue().splitlines()]
+    lines.insert(1, f"<!-- {LICENCE} -->")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def draw_sizes(rows, path):

@@ -17,7 +17,8 @@ server_pid=''
 
 stop_server() {
 	[ -n "$server_pid" ] || return 0
-	umount "$mnt"
+	# It unmounts by itself, and before that says what the kernel has counted.
+	kill "$server_pid"
 	wait "$server_pid"
 	server_pid=''
 }
@@ -59,6 +60,23 @@ run_row() {
 	echo "$row: ${ticks[*]}"
 }
 
+# engaged: have buffers and zero copy been used by the modes that are there for it?
+# The server's own memory and /dev/fuse have no counters.
+engaged() {
+	awk '
+		/^#/ { mode = $3; way[mode] = mode ~ /zc$/ ? "zero_copy" : "buffer"; next }
+		{ sum[mode, $1] += $2 }
+		END {
+			for (mode in way)
+				if (mode !~ /^(entry|dev)$/ && !sum[mode, way[mode]]) {
+					print mode ": no request went by " way[mode]
+					bad = 1
+				}
+			exit bad
+		}
+	' "$KMBUF_RW/counters"
+}
+
 # Nor is it written behind our back.
 echo 0 >/proc/sys/vm/dirty_writeback_centisecs
 make_stores
@@ -77,3 +95,4 @@ while IFS=$'\t' read -r row store flags program args operations <&3; do
 	run_row "$row" "$operations" "$dir/$program" "$at"/$args
 done 3<"$plan"
 stop_server
+! grep -q '1 MiB' "$plan" || engaged
