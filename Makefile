@@ -39,7 +39,7 @@ demo:      ## see it work: a ublk disk and a FUSE directory with zero copy, in a
 test:      ## everything that must pass before a change is done
 	@harness/test.sh
 
-regress:   ## test, and all of Linux's and liburing's own tests
+regress:   ## test, and all of the own tests of Linux's ublk, liburing and libfuse; the bench
 	@harness/regress.sh
 
 bench:     ## what operations cost, in instructions of the guest

@@ -79,7 +79,7 @@ step need kernel-linux-base "$here/kernel.sh" linux base
 step need kernel-bare-base "$here/kernel.sh" bare base
 step file kselftests-linux-base "$here/kselftests.sh" linux base
 step tap userspace-liburing "$here/userspace-liburing.sh"
-step tap userspace-libfuse "$here/userspace-libfuse.sh"
+step tap userspace-libfuse "$here/userspace-libfuse.sh" "${all[@]}"
 step tap packaged-fs "$here/packaged-fs.sh"
 step file liburing "$here/liburing.sh" "${all[@]}"
 step file ublk "$here/ublk.sh" "${all[@]}"

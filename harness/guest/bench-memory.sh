@@ -7,9 +7,8 @@
 #   bench-memory.sh SERVER CLIENT MODE...     the server's -m
 #
 # Writes "memory | what | MODE<tab>KiB" lines to $KMBUF_RW/figures: what the server's
-# memory cgroup is charged for its own pages and for the kernel's; by how much the
-# machine's MemAvailable is less; and, where the server needs one, the least
-# RLIMIT_MEMLOCK that it starts with.
+# memory cgroup is charged for its own pages and for the kernel's; and, where the
+# server needs one, the least RLIMIT_MEMLOCK that it starts with.
 set -euo pipefail
 
 server=$1 client=$2
@@ -17,18 +16,9 @@ shift 2
 store=/tmp/store mnt=/tmp/mnt
 group=/sys/fs/cgroup/server
 
-# available: of what is not in use by anybody, page cache or not.
-available() {
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
-	awk '$1 == "MemAvailable:" { print $2 }' /proc/meminfo
-}
-
-# charged MODE: sets charge and taken, KiB in use after every entry has had a
-# request.
+# charged MODE: KiB in use after every entry has had a request.
 charged() {
-	local mode=$1 pid before
-	before=$(available)
+	local mode=$1 pid charge
 	mkdir "$group"
 	# shellcheck disable=SC2016 # the shell it starts expands it
 	bash -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' bash "$group" \
@@ -40,10 +30,10 @@ charged() {
 	"$client" "$mnt/file" read direct 1048576 "$depth" $((4 * depth)) small sequential >/dev/null
 	charge=$(awk '/^(anon|kernel) / { sum += $2 } END { print int(sum / 1024) }' \
 		"$group/memory.stat")
-	taken=$((before - $(available)))
 	umount "$mnt"
 	wait "$pid"
 	rmdir "$group"
+	echo "$charge"
 }
 
 wait_mount() {
@@ -67,7 +57,7 @@ starts() {
 		sleep 0.1
 	done
 	sleep 0.3
-	kill -0 "$pid" 2>/dev/null && timeout 5 stat "$mnt/file" >/dev/null 2>&1 || status=1
+	kill -0 "$pid" 2>/dev/null && timeout 20 stat "$mnt/file" >/dev/null 2>&1 || status=1
 	! mountpoint -q "$mnt" || umount "$mnt"
 	wait "$pid" || true
 	# A ring gives back what it has locked some time after its owner's end.
@@ -100,9 +90,8 @@ mkdir -p "$store" "$mnt"
 fallocate -l 256m "$store/file"
 for mode in "$@"; do
 	for depth in 8 32 256; do
-		charged "$mode"
+		charge=$(charged "$mode")
 		row "charged, depth $depth" "$mode" "$charge"
-		row "MemAvailable less by, depth $depth" "$mode" "$taken"
 	done
 	depth=32
 	case $mode in
