@@ -63,18 +63,16 @@ side() (
 
 # version TREE: what the kernel is.
 version() {
-	case $1 in
-	rival) cat "$RIVAL/.package" ;;
-	bare) echo "$BASE_PACKAGE, as it is" ;;
-	linux) echo "$BASE_PACKAGE with this series" ;;
-	esac
+	local text
+	text="Linux $(make -s -C "$(tree_dir "$1")" kernelversion)"
+	[ "$1" != linux ] || text+=" with this series"
+	echo "$text"
 }
 
 mkdir -p "$out"
 rm -f "$out"/*.*
 bench_programs
 say "bench: FUSE side by side"
-. "$here/base.pin"
 status=0 running=() versions=()
 for tree in "${trees[@]}"; do
 	versions+=(--version "$tree=$(version "$tree")")
