@@ -42,7 +42,8 @@ def figure_of(rows, *key):
 def save(figure, path):
     """Without the time in it, and with a licence."""
     text = io.StringIO()
-    figure.savefig(text, format="svg", bbox_inches="tight", metadata={"Date": None})
+    figure.savefig(text, format="svg", bbox_inches="tight",
+                   metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     pyplot.close(figure)
     lines = [line.rstrip() for line in text.getvalue().splitlines()]
     lines.insert(1, f"<!-- {LICENCE} -->")
