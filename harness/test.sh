@@ -41,6 +41,7 @@ step() {
 		return 0
 	fi
 	say "=== $name"
+	[ -z "${started[$name]:-}" ] || wait "${started[$name]}" || true
 	set +e
 	"$@" </dev/null 2>&1 | tee "$log" | quiet "$kind"
 	status=${PIPESTATUS[0]}
@@ -60,6 +61,29 @@ step() {
 		$((SECONDS - start)) "$json" >>"$steps"
 }
 
+# ahead NAME COMMAND...: starts the work of the step NAME while others leave a CPU
+# idle, as those do that compile little or run a machine. The step waits for it,
+# and does what is left to do.
+declare -A started=()
+ahead() {
+	local name=$1
+	shift
+	[ -z "$stopped" ] || return 0
+	# In a session of its own, so that all of it can be ended.
+	setsid nice -n 19 "$@" </dev/null >"$LOGS/ahead-$name.log" 2>&1 &
+	started[$name]=$!
+}
+
+end_started() {
+	local pid
+	for pid in "${started[@]}"; do
+		kill -- "-$pid" 2>/dev/null || true
+	done
+}
+trap end_started EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
 # Points that passed need no line on the terminal.
 quiet() {
 	if [ "$1" = tap ]; then
@@ -72,11 +96,13 @@ quiet() {
 step need setup "$here/setup.sh"
 step need base "$here/base.sh"
 step need tree "$here/tree.sh"
+ahead kernel-linux-base "$here/kernel.sh" linux base
 step tap harness "$here/tests/run.sh"
 step tap roundtrip "$here/roundtrip.sh"
 step tap lint "$here/lint.sh"
 step need kernel-linux-base "$here/kernel.sh" linux base
 step need kernel-bare-base "$here/kernel.sh" bare base
+ahead kernel-linux-debug "$here/kernel.sh" linux debug
 step file kselftests-linux-base "$here/kselftests.sh" linux base
 step tap userspace-liburing "$here/userspace-liburing.sh"
 step tap userspace-libfuse "$here/userspace-libfuse.sh" "${all[@]}"

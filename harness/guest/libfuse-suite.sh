@@ -27,7 +27,7 @@ PYTHONDONTWRITEBYTECODE=1 python3 "$source/test/run-tests.py" -j 2 --build-dir "
 	--run-dir /tmp/run "${options[@]}" 2>&1 | tee /tmp/said || status=${PIPESTATUS[0]}
 sed -n -E 's/^\+ *[0-9.]+s (PASS|FAIL|SKIP) +([^ ]+) .*/\1 \2/p' /tmp/said | sort -k 2 >"$KMBUF_RW/results"
 for log in /tmp/run/*/*/logs; do
-	[ ! -d "$log" ] || { echo "== $log" && tail -n 15 "$log"/*.out; }
+	[ ! -d "$log" ] || { echo "== $log" && tail -n 40 "$log"/*.out; }
 done
 # 1 is for tests that failed, which is for others to judge.
 [ "$status" -le 1 ]
