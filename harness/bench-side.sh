@@ -5,9 +5,9 @@
 #
 #   bench-side.sh [CUT]...     some of bench_plan.py's cuts; default all, and memory
 #
-# Builds what is missing, runs two machines at a time, and writes to
-# build/bench/side: report.md, results.json, sizes.svg, growth.svg. Fails when two
-# runs of a row do not agree, or one is missing that the comparison needs.
+# Builds what is missing, runs two machines at a time, and writes to build/bench:
+# report.md, results.json, sizes.svg, growth.svg. Fails when no two runs of a row
+# agree, or one is missing that the comparison needs.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 . "$TOP/harness/thirdparty.sh"
@@ -90,4 +90,5 @@ cat "$LOGS"/bench-side-*.log
 [ "$status" -eq 0 ] || die "the figures are not whole" "" "see $LOGS/bench-side-*.log"
 /usr/bin/python3 "$here/bench_side.py" --dir "$out" --profiles "$out/profiles" "${versions[@]}"
 /usr/bin/python3 "$here/bench_plots.py" "$out/results.json" "$out"
-cat "$out/report.md"
+cp "$out"/{report.md,results.json,sizes.svg,growth.svg} "$BENCH/"
+cat "$BENCH/report.md"
