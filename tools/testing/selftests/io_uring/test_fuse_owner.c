@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,6 +28,8 @@ FIXTURE(fuse_owner)
 {
 	struct fuse_test ft;
 	struct owners *owners;
+	/* in one page, so that it is one request */
+	void *buf;
 	int fd;
 };
 
@@ -101,6 +104,9 @@ FIXTURE_SETUP(fuse_owner)
 	self->owners = mmap(NULL, sizeof(*self->owners), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->owners);
+	self->buf = aligned_alloc(SIZE, SIZE);
+	ASSERT_NE(NULL, self->buf);
+	memset(self->buf, 0, SIZE);
 	self->ft = (struct fuse_test) {
 		.mode = variant->mode,
 		.max_pages = 1,
@@ -120,17 +126,15 @@ FIXTURE_TEARDOWN(fuse_owner)
 {
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
 	munmap(self->owners, sizeof(*self->owners));
+	free(self->buf);
 }
 
 static bool transfer(const FIXTURE_DATA(fuse_owner) *self,
 		     const FIXTURE_VARIANT(fuse_owner) *variant)
 {
-	/* in one page, so that it is one request */
-	static char buf[SIZE] __attribute__((aligned(SIZE)));
-
 	if (variant->write)
-		return pwrite(self->fd, buf, SIZE, 0) == SIZE;
-	return pread(self->fd, buf, SIZE, 0) == SIZE;
+		return pwrite(self->fd, self->buf, SIZE, 0) == SIZE;
+	return pread(self->fd, self->buf, SIZE, 0) == SIZE;
 }
 
 /* In a process of its own, with the same open file, which it flushes */
