@@ -6,9 +6,9 @@ usage: bench_plan.py KERNEL [CUT]...
 
 KERNEL: bare, linux or rival. CUT: ext4, null_blk, tmpfs, names, depth, buffers,
 slots, equal; default these; two, for a machine with two CPUs. Prints a line for
-each row, fields separated by tabs: "cut | operation | mode", the store that has the files, the server's
-arguments ("-": no server), the program that is measured, its arguments, and how
-many operations that is.
+each row, fields separated by tabs: "cut | operation | mode", the store that has
+the files, the server's arguments ("-": no server), the program that is measured,
+its arguments, and how many operations that is.
 """
 
 import itertools

@@ -6,8 +6,8 @@ usage: bench_side.py --dir DIR --version KERNEL=TEXT... [--profiles DIR]
 
 DIR has, for each KERNEL (bare, linux, rival), what bench_counts.py wrote with
 --out DIR/KERNEL, and in KERNEL.others "row<tab>figure" lines of the cuts that are
-not counted by the plugin, "two" and "memory". Writes results.json and report.md to DIR; bench_plots.py draws
-from the first. PROFILES/KERNEL/NUMBER.md, as symbols.py prints it, is the
+not counted by the plugin, "two" and "memory". Writes results.json and report.md
+to DIR; bench_plots.py draws from the first. PROFILES/KERNEL/NUMBER.md, as symbols.py prints it, is the
 profile of the stretch of that number (KERNEL.stretches).
 
 Exit status: 0; 1 a row is missing that the comparison needs; 2 a file cannot be

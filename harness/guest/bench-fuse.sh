@@ -11,6 +11,7 @@
 # stretches was, in their order.
 set -euo pipefail
 . "$(dirname "$0")/stores.sh"
+. "$(dirname "$0")/wait-mount.sh"
 
 server=$1 client=$2
 depth=8
@@ -42,10 +43,7 @@ run() {
 	shift
 	"$server" -d $depth -b $depth "$@" "$store" "$mnt" >"$KMBUF_RW/server.$mode" &
 	pid=$!
-	for _ in $(seq 100); do
-		mountpoint -q "$mnt" && break
-		sleep 0.1
-	done
+	wait_mount "$mnt"
 	rows "$mode" "$mnt/file"
 	umount "$mnt"
 	wait "$pid"

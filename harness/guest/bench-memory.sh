@@ -10,6 +10,7 @@
 # memory cgroup is charged for its own pages and for the kernel's; and, where the
 # server needs one, the least RLIMIT_MEMLOCK that it starts with.
 set -euo pipefail
+. "$(dirname "$0")/wait-mount.sh"
 
 server=$1 client=$2
 shift 2
@@ -24,7 +25,7 @@ charged() {
 	bash -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' bash "$group" \
 		"$server" -m "$mode" -d "$depth" -b 4 "$store" "$mnt" >>"$KMBUF_RW/server.$mode" &
 	pid=$!
-	wait_mount
+	wait_mount "$mnt"
 	# or else only so many entries are used
 	echo "$depth" | tee /sys/fs/fuse/connections/*/max_background >/dev/null
 	"$client" "$mnt/file" read direct 1048576 "$depth" $((4 * depth)) small sequential >/dev/null
@@ -34,14 +35,6 @@ charged() {
 	wait "$pid"
 	rmdir "$group"
 	echo "$charge"
-}
-
-wait_mount() {
-	for _ in $(seq 100); do
-		! mountpoint -q "$mnt" || return 0
-		sleep 0.1
-	done
-	return 1
 }
 
 # starts KIB MODE: does the server, with that limit and without the privilege to

@@ -10,6 +10,7 @@
 # first run of a row warms up; there are runs until two others agree.
 set -euo pipefail
 . "$(dirname "$0")/stores.sh"
+. "$(dirname "$0")/wait-mount.sh"
 
 plan=$1 dir=$2
 mnt=/tmp/mnt
@@ -30,12 +31,7 @@ start_server() {
 	echo "# $*, $store" >>"$KMBUF_RW/counters"
 	"$dir/server" "$@" "/tmp/$store" "$mnt" >>"$KMBUF_RW/counters" &
 	server_pid=$!
-	for _ in $(seq 100); do
-		! mountpoint -q "$mnt" || return 0
-		sleep 0.1
-	done
-	echo "server $*: no mount" >&2
-	return 1
+	wait_mount "$mnt" || { echo "server $*: no mount" >&2; return 1; }
 }
 
 # settled TICKS...: do two of them but for the first agree to 0.3 %?

@@ -26,13 +26,17 @@ static int node_fd(const struct fuse_call *call)
 	return fuse_dir_node(fuse_dir_of(call), call->in->nodeid)->fd;
 }
 
-struct fuse_dir_path fuse_dir_path(const struct fuse_call *call)
+static struct fuse_dir_path path_of(int fd)
 {
 	struct fuse_dir_path path;
 
-	snprintf(path.name, sizeof(path.name), "/proc/self/fd/%d",
-		 node_fd(call));
+	snprintf(path.name, sizeof(path.name), "/proc/self/fd/%d", fd);
 	return path;
+}
+
+struct fuse_dir_path fuse_dir_path(const struct fuse_call *call)
+{
+	return path_of(node_fd(call));
 }
 
 int fuse_dir_reply(const struct fuse_call *call, const void *data, size_t len)
@@ -76,11 +80,9 @@ static void fill_attr(struct fuse_attr *attr, const struct stat *st)
 /* Make the attributes of a block device those of a file with its data */
 static void disguise_disk(struct fuse_attr *attr, int path_fd)
 {
-	char name[32];
-	int fd;
+	const struct fuse_dir_path path = path_of(path_fd);
+	int fd = open(path.name, O_RDONLY | O_CLOEXEC);
 
-	snprintf(name, sizeof(name), "/proc/self/fd/%d", path_fd);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	attr->mode = (attr->mode & ~S_IFMT) | S_IFREG;
@@ -293,11 +295,10 @@ static int serve_link(const struct fuse_call *call)
 {
 	const struct fuse_link_in *arg = call->arg;
 	const char *name = (const char *)call->payload;
-	char old[32];
+	const struct fuse_dir_path old =
+		path_of(fuse_dir_node(fuse_dir_of(call), arg->oldnodeid)->fd);
 
-	snprintf(old, sizeof(old), "/proc/self/fd/%d",
-		 fuse_dir_node(fuse_dir_of(call), arg->oldnodeid)->fd);
-	return reply_entry(call, linkat(AT_FDCWD, old, node_fd(call), name,
+	return reply_entry(call, linkat(AT_FDCWD, old.name, node_fd(call), name,
 					AT_SYMLINK_FOLLOW), name);
 }
 
