@@ -28,8 +28,8 @@
 
 /* The pages of one request. Belongs to io_uring once it is registered. */
 struct fuse_uring_zc {
-	unsigned int nr_folios;
-	struct folio *folios[] __counted_by(nr_folios);
+	unsigned int nr_bvecs;
+	struct bio_vec bvs[] __counted_by(nr_bvecs);
 };
 
 /* How much data it is, 0 if it is none or is not in pages that can be held */
@@ -65,48 +65,47 @@ static void zc_free(void *priv)
 	struct fuse_uring_zc *zc = priv;
 	unsigned int i;
 
-	for (i = 0; i < zc->nr_folios; i++)
-		folio_put(zc->folios[i]);
+	for (i = 0; i < zc->nr_bvecs; i++)
+		folio_put(bvec_folio(&zc->bvs[i]));
 	kvfree(zc);
 }
 
 /*
- * Hold the pages that the first @size bytes of the data are in, and list them.
- * Each folio is held once, unless others are in between.
+ * Hold the pages that the first @size bytes of the data are in. What goes on in
+ * the same folio is one entry, and one reference.
  */
 static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
-				      size_t size, struct bio_vec *bvs,
-				      unsigned int *nr_bvecs)
+				      size_t size)
 {
-	struct folio *last = NULL;
+	const unsigned int nr_folios = ap->num_folios;
+	const struct fuse_folio_desc *descs = ap->descs;
+	struct folio **folios = ap->folios, *last = NULL;
 	struct fuse_uring_zc *zc;
-	unsigned int i, nr = 0;
+	struct bio_vec *bv;
 	size_t end = 0;
+	unsigned int i;
 
-	zc = kvmalloc_flex(*zc, folios, ap->num_folios, GFP_KERNEL_ACCOUNT);
+	zc = kvmalloc_flex(*zc, bvs, nr_folios, GFP_KERNEL_ACCOUNT);
 	if (!zc)
 		return NULL;
-	zc->nr_folios = 0;
 
-	for (i = 0; i < ap->num_folios && size; i++) {
-		size_t len = min_t(size_t, size, ap->descs[i].length);
-		size_t offset = ap->descs[i].offset;
-		struct folio *folio = ap->folios[i];
+	bv = zc->bvs;
+	for (i = 0; i < nr_folios && size; i++) {
+		size_t len = min_t(size_t, size, descs[i].length);
+		size_t offset = descs[i].offset;
+		struct folio *folio = folios[i];
 
-		if (folio != last) {
+		if (folio == last && offset == end) {
+			bv[-1].bv_len += len;
+		} else {
 			folio_get(folio);
-			zc->nr_folios++;
-			zc->folios[zc->nr_folios - 1] = folio;
+			bvec_set_folio(bv++, folio, len, offset);
+			last = folio;
 		}
-		if (folio == last && offset == end)
-			bvs[nr - 1].bv_len += len;
-		else
-			bvec_set_folio(&bvs[nr++], folio, len, offset);
-		last = folio;
 		end = offset + len;
 		size -= len;
 	}
-	*nr_bvecs = nr;
+	zc->nr_bvecs = bv - zc->bvs;
 	return zc;
 }
 
@@ -130,27 +129,19 @@ int fuse_uring_zc_register(struct fuse_ring_ent *ent, struct fuse_req *req,
 	struct fuse_args_pages *ap = container_of(req->args, typeof(*ap), args);
 	const bool read = ap->args.opcode == FUSE_READ;
 	struct fuse_uring_zc *zc;
-	unsigned int nr_bvecs;
-	struct bio_vec *bvs;
 	int err;
 
-	bvs = kvmalloc_objs(*bvs, ap->num_folios);
-	if (!bvs)
-		return -ENOMEM;
-	zc = zc_alloc(ap, data_size(&ap->args), bvs, &nr_bvecs);
-	err = -ENOMEM;
+	zc = zc_alloc(ap, data_size(&ap->args));
 	if (!zc)
-		goto out;
+		return -ENOMEM;
 	if (read && ap->args.page_zeroing)
 		zc_clear(ap);
 
-	err = io_buffer_register_bvec(ent->cmd, bvs, nr_bvecs, zc_free, zc,
-				      read ? IO_BUF_DEST : IO_BUF_SOURCE,
+	err = io_buffer_register_bvec(ent->cmd, zc->bvs, zc->nr_bvecs, zc_free,
+				      zc, read ? IO_BUF_DEST : IO_BUF_SOURCE,
 				      ent->buf_index, issue_flags);
 	if (err)
 		zc_free(zc);
-out:
-	kvfree(bvs);
 	return err;
 }
 

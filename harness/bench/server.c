@@ -127,6 +127,11 @@ int main(int argc, char **argv)
 		.depth = 8,
 		.buffers = 8,
 		.zero_copy_min = 16384,
+		/*
+		 * Else the kernel asks for an attribute before each write, to
+		 * find out what it has to drop. Files of benches have nothing.
+		 */
+		.init_flags = FUSE_HANDLE_KILLPRIV_V2,
 	};
 	struct fuse_dir dir = { .valid = 1, .disks = true };
 

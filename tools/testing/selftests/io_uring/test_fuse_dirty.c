@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A direct read into memory that is a file's, which is written back while the
+ * read is under way: what was read has to get into that file all the same.
+ */
+#include "kselftest_harness.h"
+#include "fuse_server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PAGE		4096
+/* its first page is mapped, its second one is read into that */
+#define SIZE		(2 * PAGE)
+#define SEED		7
+
+/* Shared with the server */
+struct dirty {
+	/* what the file has */
+	int		data_fd;
+	unsigned int	nr_writes;
+	/* a direct read is held, until there are more than that */
+	bool		reading;
+	unsigned int	nr_before;
+};
+
+FIXTURE(fuse_dirty)
+{
+	struct fuse_test ft;
+	struct dirty *dirty;
+	unsigned char *map;
+	int fd;
+	int direct_fd;
+};
+
+FIXTURE_VARIANT(fuse_dirty)
+{
+	enum fuse_mode mode;
+};
+
+FIXTURE_VARIANT_ADD(fuse_dirty, entry) {
+	.mode = FUSE_MODE_ENTRY,
+};
+
+FIXTURE_VARIANT_ADD(fuse_dirty, kmbuf) {
+	.mode = FUSE_MODE_KMBUF,
+};
+
+FIXTURE_VARIANT_ADD(fuse_dirty, zc) {
+	.mode = FUSE_MODE_ZC,
+};
+
+static int serve_slot(const struct fuse_call *call, unsigned long long offset,
+		      unsigned int len)
+{
+	const struct dirty *dirty = call->ft->data;
+
+	*call->io = (struct fuse_io) {
+		.fd = dirty->data_fd,
+		.offset = offset,
+		.len = len,
+	};
+	return FUSE_SERVE_IO;
+}
+
+static int serve_read(const struct fuse_call *call)
+{
+	const struct fuse_read_in *arg = call->arg;
+	struct dirty *dirty = call->ft->data;
+
+	if (arg->flags & O_DIRECT) {
+		if (!call->again) {
+			dirty->nr_before = dirty->nr_writes;
+			dirty->reading = true;
+		}
+		if (dirty->nr_writes == dirty->nr_before)
+			return FUSE_SERVE_HELD;
+	}
+	if (call->slot >= 0)
+		return serve_slot(call, arg->offset, arg->size);
+	return pread(dirty->data_fd, call->reply, arg->size, arg->offset);
+}
+
+static int serve_write(const struct fuse_call *call)
+{
+	struct fuse_write_out *out = (void *)call->reply;
+	const struct fuse_write_in *arg = call->arg;
+	struct dirty *dirty = call->ft->data;
+
+	dirty->nr_writes++;
+	if (call->slot >= 0)
+		return serve_slot(call, arg->offset, arg->size);
+	*out = (struct fuse_write_out) {
+		.size = pwrite(dirty->data_fd, call->payload, arg->size,
+			       arg->offset),
+	};
+	return sizeof(*out);
+}
+
+static int serve(const struct fuse_call *call)
+{
+	struct fuse_entry_out *entry = (void *)call->reply;
+	struct fuse_attr_out *attr = (void *)call->reply;
+	struct fuse_open_out *open = (void *)call->reply;
+	int ret;
+
+	switch (call->in->opcode) {
+	case FUSE_LOOKUP:
+		ret = fuse_serve(call);
+		entry->attr.size = SIZE;
+		return ret;
+	case FUSE_GETATTR:
+		ret = fuse_serve(call);
+		attr->attr.size = SIZE;
+		return ret;
+	case FUSE_OPEN:
+		*open = (struct fuse_open_out) { };
+		if (call->ft->mode == FUSE_MODE_ZC)
+			open->open_flags = FOPEN_IO_URING_ZERO_COPY;
+		return sizeof(*open);
+	case FUSE_READ:
+		return serve_read(call);
+	case FUSE_WRITE:
+		return serve_write(call);
+	}
+	return -ENOSYS;
+}
+
+/* A page of zeroes, and one with a pattern */
+static int make_data(void)
+{
+	int fd = memfd_create("fuse_dirty", MFD_CLOEXEC);
+	unsigned char page[PAGE];
+
+	fill_pattern(page, PAGE, SEED);
+	if (ftruncate(fd, SIZE) || pwrite(fd, page, PAGE, PAGE) != PAGE)
+		return -1;
+	return fd;
+}
+
+FIXTURE_SETUP(fuse_dirty)
+{
+	struct stat st;
+	int ret;
+
+	self->dirty = mmap(NULL, sizeof(*self->dirty), PROT_READ | PROT_WRITE,
+			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->dirty);
+	self->dirty->data_fd = make_data();
+	ASSERT_LE(0, self->dirty->data_fd);
+	self->ft = (struct fuse_test) {
+		.mode = variant->mode,
+		.max_pages = 2,
+		.max_write = SIZE,
+		.depth = 4,
+		.buffers = 4,
+		.serve = serve,
+		.data = self->dirty,
+	};
+	ret = fuse_test_mount(&self->ft);
+	if (fuse_test_missing(ret))
+		SKIP(return, "%s", fuse_test_missing(ret));
+	ASSERT_EQ(0, ret);
+	self->fd = open(self->ft.file, O_RDWR);
+	ASSERT_LE(0, self->fd);
+	self->direct_fd = open(self->ft.file, O_RDONLY | O_DIRECT);
+	ASSERT_LE(0, self->direct_fd);
+	ASSERT_EQ(0, fstat(self->fd, &st));
+	ASSERT_EQ(SIZE, st.st_size);
+	self->map = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 self->fd, 0);
+	ASSERT_NE(MAP_FAILED, self->map);
+}
+
+FIXTURE_TEARDOWN(fuse_dirty)
+{
+	munmap(self->map, PAGE);
+	close(self->direct_fd);
+	close(self->fd);
+	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+	close(self->dirty->data_fd);
+	munmap(self->dirty, sizeof(*self->dirty));
+}
+
+/* In a process of its own: cleans the page once the read has begun */
+static pid_t write_back(const FIXTURE_DATA(fuse_dirty) *self)
+{
+	const volatile bool *reading = &self->dirty->reading;
+	pid_t child = fork();
+
+	if (child)
+		return child;
+	while (!*reading)
+		sched_yield();
+	self->map[0] = 1;
+	_exit(msync(self->map, PAGE, MS_SYNC) != 0);
+}
+
+TEST_F(fuse_dirty, written_back_meanwhile)
+{
+	unsigned char page[PAGE];
+	pid_t child;
+	int status;
+
+	child = write_back(self);
+	ASSERT_LT(0, child);
+	EXPECT_EQ(PAGE, pread(self->direct_fd, self->map, PAGE, PAGE));
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_TRUE(check_pattern(self->map, PAGE, SEED, 0));
+
+	/* nothing but the read has touched the page since it was written */
+	EXPECT_EQ(0, msync(self->map, PAGE, MS_SYNC));
+	EXPECT_EQ(PAGE, pread(self->dirty->data_fd, page, PAGE, 0));
+	EXPECT_TRUE(check_pattern(page, PAGE, SEED, 0));
+}
+
+TEST_HARNESS_MAIN
