@@ -6,11 +6,11 @@
 #   bench-side.sh PLAN DIR     the plan of bench_plan.py; where the programs are
 #
 # The machine counts what the programs mark; "row<tab>operations<tab>ticks" lines
-# in $KMBUF_RW/runs say what each of these stretches was, in their order. The
-# first run of a row warms up; there are runs until two others agree.
+# in $KMBUF_RW/runs say what each of these stretches was, in their order.
 set -euo pipefail
 . "$(dirname "$0")/stores.sh"
 . "$(dirname "$0")/wait-mount.sh"
+. "$(dirname "$0")/run-row.sh"
 
 plan=$1 dir=$2
 mnt=/tmp/mnt
@@ -32,28 +32,6 @@ start_server() {
 	"$dir/server" "$@" "/tmp/$store" "$mnt" >>"$KMBUF_RW/counters" &
 	server_pid=$!
 	wait_mount "$mnt" || { echo "server $*: no mount" >&2; return 1; }
-}
-
-# settled TICKS...: do two of them but for the first agree to 0.3 %?
-settled() {
-	shift
-	printf '%s\n' "$@" | sort -n | awk '
-		NR > 1 && $1 - last < last * 0.003 { good = 1 }
-		{ last = $1 }
-		END { exit !good }'
-}
-
-# run_row ROW OPERATIONS COMMAND...
-run_row() {
-	local row=$1 operations=$2 ticks=()
-	shift 2
-	# What the last row has left to be written is no part of this one.
-	sync
-	while [ ${#ticks[@]} -lt 3 ] || { ! settled "${ticks[@]}" && [ ${#ticks[@]} -lt 10 ]; }; do
-		ticks+=("$("$@")")
-		printf '%s\t%s\t%s\n' "$row" "$operations" "${ticks[-1]}" >>"$KMBUF_RW/runs"
-	done
-	echo "$row: ${ticks[*]}"
 }
 
 # engaged: have buffers and zero copy been used by the modes that are there for it?
