@@ -130,7 +130,7 @@ static double reads(struct io_uring *ring, int fd, char *buf,
 		if (agree >= 3)
 			return best;
 	}
-	fprintf(stderr, "no three rounds of reads agree\n");
+	fprintf(stderr, "no three rounds agree\n");
 	exit(1);
 }
 

@@ -230,8 +230,8 @@ TEST_F(bvec_io, write_alignments)
 }
 
 /*
- * Folios of four pages. Some entries continue the one before and are merged,
- * some only look like it: the next folio, a gap, a step back, the same again.
+ * Folios of four pages. Entries of several pages, that continue the one before,
+ * or seem to: the next folio, a gap, a step back, the same again.
  */
 TEST_F(bvec_io, compound_folios)
 {

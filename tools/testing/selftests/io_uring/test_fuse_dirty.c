@@ -77,7 +77,8 @@ static int serve_read(const struct fuse_call *call)
 	if (arg->flags & O_DIRECT) {
 		if (!call->again) {
 			dirty->nr_before = dirty->nr_writes;
-			dirty->reading = true;
+			__atomic_store_n(&dirty->reading, true,
+					 __ATOMIC_RELEASE);
 		}
 		if (dirty->nr_writes == dirty->nr_before)
 			return FUSE_SERVE_HELD;
@@ -191,12 +192,11 @@ FIXTURE_TEARDOWN(fuse_dirty)
 /* In a process of its own: cleans the page once the read has begun */
 static pid_t write_back(const FIXTURE_DATA(fuse_dirty) *self)
 {
-	const volatile bool *reading = &self->dirty->reading;
 	pid_t child = fork();
 
 	if (child)
 		return child;
-	while (!*reading)
+	while (!__atomic_load_n(&self->dirty->reading, __ATOMIC_ACQUIRE))
 		sched_yield();
 	self->map[0] = 1;
 	_exit(msync(self->map, PAGE, MS_SYNC) != 0);
