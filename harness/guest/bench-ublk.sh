@@ -34,11 +34,11 @@ run() {
 	id=$(sed -n 's/^dev id \([0-9]*\):.*/\1/p' "$KMBUF_RW/kublk.$mode")
 	udevadm settle --timeout=20
 	while IFS=, read -r row size number; do
-		# The least of five: how many requests a wakeup finds varies.
+		# The median of seven: how many requests a wakeup finds varies.
 		printf 'ublk %s, %s\t%s\n' "$row" "$mode" \
-			"$(for _ in 1 2 3 4 5; do
+			"$(for _ in 1 2 3 4 5 6 7; do
 				read_cost "/dev/ublkb$id" "$size" "$number"
-			done | tee /dev/stderr | sort -n | head -n 1)" | tee -a "$KMBUF_RW/figures"
+			done | tee /dev/stderr | sort -n | sed -n 4p)" | tee -a "$KMBUF_RW/figures"
 	done <<-EOF
 		4 KiB read,4k,4000
 		64 KiB read,64k,2000

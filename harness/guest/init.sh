@@ -132,7 +132,7 @@ power_off() {
 }
 
 run_job() {
-	local job=$1 status=0 writer n plan=-
+	local job=$1 status=0 out writer n seen=0 lines plan=-
 
 	fresh_tmp "${keep[@]}" "$job"
 	export KMBUF_RW=$job KMBUF_PLAN=/run/kmbuf/plan
@@ -140,13 +140,17 @@ run_job() {
 	cd /tmp || power_off
 	note "KMBUF-BEGIN ${guest_cmd[*]}"
 
-	setsid --wait "${guest_cmd[@]}" </dev/null \
-		> >(exec sed -u -e "w $job/output" -e 's/^/<6>| /' >/dev/kmsg) 2>&1 || status=$?
+	exec {out}> >(exec sed -u -e "w $job/output" -e 's/^/<6>| /' >/dev/kmsg)
 	writer=$!
-	# A process the command left behind may hold the pipe: do not wait for it.
+	setsid --wait "${guest_cmd[@]}" </dev/null >&"$out" 2>&1 || status=$?
+	exec {out}>&-
+	# A process the command left behind may hold the pipe: do not wait for it once
+	# nothing comes any more.
 	for ((n = 0; n < 50; n++)); do
 		kill -0 "$writer" 2>/dev/null || break
 		sleep 0.1
+		mapfile -t lines <"$job/output"
+		[ ${#lines[@]} -eq "$seen" ] || n=0 seen=${#lines[@]}
 	done
 	leaks
 	if [ -e /run/kmbuf/plan ]; then
