@@ -246,7 +246,9 @@ static void change_table(unsigned int slot)
 		set_slot(slot, NULL, 0);
 		break;
 	case TABLE_TAKEN:
-		set_slot(slot, orders, sizeof(*orders));
+		/* all of them: whichever entry gets the next request */
+		for (slot = 0; slot < server.nr_entries; slot++)
+			set_slot(slot, orders, sizeof(*orders));
 		break;
 	case TABLE_GONE:
 		io_uring_unregister_buffers(&server.tr.ring);
