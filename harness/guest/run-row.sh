@@ -4,8 +4,8 @@
 # ticks" lines in $KMBUF_RW/runs say what each stretch was that a program marked,
 # in their order.
 
-# settled TICKS...: does one of them but for the first agree with two others to
-# 0.3 %? Two can have as many ticks and copy more or less in them.
+# settled TICKS...: do three of them but for the first agree to 0.3 %, or two and
+# two? Only two can have as many ticks, and copy more or less in them.
 settled() {
 	shift
 	printf '%s\n' "$@" | sort -n | awk '
