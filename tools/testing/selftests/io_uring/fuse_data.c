@@ -35,10 +35,9 @@ static int alloc_memory(struct fuse_data *data)
 				  DATA_SIZE % DATA_PAGE);
 	data->want = calloc(1, 2 * DATA_SIZE);
 	data->have = malloc(2 * DATA_SIZE);
-	data->dir = mmap(NULL, sizeof(*data->dir), PROT_READ | PROT_WRITE,
-			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	return data->buf && data->want && data->have &&
-	       data->dir != MAP_FAILED ? 0 : -ENOMEM;
+	data->dir = shared_alloc(sizeof(*data->dir));
+	return data->buf && data->want && data->have && data->dir ?
+	       0 : -ENOMEM;
 }
 
 int fuse_data_init(struct fuse_data *data, const struct fuse_test *ft)

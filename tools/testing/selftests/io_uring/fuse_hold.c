@@ -158,11 +158,9 @@ static int stay_on_cpu(void)
 
 struct fuse_hold *fuse_hold_init(struct fuse_test *ft)
 {
-	struct fuse_hold *hold;
+	struct fuse_hold *hold = shared_alloc(sizeof(*hold));
 
-	hold = mmap(NULL, sizeof(*hold), PROT_READ | PROT_WRITE,
-		    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (hold == MAP_FAILED || stay_on_cpu())
+	if (!hold || stay_on_cpu())
 		return NULL;
 	*hold = (struct fuse_hold) {
 		.event_fd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE),

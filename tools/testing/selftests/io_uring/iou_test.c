@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -327,6 +328,14 @@ unsigned char pattern_at(unsigned int seed, size_t offset)
 {
 	/* 251 is prime: no page or folio size repeats the pattern in step */
 	return (offset % 251 + seed * 17 + offset / 4096) & 0xff;
+}
+
+void *shared_alloc(size_t size)
+{
+	void *mem = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return mem == MAP_FAILED ? NULL : mem;
 }
 
 void fill_pattern(unsigned char *buf, size_t len, unsigned int seed)

@@ -99,6 +99,9 @@ void mock_page_destroy(struct mock_page *page);
 int mock_page_lend(struct mock_page *page, struct test_ring *tr,
 		   unsigned int slot);
 
+/* Memory of zeroes that child processes share, NULL if there is none; munmap() it */
+void *shared_alloc(size_t size);
+
 /* Bytes that differ at every offset and for every @seed */
 void fill_pattern(unsigned char *buf, size_t len, unsigned int seed);
 bool check_pattern(const unsigned char *buf, size_t len, unsigned int seed,

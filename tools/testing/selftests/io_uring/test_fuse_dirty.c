@@ -150,9 +150,8 @@ FIXTURE_SETUP(fuse_dirty)
 	struct stat st;
 	int ret;
 
-	self->dirty = mmap(NULL, sizeof(*self->dirty), PROT_READ | PROT_WRITE,
-			   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->dirty);
+	self->dirty = shared_alloc(sizeof(*self->dirty));
+	ASSERT_NE(NULL, self->dirty);
 	self->dirty->data_fd = make_data();
 	ASSERT_LE(0, self->dirty->data_fd);
 	self->ft = (struct fuse_test) {

@@ -395,9 +395,8 @@ FIXTURE_SETUP(fuse_hostile)
 		.max_write = LARGE,
 		.max_pages = LARGE / sysconf(_SC_PAGESIZE),
 	};
-	orders = mmap(NULL, sizeof(*orders), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, orders);
+	orders = shared_alloc(sizeof(*orders));
+	ASSERT_NE(NULL, orders);
 	self->hold = fuse_hold_init(&self->ft);
 	ASSERT_NE(NULL, self->hold);
 	serve_well = self->ft.serve;

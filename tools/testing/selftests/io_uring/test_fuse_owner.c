@@ -101,9 +101,8 @@ FIXTURE_SETUP(fuse_owner)
 {
 	int ret;
 
-	self->owners = mmap(NULL, sizeof(*self->owners), PROT_READ | PROT_WRITE,
-			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, self->owners);
+	self->owners = shared_alloc(sizeof(*self->owners));
+	ASSERT_NE(NULL, self->owners);
 	self->buf = aligned_alloc(SIZE, SIZE);
 	ASSERT_NE(NULL, self->buf);
 	memset(self->buf, 0, SIZE);
