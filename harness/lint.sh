@@ -4,8 +4,8 @@
 # its end. Gates that need no build run beside those that do.
 #
 #   lint.sh [--fresh]           all gates
-#   lint.sh [--fresh] GATE...   some: scripts rules checkpatch maintainers kerneldoc
-#                               htmldocs warnings builds selftests
+#   lint.sh [--fresh] GATE...   some: scripts rules subjects checkpatch maintainers
+#                               kerneldoc htmldocs warnings builds selftests
 #
 # What takes long, and passed with this very series, these scripts and these
 # tools, is not done again, but with --fresh.
@@ -15,7 +15,7 @@ other_tree=${LINT_LINUX:-}
 . "$TOP/harness/lint/common.sh"
 . "$TOP/harness/lint/remember.sh"
 
-light=(scripts rules checkpatch maintainers kerneldoc htmldocs)
+light=(scripts rules subjects checkpatch maintainers kerneldoc htmldocs)
 heavy=(warnings builds selftests)
 kept=' kerneldoc htmldocs warnings builds selftests '
 fresh=0

@@ -83,10 +83,29 @@ says '/me/x' "rules: a path of one machine"
 unset LINT_TOP
 
 # --- gates that need Linux ---
-needs_linux checkpatch maintainers kerneldoc htmldocs
+needs_linux subjects checkpatch maintainers kerneldoc htmldocs
 
 defects
 export LINT_TIP=$worse
+
+gate subjects
+says '^not ok - subject 0002 io_uring: a broken stub' "subjects: a file that the prefix does not stand for"
+says 'orphan-lint.c is not what' "subjects: and it is named"
+rm -rf "$dir/tree"
+file io_uring/nop.c
+echo '/* more */' >>"$dir/tree/io_uring/nop.c"
+file tools/testing/selftests/io_uring/test_lint.c
+tested=$(commit refs/tags/base "selftests/io_uring: test it
+
+The test needs a change of nop.c.")
+echo '/* still more */' >>"$dir/tree/io_uring/nop.c"
+named=$(commit "$tested" "io_uring/rw: do a thing
+
+It takes a change of nop.c as well.")
+LINT_TIP=$(commit "$named" "lint: do a thing") gate subjects
+says '^not ok - subject 0001 selftests' "subjects: a test that changes the kernel, said or not"
+says '^ok - subject 0002 io_uring/rw' "subjects: a file that the changelog names"
+says "^#.*no line of .* is for 'lint:'" "subjects: a prefix that nobody knows"
 
 gate kerneldoc
 says '^not ok - kernel-doc 0001' "kernel-doc: a parameter that is not there"
