@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds one kernel: build/TREE/.CONFIG/arch/x86/boot/bzImage (and vmlinux, and
-# the exported headers in usr/include).
+# Builds one kernel: build/TREE/.CONFIG/arch/x86/boot/bzImage (and vmlinux, the
+# exported headers in usr/include, and modules, which modules.order names, for the
+# configuration that is to have some).
 #
 #   kernel.sh [--fresh] TREE CONFIG
 #
@@ -31,9 +32,13 @@ bare) tree=$BARE ;;
 rival) tree=$RIVAL ;;
 *) die "kernel.sh: no tree '$1'" "it is none of linux, bare and rival" ;;
 esac
+goals=(bzImage headers)
 case $2 in
 base) fragments=("$TOP/harness/configs/base.config") ;;
-debug) fragments=("$TOP/harness/configs/base.config" "$TOP/harness/configs/debug.config") ;;
+debug)
+	fragments=("$TOP/harness/configs/base.config" "$TOP/harness/configs/debug.config")
+	goals+=(modules)
+	;;
 *) die "kernel.sh: no configuration '$2'" "it is neither base nor debug" ;;
 esac
 [ "$1" != rival ] || fragments+=("$TOP/harness/configs/rival.config")
@@ -51,6 +56,11 @@ flock -n 9 || die "another build is writing $out" "" "wait for it to end"
 # What others need of a build; the rest only serves the next one.
 made=(.config vmlinux System.map arch/x86/boot/bzImage usr/include)
 
+modules() {
+	[[ " ${goals[*]} " != *" modules "* ]] ||
+		sed -e '1i modules.order' -e 's/\.o$/.ko/' "$out/modules.order"
+}
+
 key() {
 	{
 		# Nobody edits what a package brought.
@@ -63,9 +73,10 @@ key() {
 
 # keep KEY: the kernel goes to the cache, which holds the newest six.
 keep() {
-	local old
+	local old objects
 	mkdir -p "$kept"
-	tar -C "$out" -cf - "${made[@]}" | gzip -1 >"$kept/$1.$$"
+	mapfile -t objects < <(modules)
+	tar -C "$out" -cf - "${made[@]}" "${objects[@]}" | gzip -1 >"$kept/$1.$$"
 	mv "$kept/$1.$$" "$kept/$1.tar.gz"
 	# shellcheck disable=SC2012 # names are hashes
 	ls -t "$kept"/*.tar.gz | tail -n +7 | while IFS= read -r old; do rm -f "$old"; done
@@ -104,7 +115,7 @@ fi
 
 say "$name: build (log: build/logs/$name.log)"
 rm -f "$CCACHE_STATSLOG"
-run_logged "$name" kbuild_make "$tree" ".$2" -j"$(nproc)" bzImage headers || {
+run_logged "$name" kbuild_make "$tree" ".$2" -j"$(nproc)" "${goals[@]}" || {
 	grep -n -E '(error|Error [0-9]|undefined reference)' "$LOGS/$name.log" | head -n 5 >&2
 	die "the $2 kernel of $1 does not build" "" "see $LOGS/$name.log"
 }

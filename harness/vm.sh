@@ -20,8 +20,8 @@
 #   --expect-splat    a splat is what the run is for: fail when there is none
 #
 # In the guest the host's files are read-only at the same paths; /tmp, /run,
-# /var/tmp and /dev/shm are fresh memory file systems. There is no network but
-# loopback. COMMAND runs as root; what it prints is kept, with nothing of the
+# /var/tmp and /dev/shm are fresh memory file systems. The kernel's modules
+# are loaded, and modprobe finds them. There is no network but loopback. COMMAND runs as root; what it prints is kept, with nothing of the
 # kernel in between, in build/vm/NAME/output, and line by line in the console
 # log, behind "| ". It may write files to "$KMBUF_RW" (build/vm/NAME on the
 # host) and its plan, a number, to "$KMBUF_PLAN".
@@ -99,13 +99,18 @@ rm -rf "$rw"
 mkdir -p "$rw"
 : >"$console"
 
+modules=()
+if [ -s "$kernel/modules.order" ]; then
+	mapfile -t modules < <(sed "s|^|$(realpath "$kernel")/|; s/\.o\$/.ko/" "$kernel/modules.order")
+fi
+
 # What the guest has to know goes through a file: a command line has no room.
 {
 	echo "# written by vm.sh, read by guest/init.sh"
 	guest_cmd=("$@")
 	keep=("$TOP" "$CACHE" "$virtme")
 	for dir in "${share[@]}"; do keep+=("$(realpath "$dir")"); done
-	declare -p guest_cmd guest_env keep kmemleak
+	declare -p guest_cmd guest_env keep kmemleak modules
 } >"$rw/job"
 
 # The guest's counter runs at the host's rate, or counts instructions.

@@ -11,7 +11,7 @@
 set -uo pipefail
 
 # What vm.sh says in the job file.
-guest_cmd=() guest_env=() keep=() kmemleak=1
+guest_cmd=() guest_env=() keep=() kmemleak=1 modules=()
 
 note() {
 	printf '<6>kmbuf: %s\n' "$*" >/dev/kmsg
@@ -108,6 +108,24 @@ base_setup() {
 	start_udevd
 }
 
+# load_modules FILE...: all of them. modprobe finds them from now on, though the
+# host need not have a /lib/modules to mount anything on.
+load_modules() {
+	local root=/run/kmbuf/modules dir module
+
+	[ $# -gt 0 ] || return 0
+	dir=$root/lib/modules/$(uname -r)
+	mkdir -p "$dir"
+	cp "$@" "$dir"
+	touch "$dir/modules."{order,builtin,builtin.modinfo}
+	depmod -b "$root" || note "depmod fails"
+	export MODPROBE_OPTIONS="-d $root"
+	for module; do
+		module=${module##*/}
+		modprobe "${module%.ko}" || note "cannot load $module"
+	done
+}
+
 # Report what nothing points at any more. An object has to be 5 s old and look
 # the same in two scans before kmemleak names it. The last few objects of a size
 # may hide: the allocator's per-CPU arrays still hold their addresses.
@@ -135,6 +153,7 @@ run_job() {
 	local job=$1 status=0 out writer n seen=0 lines plan=-
 
 	fresh_tmp "${keep[@]}" "$job"
+	load_modules "${modules[@]}"
 	export KMBUF_RW=$job KMBUF_PLAN=/run/kmbuf/plan
 	[ ${#guest_env[@]} -eq 0 ] || export "${guest_env[@]?}"
 	cd /tmp || power_off
