@@ -13,9 +13,10 @@
  * buffers do not see these rings.
  */
 #include <linux/bitmap.h>
+#include <linux/bitops.h>
+#include <linux/cacheinfo.h>
 #include <linux/io_uring.h>
 #include <linux/io_uring/cmd.h>
-#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/overflow.h>
@@ -39,12 +40,15 @@
 struct io_kmbuf_ring {
 	/*
 	 * A leaf that is taken in any context, hence raw. Protects the rest of
-	 * this part. The numbers of the free buffers are fifo[head..tail), both
-	 * counting freely and masked on use.
+	 * this part. The numbers of the free buffers are ->nr_free entries of
+	 * the fifo, which go round: the first of them is at head, and tail is
+	 * behind the last one. Nobody but io_kmbuf_reset() looks at either
+	 * while there is no pin: all buffers are free then.
 	 */
 	raw_spinlock_t		lock;
 	u16			head;
 	u16			tail;
+	unsigned int		nr_free;
 	unsigned int		pins;
 	/* there is one pin, and is to be no other */
 	bool			exclusive;
@@ -53,8 +57,12 @@ struct io_kmbuf_ring {
 	unsigned long		*in_use;
 
 	/* what follows does not change while there is a reference */
-	u32			buf_size;
 	u32			nr_bufs;
+	u32			buf_size;
+	/* where the kernel reaches each buffer */
+	void			**addrs;
+	/* how many buffers are one piece of memory */
+	u32			nr_whole;
 	u16			flags;
 	u16			bgid;
 	/* tells this ring from others, in traces and fdinfo */
@@ -85,16 +93,29 @@ static void io_kmbuf_put(struct io_kmbuf_ring *kr)
 		return;
 	io_free_region(kr->user, &kr->region);
 	free_uid(kr->user);
+	kvfree(kr->addrs);
 	kvfree(kr->fifo);
 	bitmap_free(kr->in_use);
 	kfree(kr);
+}
+
+/* All buffers are free, in the order of their ids */
+static void io_kmbuf_reset(struct io_kmbuf_ring *kr)
+{
+	unsigned int i;
+
+	bitmap_zero(kr->in_use, kr->nr_bufs);
+	for (i = 0; i < kr->nr_bufs; i++)
+		kr->fifo[i] = i;
+	kr->head = 0;
+	kr->tail = 0;
+	kr->nr_free = kr->nr_bufs;
 }
 
 static struct io_kmbuf_ring *
 io_kmbuf_alloc(struct io_ring_ctx *ctx, const struct io_uring_kmbuf_reg *reg)
 {
 	struct io_kmbuf_ring *kr;
-	unsigned int i;
 
 	kr = kzalloc_obj(*kr, GFP_KERNEL_ACCOUNT);
 	if (!kr)
@@ -111,32 +132,84 @@ io_kmbuf_alloc(struct io_ring_ctx *ctx, const struct io_uring_kmbuf_reg *reg)
 		kr->user = get_uid(ctx->user);
 
 	kr->fifo = kvmalloc_objs(*kr->fifo, kr->nr_bufs, GFP_KERNEL_ACCOUNT);
-	kr->in_use = bitmap_zalloc(kr->nr_bufs, GFP_KERNEL_ACCOUNT);
-	if (!kr->fifo || !kr->in_use) {
+	kr->addrs = kvmalloc_objs(*kr->addrs, kr->nr_bufs, GFP_KERNEL_ACCOUNT);
+	kr->in_use = bitmap_alloc(kr->nr_bufs, GFP_KERNEL_ACCOUNT);
+	if (!kr->fifo || !kr->addrs || !kr->in_use) {
 		io_kmbuf_put(kr);
 		return NULL;
 	}
 
-	for (i = 0; i < kr->nr_bufs; i++)
-		kr->fifo[i] = i;
-	kr->tail = kr->nr_bufs;
+	io_kmbuf_reset(kr);
 	return kr;
 }
 
 static u64 io_kmbuf_mmap_offset(unsigned int bgid)
 {
-	return IORING_OFF_KMBUF_RING | (u64)bgid << IORING_OFF_KMBUF_SHIFT;
+	return IORING_MAP_OFF_KMBUF_RING | (u64)bgid << IORING_OFF_KMBUF_SHIFT;
+}
+
+/*
+ * In how many pages does a buffer end where a page does? That is a buffer's
+ * size, or that of a few which share pages.
+ */
+static unsigned int io_kmbuf_chunk(const struct io_kmbuf_ring *kr)
+{
+	return kr->buf_size >> min(__ffs(kr->buf_size), PAGE_SHIFT);
+}
+
+/* The kernel's address of a buffer that is one piece of memory, or NULL */
+static void *io_kmbuf_direct_addr(const struct io_kmbuf_ring *kr,
+				  unsigned int bid)
+{
+	u64 start = (u64)bid * kr->buf_size;
+	unsigned int first = start >> PAGE_SHIFT;
+	unsigned int end = ((start + kr->buf_size - 1) >> PAGE_SHIFT) + 1;
+
+	if (io_region_piece(&kr->region, first, end) != end - first)
+		return NULL;
+	return page_address(kr->region.pages[first]) + offset_in_page(start);
+}
+
+/*
+ * Buffers in one piece are used through the direct map. The region is mapped
+ * for the others, or, where the data cache aliases, for all of them: the
+ * application's mapping has the colour of that one.
+ */
+static int io_kmbuf_init_addrs(struct io_kmbuf_ring *kr)
+{
+	const bool aliasing = cpu_dcache_is_aliasing();
+	unsigned int bid;
+	int ret;
+
+	for (bid = 0; bid < kr->nr_bufs; bid++) {
+		kr->addrs[bid] = io_kmbuf_direct_addr(kr, bid);
+		kr->nr_whole += !!kr->addrs[bid];
+		cond_resched();
+	}
+	if (kr->nr_whole == kr->nr_bufs && !aliasing)
+		return 0;
+
+	ret = io_region_init_ptr(&kr->region);
+	if (ret)
+		return ret;
+	for (bid = 0; bid < kr->nr_bufs; bid++)
+		if (!kr->addrs[bid] || aliasing)
+			kr->addrs[bid] = io_region_get_ptr(&kr->region) +
+					 (size_t)bid * kr->buf_size;
+	return 0;
 }
 
 static int io_kmbuf_alloc_region(struct io_kmbuf_ring *kr)
 {
 	struct io_uring_region_desc rd = {
-		.size = (u64)kr->nr_bufs * kr->buf_size,
+		.size = PAGE_ALIGN((u64)kr->nr_bufs * kr->buf_size),
 	};
+	int ret;
 
-	return io_create_region_chunked(kr->user, &kr->region, &rd,
-					io_kmbuf_mmap_offset(kr->bgid),
-					kr->buf_size >> PAGE_SHIFT);
+	ret = io_create_region_chunked(kr->user, &kr->region, &rd,
+				       io_kmbuf_mmap_offset(kr->bgid),
+				       io_kmbuf_chunk(kr));
+	return ret ?: io_kmbuf_init_addrs(kr);
 }
 
 static int io_kmbuf_check_reg(const struct io_uring_kmbuf_reg *reg)
@@ -145,21 +218,22 @@ static int io_kmbuf_check_reg(const struct io_uring_kmbuf_reg *reg)
 
 	if (reg->resv0 || reg->resv1 || reg->resv2 || reg->mmap_offset)
 		return -EINVAL;
-	if (reg->flags & ~IO_KMBUF_FLAGS)
+	if (reg->flags & ~(IOU_KMBUF_RING_RDONLY | IOU_KMBUF_RING_FIXED))
 		return -EINVAL;
 	if (reg->fixed_index && !(reg->flags & IOU_KMBUF_RING_FIXED))
 		return -EINVAL;
 	if (reg->bgid >= IORING_KMBUF_MAX_GROUPS)
 		return -EINVAL;
-	if (!is_power_of_2(reg->ring_entries) ||
-	    reg->ring_entries > IORING_KMBUF_MAX_ENTRIES)
+	if (!reg->ring_entries || reg->ring_entries > IORING_KMBUF_MAX_ENTRIES)
 		return -EINVAL;
-	if (!reg->buf_size || !PAGE_ALIGNED(reg->buf_size))
+	if (!reg->buf_size || !IS_ALIGNED(reg->buf_size, IO_KMBUF_ALIGN))
 		return -EINVAL;
 
-	size = (u64)reg->ring_entries * reg->buf_size;
+	size = PAGE_ALIGN((u64)reg->ring_entries * reg->buf_size);
 	if (size >> PAGE_SHIFT > INT_MAX || size > SIZE_MAX)
 		return -EOVERFLOW;
+	if (reg->flags & ~io_kmbuf_supported_flags())
+		return -EOPNOTSUPP;
 	return 0;
 }
 
@@ -168,7 +242,10 @@ static void io_kmbuf_slot_release(void *priv)
 	io_kmbuf_put(priv);
 }
 
-/* The slot keeps the ring until it is emptied and no request uses it */
+/*
+ * The slot, and its clones in other io_urings, keep the ring until all of them
+ * are emptied and no request uses them.
+ */
 static int io_kmbuf_fill_slot(struct io_ring_ctx *ctx, struct io_kmbuf_ring *kr,
 			      unsigned int index)
 {
@@ -179,8 +256,10 @@ static int io_kmbuf_fill_slot(struct io_ring_ctx *ctx, struct io_kmbuf_ring *kr,
 		dir |= IO_BUF_SOURCE;
 
 	refcount_inc(&kr->refs);
-	ret = io_buffer_register_region(ctx, &kr->region, io_kmbuf_slot_release,
-					kr, dir, index);
+	ret = io_buffer_register_region(ctx, &kr->region,
+					(size_t)kr->nr_bufs * kr->buf_size,
+					io_kmbuf_chunk(kr),
+					io_kmbuf_slot_release, kr, dir, index);
 	if (ret)
 		io_kmbuf_put(kr);
 	return ret;
@@ -225,7 +304,7 @@ out_release:
  * written; -EINVAL for a bad one, or a slot that there is not; -EOVERFLOW for
  * more memory than can be counted; -EEXIST if the group is in use, -EBUSY if
  * the slot is; -ENOMEM if there is no memory or the user may not lock as much;
- * -EOPNOTSUPP without an MMU.
+ * -EOPNOTSUPP without an MMU, and for a flag that the machine cannot have.
  */
 int io_register_kmbuf_ring(struct io_ring_ctx *ctx, void __user *arg)
 {
@@ -238,7 +317,7 @@ int io_register_kmbuf_ring(struct io_ring_ctx *ctx, void __user *arg)
 	BUILD_BUG_ON(offsetof(struct io_uring_kmbuf_reg, bgid) != 12);
 	BUILD_BUG_ON(offsetof(struct io_uring_kmbuf_reg, fixed_index) != 16);
 	BUILD_BUG_ON(offsetof(struct io_uring_kmbuf_reg, mmap_offset) != 24);
-	/* a free-running u16 has to tell a full ring from an empty one */
+	/* an id, and a place in the fifo, are a u16 */
 	BUILD_BUG_ON(IORING_KMBUF_MAX_ENTRIES > U16_MAX);
 	/* no group's offset may reach into the bits that tell the kind */
 	BUILD_BUG_ON(((IORING_KMBUF_MAX_GROUPS - 1) << IORING_OFF_KMBUF_SHIFT) &
@@ -425,13 +504,27 @@ void io_kmbuf_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m)
 		unsigned int nr_free, pins;
 
 		scoped_guard(raw_spinlock_irqsave, &kr->lock) {
-			nr_free = (u16)(kr->tail - kr->head);
 			pins = kr->pins;
+			nr_free = pins ? kr->nr_free : kr->nr_bufs;
 		}
-		seq_printf(m, "%5lu: id=%u entries=%u size=%u flags=%x free=%u pins=%u\n",
+		seq_printf(m, "%5lu: id=%u entries=%u size=%u flags=%x free=%u pins=%u whole=%u\n",
 			   bgid, kr->id, kr->nr_bufs, kr->buf_size, kr->flags,
-			   nr_free, pins);
+			   nr_free, pins, kr->nr_whole);
 	}
+}
+
+/*
+ * The first pin after a last one finds all buffers free. Those that were never
+ * recycled are put back here and not by the unpin, which has no lock that would
+ * keep a new pin out meanwhile: without a pin nobody selects or recycles, and
+ * under ->uring_lock nobody pins. kr->lock is not held for what takes long.
+ */
+static void io_kmbuf_reclaim(struct io_ring_ctx *ctx, struct io_kmbuf_ring *kr)
+{
+	lockdep_assert_held(&ctx->uring_lock);
+
+	if (!io_kmbuf_is_pinned(kr) && kr->nr_free != kr->nr_bufs)
+		io_kmbuf_reset(kr);
 }
 
 static int io_kmbuf_add_pin(struct io_kmbuf_ring *kr, bool exclusive)
@@ -456,8 +549,10 @@ static struct io_kmbuf_ring *io_kmbuf_pin(struct io_uring_cmd *cmd,
 
 	io_ring_submit_lock(ctx, issue_flags);
 	kr = io_kmbuf_find(ctx, buf_group);
-	if (kr)
+	if (kr) {
+		io_kmbuf_reclaim(ctx, kr);
 		ret = io_kmbuf_add_pin(kr, exclusive);
+	}
 	io_ring_submit_unlock(ctx, issue_flags);
 
 	return ret ? ERR_PTR(ret) : kr;
@@ -498,8 +593,8 @@ EXPORT_SYMBOL_GPL(io_uring_buf_ring_pin);
  * @issue_flags: as the command was issued with
  *
  * As io_uring_buf_ring_pin(), but nobody else has pinned the ring, nor can do so
- * until io_uring_buf_ring_unpin(). So the only buffers that are selected are the
- * caller's, and the only ones that come back.
+ * until io_uring_buf_ring_unpin(). So all buffers are free, the only ones that
+ * are selected will be the caller's, and the only ones that come back.
  *
  * Context: Process context. Takes the ring's ->uring_lock when @issue_flags
  * say that it is not held.
@@ -522,7 +617,8 @@ EXPORT_SYMBOL_GPL(io_uring_buf_ring_pin_exclusive);
  * @kr: the ring, as io_uring_buf_ring_pin() returned it
  *
  * Buffers that the caller has selected and not recycled stay selected for as
- * long as the ring exists: recycle them first. @kr must not be used after this.
+ * long as somebody else has the ring pinned: recycle them first. With the last
+ * pin, all buffers are free again. @kr must not be used after this.
  *
  * Context: Process context, may sleep: this may free the memory. Needs neither
  * a command nor the io_uring, takes no lock of it, and may be called with or
@@ -591,13 +687,20 @@ bool io_uring_cmd_on_kmbuf_ring(struct io_uring_cmd *cmd,
 }
 EXPORT_SYMBOL_GPL(io_uring_cmd_on_kmbuf_ring);
 
+/* The place after @i in the fifo */
+static u16 io_kmbuf_next(const struct io_kmbuf_ring *kr, unsigned int i)
+{
+	return ++i == kr->nr_bufs ? 0 : i;
+}
+
 /**
  * io_uring_kmbuf_select - take a free buffer out of a ring
  * @kr: a pinned ring
  * @buf: filled in with the buffer
  *
- * The buffer that was free for longest comes first; in a new ring they come in
- * the order of their ids. It belongs to the caller until
+ * The buffer that was free for longest comes first; in a new ring, and in one
+ * that came back from its last pin with buffers missing, they come in the order
+ * of their ids. It belongs to the caller until
  * io_uring_kmbuf_recycle(), and holds what its last user left: clear what
  * userspace is not to see.
  *
@@ -617,16 +720,18 @@ int io_uring_kmbuf_select(struct io_kmbuf_ring *kr, struct io_kmbuf *buf)
 	u16 bid;
 
 	raw_spin_lock_irqsave(&kr->lock, flags);
-	if (kr->head == kr->tail) {
+	if (!kr->nr_free) {
 		raw_spin_unlock_irqrestore(&kr->lock, flags);
 		trace_io_uring_kmbuf_exhausted(kr->id, kr->bgid);
 		return -ENOBUFS;
 	}
-	bid = kr->fifo[kr->head++ & (kr->nr_bufs - 1)];
+	bid = kr->fifo[kr->head];
+	kr->head = io_kmbuf_next(kr, kr->head);
+	kr->nr_free--;
 	__set_bit(bid, kr->in_use);
 	raw_spin_unlock_irqrestore(&kr->lock, flags);
 
-	buf->addr = io_region_get_ptr(&kr->region) + (size_t)bid * kr->buf_size;
+	buf->addr = kr->addrs[bid];
 	buf->len = kr->buf_size;
 	buf->bid = bid;
 	trace_io_uring_kmbuf_select(kr->id, kr->bgid, bid);
@@ -658,8 +763,11 @@ int io_uring_kmbuf_recycle(struct io_kmbuf_ring *kr, unsigned int bid)
 
 	raw_spin_lock_irqsave(&kr->lock, flags);
 	used = __test_and_clear_bit(bid, kr->in_use);
-	if (used)
-		kr->fifo[kr->tail++ & (kr->nr_bufs - 1)] = bid;
+	if (used) {
+		kr->fifo[kr->tail] = bid;
+		kr->tail = io_kmbuf_next(kr, kr->tail);
+		kr->nr_free++;
+	}
 	raw_spin_unlock_irqrestore(&kr->lock, flags);
 
 	if (!used)
@@ -675,7 +783,7 @@ EXPORT_SYMBOL_GPL(io_uring_kmbuf_recycle);
  *
  * Context: Any context.
  *
- * Return: bytes a buffer, a multiple of the page size.
+ * Return: bytes a buffer, a multiple of 512.
  */
 u32 io_uring_kmbuf_size(const struct io_kmbuf_ring *kr)
 {

@@ -2,14 +2,28 @@
 #ifndef IOU_KMBUF_H
 #define IOU_KMBUF_H
 
+#include <linux/cacheinfo.h>
 #include <linux/io_uring_types.h>
 #include <linux/io_uring/kmbuf.h>
 
-#define IORING_OFF_KMBUF_SHIFT		16
-
-#define IO_KMBUF_FLAGS	(IOU_KMBUF_RING_RDONLY | IOU_KMBUF_RING_FIXED)
+/* What the size of a buffer is a multiple of: that of a sector */
+#define IO_KMBUF_ALIGN	512U
 
 struct seq_file;
+
+/*
+ * Which flags there are. Requests on a registered buffer use it through the
+ * kernel's own mapping, which nothing keeps coherent with the application's
+ * where the data cache aliases.
+ */
+static inline u16 io_kmbuf_supported_flags(void)
+{
+	u16 flags = IOU_KMBUF_RING_RDONLY;
+
+	if (!cpu_dcache_is_aliasing())
+		flags |= IOU_KMBUF_RING_FIXED;
+	return flags;
+}
 
 int io_register_kmbuf_ring(struct io_ring_ctx *ctx, void __user *arg);
 int io_unregister_kmbuf_ring(struct io_ring_ctx *ctx, void __user *arg);

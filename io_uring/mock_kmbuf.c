@@ -6,12 +6,15 @@
  */
 #include <linux/anon_inodes.h>
 #include <linux/bvec.h>
-#include <linux/file.h>
+#include <linux/kref.h>
+#include <linux/miscdevice.h>
 #include <linux/mm.h>
+#include <linux/module.h>
 #include <linux/nospec.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 
 #include <linux/io_uring/cmd.h>
 
@@ -20,11 +23,17 @@
 #define MOCK_MAX_SIZE		SZ_64M
 #define MOCK_MAX_BUFFERS	65536
 
+struct workqueue_struct *mock_wq;
+
 /* The consumer, private data of its file */
 struct mock_kmbuf {
-	unsigned int		nr_folios;
+	/* of the file, and of each buffer that is not released yet */
+	struct kref		ref;
+	unsigned int		nr_chunks;
 	unsigned int		order;
-	struct folio		**folios;
+	bool			kmalloc;
+	/* the first page of each, which is a folio unless it is of kmalloc() */
+	struct page		**chunks;
 	struct mock_pins	pins;
 
 	/* protects all below */
@@ -34,33 +43,48 @@ struct mock_kmbuf {
 };
 
 /*
- * One registration. It holds a reference on the file until its release, so
- * that pages and code are there for as long as io_uring may use them, and is
- * kept after that, so that a second release is noticed.
+ * One registration. It holds a reference on the consumer until its release, so
+ * that the pages are there for as long as io_uring may use them, and is kept
+ * after that, so that a second release is noticed. Only io_uring keeps the code
+ * of the release loaded once all files are closed.
  */
 struct mock_buf {
-	struct file		*file;
+	struct io_buf_lease	lease;
+	struct mock_kmbuf	*mk;
 	struct list_head	node;
+	bool			lent;
 	bool			released;
 };
+
+static void mock_chunk_free(const struct mock_kmbuf *mk, struct page *page)
+{
+	if (mk->kmalloc)
+		kfree(page_address(page));
+	else
+		folio_put(page_folio(page));
+}
 
 static void mock_kmbuf_free(struct mock_kmbuf *mk)
 {
 	struct mock_buf *buf, *tmp;
 	unsigned int i;
 
-	mock_pins_free(&mk->pins);
 	list_for_each_entry_safe(buf, tmp, &mk->bufs, node)
 		kfree(buf);
-	for (i = 0; i < mk->nr_folios; i++)
-		folio_put(mk->folios[i]);
-	kvfree(mk->folios);
+	for (i = 0; i < mk->nr_chunks; i++)
+		mock_chunk_free(mk, mk->chunks[i]);
+	kvfree(mk->chunks);
 	kfree(mk);
+}
+
+static void mock_kmbuf_free_ref(struct kref *ref)
+{
+	mock_kmbuf_free(container_of(ref, struct mock_kmbuf, ref));
 }
 
 static size_t mock_kmbuf_size(const struct mock_kmbuf *mk)
 {
-	return (size_t)mk->nr_folios << (mk->order + PAGE_SHIFT);
+	return (size_t)mk->nr_chunks << (mk->order + PAGE_SHIFT);
 }
 
 /* NULL if there is no such page */
@@ -69,10 +93,18 @@ static struct page *mock_kmbuf_page(const struct mock_kmbuf *mk,
 {
 	unsigned int nr = page >> mk->order;
 
-	if (nr >= mk->nr_folios)
+	if (nr >= mk->nr_chunks)
 		return NULL;
-	nr = array_index_nospec(nr, mk->nr_folios);
-	return folio_page(mk->folios[nr], page & ((1U << mk->order) - 1));
+	nr = array_index_nospec(nr, mk->nr_chunks);
+	return mk->chunks[nr] + (page & ((1U << mk->order) - 1));
+}
+
+/* How many bytes there are from the start of a page to the end of its chunk */
+static size_t mock_chunk_left(const struct mock_kmbuf *mk, unsigned int page)
+{
+	const unsigned int nr = 1U << mk->order;
+
+	return (size_t)(nr - (page & (nr - 1))) << PAGE_SHIFT;
 }
 
 /* Copy the argument of @cmd in; every command has one of fixed size */
@@ -98,7 +130,7 @@ int mock_put_arg(const struct io_uring_cmd *cmd, const void *arg, size_t size)
 static void mock_buf_release(void *priv)
 {
 	struct mock_buf *buf = priv;
-	struct mock_kmbuf *mk = buf->file->private_data;
+	struct mock_kmbuf *mk = buf->mk;
 	bool again;
 
 	spin_lock(&mk->lock);
@@ -110,17 +142,24 @@ static void mock_buf_release(void *priv)
 
 	/* the reference went with the first release */
 	if (!again)
-		fput(buf->file);
+		kref_put(&mk->ref, mock_kmbuf_free_ref);
 }
 
-static struct mock_buf *mock_buf_add(struct file *file)
+static void mock_lease_release(struct io_buf_lease *lease)
 {
-	struct mock_kmbuf *mk = file->private_data;
+	mock_buf_release(container_of(lease, struct mock_buf, lease));
+}
+
+static struct mock_buf *mock_buf_add(struct mock_kmbuf *mk, bool lent,
+				     bool no_release)
+{
 	struct mock_buf *buf;
 
 	buf = kzalloc_obj(*buf, GFP_KERNEL_ACCOUNT);
 	if (!buf)
 		return ERR_PTR(-ENOMEM);
+	buf->lent = lent;
+	io_buf_lease_init(&buf->lease, no_release ? NULL : mock_lease_release);
 
 	spin_lock(&mk->lock);
 	if (mk->stats.nr_registered == MOCK_MAX_BUFFERS) {
@@ -132,21 +171,23 @@ static struct mock_buf *mock_buf_add(struct file *file)
 	list_add_tail(&buf->node, &mk->bufs);
 	spin_unlock(&mk->lock);
 
-	buf->file = get_file(file);
+	kref_get(&mk->ref);
+	buf->mk = mk;
 	return buf;
 }
 
 /* Undo mock_buf_add() for a buffer that was not registered after all */
 static void mock_buf_del(struct mock_buf *buf)
 {
-	struct mock_kmbuf *mk = buf->file->private_data;
+	struct mock_kmbuf *mk = buf->mk;
 
 	spin_lock(&mk->lock);
 	mk->stats.nr_registered--;
 	list_del(&buf->node);
 	spin_unlock(&mk->lock);
 
-	fput(buf->file);
+	/* the command's file has one, too */
+	kref_put(&mk->ref, mock_kmbuf_free_ref);
 	kfree(buf);
 }
 
@@ -168,10 +209,9 @@ static int mock_get_bvecs(const struct mock_kmbuf *mk, struct bio_vec *bvs,
 			page = mock_kmbuf_page(mk, ubv.page);
 			if (!page)
 				return -ERANGE;
-			/* nobody may reach past the folio of the page */
+			/* nobody may reach past the chunk of the page */
 			if ((u64)ubv.offset + ubv.len >
-			    folio_size(page_folio(page)) -
-			    folio_page_idx(page_folio(page), page) * PAGE_SIZE)
+			    mock_chunk_left(mk, ubv.page))
 				return -ERANGE;
 		}
 		bvs[i].bv_page = page;
@@ -187,16 +227,22 @@ static int mock_register_bvecs(struct io_uring_cmd *cmd,
 			       unsigned int issue_flags)
 {
 	bool no_release = reg->flags & IORING_MOCK_KMBUF_NO_RELEASE;
+	bool lend = reg->flags & IORING_MOCK_KMBUF_LEND;
 	struct mock_buf *buf;
 	int ret;
 
-	buf = mock_buf_add(cmd->file);
+	buf = mock_buf_add(cmd->file->private_data, lend, no_release);
 	if (IS_ERR(buf))
 		return PTR_ERR(buf);
 
-	ret = io_buffer_register_bvec(cmd, bvs, reg->nr_bvecs,
-				      no_release ? NULL : mock_buf_release,
-				      buf, reg->dir, reg->index, issue_flags);
+	if (lend)
+		ret = io_buffer_lend_bvec(cmd, &buf->lease, bvs, reg->nr_bvecs,
+					  reg->dir, reg->index, issue_flags);
+	else
+		ret = io_buffer_register_bvec(cmd, bvs, reg->nr_bvecs,
+					      no_release ? NULL :
+					      mock_buf_release, buf, reg->dir,
+					      reg->index, issue_flags);
 	if (ret)
 		mock_buf_del(buf);
 	return ret;
@@ -212,8 +258,8 @@ static int mock_cmd_register(struct io_uring_cmd *cmd, struct mock_kmbuf *mk,
 	ret = mock_get_arg(cmd, &reg, sizeof(reg));
 	if (ret)
 		return ret;
-	if (reg.resv || reg.flags & ~IORING_MOCK_KMBUF_NO_RELEASE ||
-	    reg.dir > U8_MAX)
+	if (reg.resv || reg.dir > U8_MAX ||
+	    reg.flags & ~(IORING_MOCK_KMBUF_NO_RELEASE | IORING_MOCK_KMBUF_LEND))
 		return -EINVAL;
 	if (reg.nr_bvecs > IORING_MOCK_KMBUF_MAX_BVECS)
 		return -E2BIG;
@@ -245,6 +291,42 @@ static int mock_cmd_unregister(struct io_uring_cmd *cmd,
 	if (arg.resv)
 		return -EINVAL;
 	return io_buffer_unregister(cmd, arg.index, issue_flags);
+}
+
+/* The consumer's @nr-th buffer, NULL if there is none or it was not lent */
+static struct mock_buf *mock_lent_buf(struct mock_kmbuf *mk, unsigned int nr)
+{
+	struct mock_buf *buf;
+
+	lockdep_assert_held(&mk->lock);
+
+	list_for_each_entry(buf, &mk->bufs, node)
+		if (!nr--)
+			return buf->lent ? buf : NULL;
+	return NULL;
+}
+
+/* With a spinlock held and interrupts off, as a consumer may do it */
+static int mock_cmd_lease(struct io_uring_cmd *cmd, struct mock_kmbuf *mk)
+{
+	struct io_uring_mock_kmbuf_lease arg;
+	struct mock_buf *buf;
+	int ret;
+
+	ret = mock_get_arg(cmd, &arg, sizeof(arg));
+	if (ret)
+		return ret;
+	if (arg.resv)
+		return -EINVAL;
+
+	guard(spinlock_irq)(&mk->lock);
+	buf = mock_lent_buf(mk, arg.nr);
+	if (!buf)
+		return -ENOENT;
+	if (cmd->cmd_op == IORING_MOCK_KMBUF_CMD_GRANT)
+		return io_buf_grant(&buf->lease) ? 0 : -ESTALE;
+	io_buf_revoke(&buf->lease);
+	return 0;
 }
 
 static int mock_cmd_copy(struct io_uring_cmd *cmd, struct mock_kmbuf *mk)
@@ -353,6 +435,9 @@ static int mock_kmbuf_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		return mock_cmd_stats(cmd, mk);
 	case IORING_MOCK_KMBUF_CMD_REGION:
 		return mock_cmd_region(cmd, issue_flags);
+	case IORING_MOCK_KMBUF_CMD_GRANT:
+	case IORING_MOCK_KMBUF_CMD_REVOKE:
+		return mock_cmd_lease(cmd, mk);
 	}
 	return mock_pins_cmd(cmd, &mk->pins, issue_flags);
 }
@@ -367,7 +452,10 @@ static int mock_kmbuf_iopoll(struct io_uring_cmd *cmd,
 
 static int mock_kmbuf_release(struct inode *inode, struct file *file)
 {
-	mock_kmbuf_free(file->private_data);
+	struct mock_kmbuf *mk = file->private_data;
+
+	mock_pins_free(&mk->pins);
+	kref_put(&mk->ref, mock_kmbuf_free_ref);
 	return 0;
 }
 
@@ -378,47 +466,52 @@ static const struct file_operations mock_kmbuf_fops = {
 	.uring_cmd_iopoll = mock_kmbuf_iopoll,
 };
 
-static struct mock_kmbuf *mock_kmbuf_alloc(unsigned int nr_folios,
-					   unsigned int order)
+static struct page *mock_chunk_alloc(const struct mock_kmbuf *mk)
+{
+	const gfp_t gfp = GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN;
+	struct folio *folio;
+	void *mem;
+
+	if (mk->kmalloc) {
+		mem = kmalloc(PAGE_SIZE << mk->order, gfp);
+		return mem ? virt_to_page(mem) : NULL;
+	}
+	folio = folio_alloc(gfp, mk->order);
+	return folio ? &folio->page : NULL;
+}
+
+static struct mock_kmbuf *
+mock_kmbuf_alloc(const struct io_uring_mock_kmbuf_create *arg)
 {
 	struct mock_kmbuf *mk;
 
 	mk = kzalloc_obj(*mk, GFP_KERNEL_ACCOUNT);
 	if (!mk)
 		return NULL;
+	kref_init(&mk->ref);
 	spin_lock_init(&mk->lock);
 	mock_pins_init(&mk->pins);
 	INIT_LIST_HEAD(&mk->bufs);
-	mk->order = order;
+	mk->order = arg->order;
+	mk->kmalloc = arg->flags & IORING_MOCK_KMBUF_KMALLOC;
 
-	mk->folios = kvmalloc_objs(*mk->folios, nr_folios, GFP_KERNEL_ACCOUNT);
-	while (mk->folios && mk->nr_folios < nr_folios) {
-		struct folio *folio;
+	mk->chunks = kvmalloc_objs(*mk->chunks, arg->nr_folios,
+				   GFP_KERNEL_ACCOUNT);
+	while (mk->chunks && mk->nr_chunks < arg->nr_folios) {
+		struct page *page = mock_chunk_alloc(mk);
 
-		folio = folio_alloc(GFP_KERNEL_ACCOUNT | __GFP_ZERO |
-				    __GFP_NOWARN, order);
-		if (!folio)
+		if (!page)
 			break;
-		mk->folios[mk->nr_folios++] = folio;
+		mk->chunks[mk->nr_chunks++] = page;
 	}
-	if (mk->nr_folios == nr_folios)
+	if (mk->nr_chunks == arg->nr_folios)
 		return mk;
 
 	mock_kmbuf_free(mk);
 	return NULL;
 }
 
-/**
- * io_mock_kmbuf_create - create a mock consumer
- * @cmd: command of the mock device, issued by a privileged task
- *
- * Return: a new file descriptor, or
- * -EINVAL if the argument makes no sense,
- * -EFAULT if it cannot be read,
- * -ENOMEM if there is no memory,
- * or what anon_inode_getfd() fails with.
- */
-int io_mock_kmbuf_create(struct io_uring_cmd *cmd)
+static int mock_dev_create(struct io_uring_cmd *cmd)
 {
 	struct io_uring_mock_kmbuf_create arg;
 	struct mock_kmbuf *mk;
@@ -427,13 +520,14 @@ int io_mock_kmbuf_create(struct io_uring_cmd *cmd)
 	ret = mock_get_arg(cmd, &arg, sizeof(arg));
 	if (ret)
 		return ret;
-	if (!mem_is_zero(arg.resv, sizeof(arg.resv)))
+	if (!mem_is_zero(arg.resv, sizeof(arg.resv)) || arg.resv0 ||
+	    arg.flags & ~IORING_MOCK_KMBUF_KMALLOC)
 		return -EINVAL;
 	if (!arg.nr_folios || arg.order > MAX_PAGE_ORDER ||
 	    arg.nr_folios > MOCK_MAX_SIZE >> (PAGE_SHIFT + arg.order))
 		return -EINVAL;
 
-	mk = mock_kmbuf_alloc(arg.nr_folios, arg.order);
+	mk = mock_kmbuf_alloc(&arg);
 	if (!mk)
 		return -ENOMEM;
 
@@ -443,3 +537,50 @@ int io_mock_kmbuf_create(struct io_uring_cmd *cmd)
 		mock_kmbuf_free(mk);
 	return ret;
 }
+
+static int mock_dev_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if (cmd->cmd_op != IORING_MOCK_KMBUF_DEV_CMD_CREATE)
+		return -EOPNOTSUPP;
+	add_taint(TAINT_TEST, LOCKDEP_STILL_OK);
+	return mock_dev_create(cmd);
+}
+
+static const struct file_operations mock_dev_fops = {
+	.owner		= THIS_MODULE,
+	.uring_cmd	= mock_dev_cmd,
+};
+
+static struct miscdevice mock_miscdev = {
+	.minor		= MISC_DYNAMIC_MINOR,
+	.name		= "io_uring_mock_kmbuf",
+	.fops		= &mock_dev_fops,
+};
+
+static int __init mock_init(void)
+{
+	int ret;
+
+	mock_wq = alloc_workqueue("io_uring_mock_kmbuf", WQ_UNBOUND, 0);
+	if (!mock_wq)
+		return -ENOMEM;
+
+	ret = misc_register(&mock_miscdev);
+	if (ret)
+		destroy_workqueue(mock_wq);
+	return ret;
+}
+
+static void __exit mock_exit(void)
+{
+	misc_deregister(&mock_miscdev);
+	destroy_workqueue(mock_wq);
+}
+
+module_init(mock_init)
+module_exit(mock_exit)
+
+MODULE_DESCRIPTION("io_uring mock of a subsystem with kernel buffers");
+MODULE_LICENSE("GPL");

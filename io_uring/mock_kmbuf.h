@@ -10,6 +10,10 @@
 struct io_kmbuf;
 struct io_kmbuf_ring;
 struct io_uring_cmd;
+struct workqueue_struct;
+
+/* Work that the module's exit waits for */
+extern struct workqueue_struct *mock_wq;
 
 /* A ring of buffers that the consumer has pinned */
 struct mock_pin {
@@ -26,7 +30,6 @@ struct mock_pins {
 	struct mock_pin		pins[IORING_MOCK_KMBUF_MAX_PINS];
 };
 
-int io_mock_kmbuf_create(struct io_uring_cmd *cmd);
 int mock_get_arg(const struct io_uring_cmd *cmd, void *arg, size_t size);
 int mock_put_arg(const struct io_uring_cmd *cmd, const void *arg, size_t size);
 int mock_exchange(void *mem, u64 size, u64 offset, u64 new, u64 *old);

@@ -10,7 +10,7 @@
 #include <linux/hrtimer.h>
 #include <linux/io_uring/kmbuf.h>
 #include <linux/kthread.h>
-#include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/timex.h>
 
@@ -107,6 +107,7 @@ static enum hrtimer_restart mock_stress_soft(struct hrtimer *timer)
 static int mock_stress_run(struct mock_stress *st)
 {
 	struct task_struct *thread;
+	int ret = 0;
 
 	thread = kthread_run(mock_stress_thread, st, "kmbuf_stress");
 	if (IS_ERR(thread))
@@ -120,13 +121,19 @@ static int mock_stress_run(struct mock_stress *st)
 	hrtimer_start(&st->soft, ns_to_ktime(MOCK_PERIOD_NS),
 		      HRTIMER_MODE_REL_SOFT);
 
-	while (mock_stress_batch(st))
+	while (mock_stress_batch(st)) {
+		/* all contexts stop when no cycle is left */
+		if (signal_pending(current)) {
+			atomic_set(&st->left, 0);
+			ret = -EINTR;
+		}
 		cond_resched();
+	}
 
 	hrtimer_cancel(&st->hard);
 	hrtimer_cancel(&st->soft);
 	kthread_stop(thread);
-	return 0;
+	return ret;
 }
 
 int mock_ring_stress(struct io_kmbuf_ring *kr,
@@ -189,6 +196,8 @@ int mock_ring_bench(struct io_kmbuf_ring *kr,
 		ret = mock_bench_one(kr, arg);
 		if (ret)
 			return ret;
+		if (signal_pending(current))
+			return -EINTR;
 		cond_resched();
 	}
 	return 0;

@@ -235,31 +235,47 @@ static int mock_cmd_exchange(struct io_uring_cmd *cmd, struct mock_pins *pins)
 	return ret ?: mock_put_arg(cmd, &arg, sizeof(arg));
 }
 
+#define MOCK_INTERRUPT_DELAY	(HZ / 10)
+
 /* What is left of a command that is to be completed later */
 struct mock_done {
-	struct work_struct	work;
+	struct delayed_work	work;
 	struct io_uring_cmd	*cmd;
 	s32			res;
 	u16			bid;
+	u8			how;
 };
+
+/*
+ * The command's file may be all that keeps this code loaded. Who calls this
+ * can still return: task work gives the command up only after that, and the
+ * module's exit waits for mock_wq.
+ */
+static void mock_done_finish(struct mock_done *done, unsigned int issue_flags)
+{
+	struct mock_done copy = *done;
+
+	kfree(done);
+	io_uring_cmd_done_kmbuf(copy.cmd, copy.res, copy.bid, issue_flags);
+}
 
 static void mock_done_tw(struct io_tw_req tw_req, io_tw_token_t tw)
 {
 	struct io_uring_cmd *cmd = io_uring_cmd_from_tw(tw_req);
-	struct mock_done *done = *io_uring_cmd_to_pdu(cmd, struct mock_done *);
 
-	io_uring_cmd_done_kmbuf(cmd, done->res, done->bid,
-				IO_URING_CMD_TASK_WORK_ISSUE_FLAGS);
-	kfree(done);
+	mock_done_finish(*io_uring_cmd_to_pdu(cmd, struct mock_done *),
+			 IO_URING_CMD_TASK_WORK_ISSUE_FLAGS);
 }
 
 static void mock_done_work(struct work_struct *work)
 {
-	struct mock_done *done = container_of(work, struct mock_done, work);
+	struct mock_done *done = container_of(to_delayed_work(work),
+					      struct mock_done, work);
 
-	io_uring_cmd_done_kmbuf(done->cmd, done->res, done->bid,
-				IO_URING_F_UNLOCKED);
-	kfree(done);
+	if (done->how == IORING_MOCK_KMBUF_DONE_INTERRUPT)
+		io_uring_cmd_complete_in_task(done->cmd, mock_done_tw);
+	else
+		mock_done_finish(done, IO_URING_F_UNLOCKED);
 }
 
 static int mock_done_later(struct io_uring_cmd *cmd,
@@ -273,12 +289,20 @@ static int mock_done_later(struct io_uring_cmd *cmd,
 	done->cmd = cmd;
 	done->res = arg->res;
 	done->bid = arg->bid;
-	if (arg->how == IORING_MOCK_KMBUF_DONE_WORKER) {
-		INIT_WORK(&done->work, mock_done_work);
-		schedule_work(&done->work);
-	} else {
-		*io_uring_cmd_to_pdu(cmd, struct mock_done *) = done;
+	done->how = arg->how;
+	INIT_DELAYED_WORK(&done->work, mock_done_work);
+	*io_uring_cmd_to_pdu(cmd, struct mock_done *) = done;
+
+	switch (arg->how) {
+	case IORING_MOCK_KMBUF_DONE_TASK_WORK:
 		io_uring_cmd_complete_in_task(cmd, mock_done_tw);
+		break;
+	case IORING_MOCK_KMBUF_DONE_WORKER:
+		queue_delayed_work(mock_wq, &done->work, 0);
+		break;
+	case IORING_MOCK_KMBUF_DONE_INTERRUPT:
+		queue_delayed_work(mock_wq, &done->work, MOCK_INTERRUPT_DELAY);
+		break;
 	}
 	return -EIOCBQUEUED;
 }
@@ -296,6 +320,7 @@ static int mock_done(struct io_uring_cmd *cmd,
 		return -EIOCBQUEUED;
 	case IORING_MOCK_KMBUF_DONE_TASK_WORK:
 	case IORING_MOCK_KMBUF_DONE_WORKER:
+	case IORING_MOCK_KMBUF_DONE_INTERRUPT:
 		return mock_done_later(cmd, arg);
 	}
 	return -EINVAL;

@@ -7,7 +7,8 @@
  * A queue belongs to one io_uring, the one it was added on, and pins its buffer
  * ring. The header's address is derived from each command anew, and used while
  * there is that command, so it cannot outlive the io_uring. The buffers can:
- * the pin goes with the connection.
+ * the pin goes with the last entry, so that a mount whose server is dead holds
+ * none of the server's memory.
  *
  * Buffers are taken and given back under queue->lock. An entry that waits for a
  * request has none, so as many are in use as there are payloads under way.
@@ -22,11 +23,12 @@
 #include "fuse_trace.h"
 
 #include <linux/io_uring/cmd.h>
+#include <linux/sizes.h>
 
 #define FUSE_URING_QUEUE_FLAGS	(FUSE_URING_KMBUF | FUSE_URING_ZERO_COPY)
 #define HDR_SIZE		sizeof(struct fuse_uring_req_header)
-/* of headers with what follows them, their sizes and offsets */
-#define FUSE_URING_HDR_ALIGN	32
+/* where payloads begin behind a header; the server may do O_DIRECT there */
+#define PAYLOAD_OFFSET		ALIGN(HDR_SIZE, FUSE_URING_HDR_ALIGN)
 
 static u64 region_size(const struct io_uring_mem_region *region)
 {
@@ -36,13 +38,17 @@ static u64 region_size(const struct io_uring_mem_region *region)
 /*
  * The memory region of a command's io_uring, all zero if that is not the
  * queue's. May sleep.
+ *
+ * The queue can let go of its buffers meanwhile, and their address can be that
+ * of others then. So the answer is only good for who finds under queue->lock
+ * that there is, or may be, an entry that uses them.
  */
 struct io_uring_mem_region
 fuse_uring_kmbuf_region(struct io_uring_cmd *cmd, struct fuse_ring_queue *queue,
 			unsigned int issue_flags)
 {
-	if (!io_uring_cmd_on_kmbuf_ring(cmd, queue->buf_group, queue->kmbuf,
-					issue_flags))
+	if (!io_uring_cmd_on_kmbuf_ring(cmd, queue->buf_group,
+					READ_ONCE(queue->kmbuf), issue_flags))
 		return (struct io_uring_mem_region) { };
 	return io_uring_registered_mem_region_get(cmd, issue_flags);
 }
@@ -50,18 +56,29 @@ fuse_uring_kmbuf_region(struct io_uring_cmd *cmd, struct fuse_ring_queue *queue,
 /* How much of the header is for payloads */
 static size_t inline_size(const struct fuse_ring_queue *queue)
 {
-	return queue->hdr_stride - HDR_SIZE;
+	return queue->hdr_stride - PAYLOAD_OFFSET;
+}
+
+static bool fits_inline(const struct fuse_ring_ent *ent,
+			const struct fuse_args *args, size_t size)
+{
+	if (size > inline_size(ent->queue))
+		return false;
+	if (args->opcode != FUSE_READ && args->opcode != FUSE_WRITE)
+		return true;
+	/* it can be for a disk whose blocks are as large, and memory for them */
+	return !IS_ALIGNED(size, SZ_4K) ||
+	       IS_ALIGNED(ent->hdr_offset + PAYLOAD_OFFSET, SZ_4K);
 }
 
 /* Where the payload goes, the request's and then the reply's */
 static enum fuse_payload_kind payload_kind(const struct fuse_ring_ent *ent,
 					   const struct fuse_req *req)
 {
-	const size_t room = inline_size(ent->queue);
 	struct fuse_args *args = req->args;
 	size_t in = 0, out;
 
-	if (fuse_uring_zc_wanted(ent, req, room))
+	if (fuse_uring_zc_wanted(ent, req, inline_size(ent->queue)))
 		return FUSE_PAYLOAD_ZERO_COPY;
 
 	/* the first argument has its place in the header */
@@ -72,8 +89,8 @@ static enum fuse_payload_kind payload_kind(const struct fuse_ring_ent *ent,
 
 	if (!in && !out)
 		return FUSE_PAYLOAD_NONE;
-	return max(in, out) <= room ? FUSE_PAYLOAD_INLINE :
-				      FUSE_PAYLOAD_BUFFER;
+	return fits_inline(ent, args, max(in, out)) ? FUSE_PAYLOAD_INLINE :
+						      FUSE_PAYLOAD_BUFFER;
 }
 
 /*
@@ -131,7 +148,7 @@ void fuse_uring_kmbuf_copy_init(struct fuse_copy_state *cs,
 	if (ent->payload_kind == FUSE_PAYLOAD_BUFFER)
 		fuse_copy_init_kaddr(cs, write, ent->buf.addr, ent->buf.len);
 	else
-		fuse_copy_init_kaddr(cs, write, ent->hdr + HDR_SIZE,
+		fuse_copy_init_kaddr(cs, write, ent->hdr + PAYLOAD_OFFSET,
 				     inline_size(ent->queue));
 	cs->zero_copy = ent->payload_kind == FUSE_PAYLOAD_ZERO_COPY;
 }
@@ -149,7 +166,7 @@ void fuse_uring_kmbuf_describe(const struct fuse_ring_ent *ent,
 	switch (ent->payload_kind) {
 	case FUSE_PAYLOAD_INLINE:
 		ent_in_out->flags = FUSE_URING_PAYLOAD_INLINE;
-		ent_in_out->offset = HDR_SIZE;
+		ent_in_out->offset = PAYLOAD_OFFSET;
 		break;
 	case FUSE_PAYLOAD_BUFFER:
 		ent_in_out->flags = FUSE_URING_PAYLOAD_BUFFER;
@@ -157,7 +174,7 @@ void fuse_uring_kmbuf_describe(const struct fuse_ring_ent *ent,
 		break;
 	case FUSE_PAYLOAD_ZERO_COPY:
 		ent_in_out->flags = FUSE_URING_PAYLOAD_ZERO_COPY;
-		ent_in_out->offset = HDR_SIZE;
+		ent_in_out->offset = PAYLOAD_OFFSET;
 		ent_in_out->buf_index = ent->buf_index;
 		ent_in_out->payload_sz = zero_copy_size(ent->fuse_req->args);
 		break;
@@ -203,7 +220,11 @@ static int check_region(struct io_uring_cmd *cmd, unsigned int hdr_stride,
 /* Make @queue the one of its id, unless there is one */
 static int publish_queue(struct fuse_ring *ring, struct fuse_ring_queue *queue)
 {
-	return fuse_uring_publish_queue(ring, queue) == queue ? 0 : -EEXIST;
+	struct fuse_ring_queue *there = fuse_uring_publish_queue(ring, queue);
+
+	if (IS_ERR(there))
+		return PTR_ERR(there);
+	return there == queue ? 0 : -EEXIST;
 }
 
 static int add_queue(struct fuse_ring *ring, struct io_kmbuf_ring *kmbuf,
@@ -254,7 +275,8 @@ static struct fuse_uring_cmd_req read_cmd_req(const struct io_uring_cmd *cmd)
  * @fch: the channel of the server's device
  *
  * Creates a queue on the io_uring of @cmd. The queue pins the buffer ring until
- * the connection is gone. A call that fails changes nothing.
+ * its last entry has gone, or the connection is aborted before it has one. A call
+ * that fails changes nothing.
  *
  * Context: Process context. Takes the io_uring's ->uring_lock when @issue_flags
  * say that it is not held.
@@ -266,7 +288,8 @@ static struct fuse_uring_cmd_req read_cmd_req(const struct io_uring_cmd *cmd)
  * -ENXIO if there is no memory region, -ENOENT if there is no such buffer ring,
  * -EBUSY if that is pinned, by another queue say, -EEXIST if there is such a
  * queue,
- * -ENOMEM if there is no memory.
+ * -ENOMEM if there is no memory,
+ * -ENOTCONN if the connection has been aborted.
  */
 int fuse_uring_add_queue(struct io_uring_cmd *cmd, unsigned int issue_flags,
 			 struct fuse_chan *fch)
@@ -278,6 +301,7 @@ int fuse_uring_add_queue(struct io_uring_cmd *cmd, unsigned int issue_flags,
 	int err;
 
 	BUILD_BUG_ON(sizeof(struct fuse_uring_req_header) != 288);
+	BUILD_BUG_ON(PAYLOAD_OFFSET != FUSE_URING_HDR_ALIGN);
 	BUILD_BUG_ON(sizeof(struct fuse_uring_ent_in_out) != 32);
 	BUILD_BUG_ON(offsetof(struct fuse_uring_cmd_req, queue) != 24);
 	BUILD_BUG_ON(sizeof(struct fuse_uring_cmd_req) != 40);
@@ -297,7 +321,7 @@ int fuse_uring_add_queue(struct io_uring_cmd *cmd, unsigned int issue_flags,
 		return -EINVAL;
 	if (req.queue.zero_copy_min && !(req.flags & FUSE_URING_ZERO_COPY))
 		return -EINVAL;
-	if (req.queue.hdr_stride < HDR_SIZE ||
+	if (!req.queue.hdr_stride ||
 	    req.queue.hdr_stride % FUSE_URING_HDR_ALIGN)
 		return -EINVAL;
 	if (req.flags & FUSE_URING_ZERO_COPY && !capable(CAP_SYS_ADMIN))
@@ -353,7 +377,7 @@ struct fuse_ring_ent *fuse_uring_create_kmbuf_ent(struct io_uring_cmd *cmd,
 	    req.ent.hdr_offset % FUSE_URING_HDR_ALIGN)
 		return ERR_PTR(-EINVAL);
 
-	ent = fuse_uring_alloc_ent(queue);
+	ent = fuse_uring_alloc_ent();
 	if (!ent)
 		return ERR_PTR(-ENOMEM);
 	ent->kmbuf = true;
@@ -364,22 +388,60 @@ struct fuse_ring_ent *fuse_uring_create_kmbuf_ent(struct io_uring_cmd *cmd,
 }
 
 /*
- * Let go of the buffers. The connection is not in use any more, and no entry
- * is left. May sleep.
+ * A new entry is to use the buffers of its queue. -EINVAL if these are not there
+ * any more.
  */
-void fuse_uring_release(struct fuse_chan *fch)
+int fuse_uring_kmbuf_join(struct fuse_ring_ent *ent)
 {
-	struct fuse_ring *ring = fch->ring;
-	size_t qid;
+	struct fuse_ring_queue *queue = ent->queue;
 
-	for (qid = 0; ring && qid < ring->nr_queues; qid++) {
-		struct fuse_ring_queue *queue = READ_ONCE(ring->queues[qid]);
+	if (!ent->kmbuf)
+		return 0;
 
-		if (!queue || !queue->kmbuf)
-			continue;
-		io_uring_buf_ring_unpin(queue->kmbuf);
-		queue->kmbuf = NULL;
-	}
+	guard(spinlock)(&queue->lock);
+	if (!queue->kmbuf)
+		return -EINVAL;
+	queue->nr_kmbuf_ents++;
+	return 0;
+}
+
+/*
+ * If no entry uses the buffers of the queue, none will, and the caller gets them
+ * for fuse_uring_kmbuf_unpin(). Else NULL.
+ */
+struct io_kmbuf_ring *fuse_uring_kmbuf_unused(struct fuse_ring_queue *queue)
+{
+	struct io_kmbuf_ring *kmbuf = queue->kmbuf;
+
+	lockdep_assert_held(&queue->lock);
+
+	if (queue->nr_kmbuf_ents)
+		return NULL;
+	WRITE_ONCE(queue->kmbuf, NULL);
+	return kmbuf;
+}
+
+/*
+ * The entry is going. If it is the last that uses the buffers, the caller gets
+ * them for fuse_uring_kmbuf_unpin(), to be called before the server is told that
+ * it has gone. Else NULL.
+ */
+struct io_kmbuf_ring *fuse_uring_kmbuf_leave(struct fuse_ring_ent *ent)
+{
+	lockdep_assert_held(&ent->queue->lock);
+
+	if (!ent->kmbuf)
+		return NULL;
+	fuse_uring_kmbuf_put(ent);
+	ent->queue->nr_kmbuf_ents--;
+	return fuse_uring_kmbuf_unused(ent->queue);
+}
+
+/* Without queue->lock, as it may sleep */
+void fuse_uring_kmbuf_unpin(struct io_kmbuf_ring *kmbuf)
+{
+	if (kmbuf)
+		io_uring_buf_ring_unpin(kmbuf);
 }
 
 /* What the queues have done, a line for each number */
@@ -394,7 +456,7 @@ ssize_t fuse_uring_print_stats(struct fuse_chan *fch, char *buf, size_t size)
 	for (qid = 0; ring && qid < ring->nr_queues; qid++) {
 		struct fuse_ring_queue *queue = READ_ONCE(ring->queues[qid]);
 
-		if (!queue || !queue->kmbuf)
+		if (!queue || !queue->hdr_stride)
 			continue;
 		guard(spinlock)(&queue->lock);
 		for (i = 0; i < FUSE_PAYLOAD_NR; i++)

@@ -4,11 +4,12 @@
  * WRITE has the data in, are put into a slot of the server's registered-buffer
  * table, and the server reads its file into them or writes it from them.
  *
- * The pages can be in use longer than the request: I/O that the server has
- * started goes on when the request ends, as it does when the connection is
- * aborted. So they are held until io_uring gives them back. A reference does:
- * for as long as the client is interested in what is in its memory, the request
- * has that pinned, and later on it only must not become somebody else's.
+ * They are lent for as long as the request lasts: when it ends, by a reply or
+ * because the connection is aborted, no more I/O begins on them, whatever became
+ * of the slot. But I/O that the server has started goes on. So the pages are held
+ * until io_uring gives them back. A reference does: for as long as the client is
+ * interested in what is in its memory, the request has that pinned, and later on
+ * it only must not become somebody else's.
  *
  * A server that replies without having filled the pages of a READ does not
  * disclose anything. The memory of a direct read is the client's, which sees
@@ -26,8 +27,11 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
-/* The pages of one request. Belongs to io_uring once it is registered. */
+/* The pages of one request */
 struct fuse_uring_zc {
+	struct io_buf_lease lease;
+	/* io_uring's, until it gives the pages back, and the entry's */
+	refcount_t refs;
 	unsigned int nr_bvecs;
 	struct bio_vec bvs[] __counted_by(nr_bvecs);
 };
@@ -35,7 +39,7 @@ struct fuse_uring_zc {
 /* How much data it is, 0 if it is none or is not in pages that can be held */
 static size_t data_size(const struct fuse_args *args)
 {
-	if (args->user_pages && !args->is_pinned)
+	if (args->odd_pages)
 		return 0;
 	if (args->opcode == FUSE_READ && args->out_pages)
 		return args->out_args[0].size;
@@ -60,9 +64,8 @@ bool fuse_uring_zc_wanted(const struct fuse_ring_ent *ent,
 	return !args->in_pages || args->out_args[0].size <= inline_size;
 }
 
-static void zc_free(void *priv)
+static void zc_free(struct fuse_uring_zc *zc)
 {
-	struct fuse_uring_zc *zc = priv;
 	unsigned int i;
 
 	for (i = 0; i < zc->nr_bvecs; i++)
@@ -70,9 +73,36 @@ static void zc_free(void *priv)
 	kvfree(zc);
 }
 
+static void zc_put(struct fuse_uring_zc *zc)
+{
+	if (refcount_dec_and_test(&zc->refs))
+		zc_free(zc);
+}
+
+static void zc_release(struct io_buf_lease *lease)
+{
+	zc_put(container_of(lease, struct fuse_uring_zc, lease));
+}
+
+/*
+ * Memory that the request has not pinned is the kernel's, for a loop device say,
+ * or the registered buffer of an io_uring. It stays until the request ends, but
+ * not all of it can be held on to for longer.
+ */
+static bool zc_hold(const struct fuse_args *args, struct folio *folio)
+{
+	if (!args->user_pages || args->is_pinned) {
+		folio_get(folio);
+		return true;
+	}
+	return !folio_test_slab(folio) && !folio_test_large_kmalloc(folio) &&
+	       folio_try_get(folio);
+}
+
 /*
  * Hold the pages that the first @size bytes of the data are in. What goes on in
- * the same folio is one entry, and one reference.
+ * the same folio is one entry, and one reference. ERR_PTR of -ENOMEM, or -EFAULT
+ * if there are pages that cannot be held.
  */
 static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
 				      size_t size)
@@ -87,8 +117,10 @@ static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
 
 	zc = kvmalloc_flex(*zc, bvs, nr_folios, GFP_KERNEL_ACCOUNT);
 	if (!zc)
-		return NULL;
+		return ERR_PTR(-ENOMEM);
 
+	io_buf_lease_init(&zc->lease, zc_release);
+	refcount_set(&zc->refs, 2);
 	bv = zc->bvs;
 	for (i = 0; i < nr_folios && size; i++) {
 		size_t len = min_t(size_t, size, descs[i].length);
@@ -98,7 +130,8 @@ static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
 		if (folio == last && offset == end) {
 			bv[-1].bv_len += len;
 		} else {
-			folio_get(folio);
+			if (!zc_hold(&ap->args, folio))
+				break;
 			bvec_set_folio(bv++, folio, len, offset);
 			last = folio;
 		}
@@ -106,7 +139,10 @@ static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
 		size -= len;
 	}
 	zc->nr_bvecs = bv - zc->bvs;
-	return zc;
+	if (!size)
+		return zc;
+	zc_free(zc);
+	return ERR_PTR(-EFAULT);
 }
 
 /* What was in the memory before is not for the client */
@@ -132,26 +168,48 @@ int fuse_uring_zc_register(struct fuse_ring_ent *ent, struct fuse_req *req,
 	int err;
 
 	zc = zc_alloc(ap, data_size(&ap->args));
-	if (!zc)
-		return -ENOMEM;
+	if (IS_ERR(zc))
+		return PTR_ERR(zc);
+
+	err = io_buffer_lend_bvec(ent->cmd, &zc->lease, zc->bvs, zc->nr_bvecs,
+				  read ? IO_BUF_DEST : IO_BUF_SOURCE,
+				  ent->buf_index, issue_flags);
+	if (err) {
+		zc_free(zc);
+		return err;
+	}
+	/* it is in the slot, and still nobody can use it */
 	if (read && ap->args.page_zeroing)
 		zc_clear(ap);
-
-	err = io_buffer_register_bvec(ent->cmd, zc->bvs, zc->nr_bvecs, zc_free,
-				      zc, read ? IO_BUF_DEST : IO_BUF_SOURCE,
-				      ent->buf_index, issue_flags);
-	if (err)
-		zc_free(zc);
-	return err;
+	io_buf_grant(&zc->lease);
+	ent->zc = zc;
+	return 0;
 }
 
 /*
- * Take the pages out of the entry's slot. I/O under way keeps them. The slot is
- * userspace's as well: if it has put something else there, that stays, or goes
- * if that is a kernel's buffer, too. May sleep.
+ * The request of the entry is about to end: no I/O may begin on its pages any
+ * more, whatever is in the slot. To be called by whoever ends the request, which
+ * nobody else can do at the same time. May sleep.
+ */
+void fuse_uring_zc_revoke(struct fuse_ring_ent *ent)
+{
+	struct fuse_uring_zc *zc = ent->zc;
+
+	if (!zc)
+		return;
+	ent->zc = NULL;
+	io_buf_revoke(&zc->lease);
+	zc_put(zc);
+}
+
+/*
+ * Likewise, and take the pages out of the entry's slot. I/O under way keeps them.
+ * The slot is userspace's as well: if it has put something else there, that
+ * stays, or goes if that is a kernel's buffer, too. May sleep.
  */
 void fuse_uring_zc_unregister(struct fuse_ring_ent *ent,
 			      unsigned int issue_flags)
 {
+	fuse_uring_zc_revoke(ent);
 	io_buffer_unregister(ent->cmd, ent->buf_index, issue_flags);
 }

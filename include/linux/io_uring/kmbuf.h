@@ -16,8 +16,9 @@ struct io_uring_cmd;
 
 /**
  * struct io_kmbuf - a buffer that was selected
- * @addr: where the kernel reaches it, not for userspace to see; may be a
- *	vmalloc address
+ * @addr: where the kernel reaches it, not for userspace to see: an address of
+ *	the direct map if the buffer is one piece of memory, or else a vmalloc
+ *	address
  * @len: its size in bytes
  * @bid: its number in the ring, what userspace knows it by
  */

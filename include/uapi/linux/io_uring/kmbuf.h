@@ -27,10 +27,10 @@ enum io_uring_kmbuf_ring_flags {
  * which wants everything but @bgid to be zero.
  */
 struct io_uring_kmbuf_reg {
-	/* bytes a buffer, a multiple of the page size */
+	/* bytes a buffer, a multiple of 512 */
 	__u32	buf_size;
 	__u32	resv0;
-	/* number of buffers, a power of two up to IORING_KMBUF_MAX_ENTRIES */
+	/* number of buffers, from 1 to IORING_KMBUF_MAX_ENTRIES */
 	__u32	ring_entries;
 	/* buffer group, below IORING_KMBUF_MAX_GROUPS */
 	__u16	bgid;
@@ -39,7 +39,7 @@ struct io_uring_kmbuf_reg {
 	/* with IOU_KMBUF_RING_FIXED, a free slot; buffer n is at n * buf_size */
 	__u32	fixed_index;
 	__u32	resv1;
-	/* out: where to mmap() the buffers, all of them in one call */
+	/* out: where to mmap() the buffers, all of them and in whole pages */
 	__u64	mmap_offset;
 	__u64	resv2;
 };

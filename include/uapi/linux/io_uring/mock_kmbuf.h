@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (GPL-2.0 WITH Linux-syscall-note) OR MIT */
 /*
- * Commands of the io_uring mock device that stand in for a subsystem which
+ * Commands of /dev/io_uring_mock_kmbuf, which stands in for a subsystem that
  * shares its memory with a server. For tests only, the ABI may change.
  */
 #ifndef _UAPI_LINUX_IO_URING_MOCK_KMBUF_H
@@ -8,9 +8,14 @@
 
 #include <linux/types.h>
 
+/* Commands of the device */
+enum {
+	IORING_MOCK_KMBUF_DEV_CMD_CREATE,
+};
+
 /*
- * IORING_MOCK_MGR_CMD_CREATE_KMBUF on the mock device creates a consumer that
- * owns @nr_folios folios of 2^@order pages each. The result is its fd.
+ * IORING_MOCK_KMBUF_DEV_CMD_CREATE creates a consumer that owns @nr_folios
+ * folios of 2^@order pages each. The result is its fd.
  *
  * As for all commands below, sqe->addr points to the argument and sqe->len is
  * its size; reserved fields must be zero.
@@ -18,8 +23,14 @@
 struct io_uring_mock_kmbuf_create {
 	__u32	nr_folios;
 	__u32	order;
-	__u64	resv[3];
+	/* IORING_MOCK_KMBUF_KMALLOC */
+	__u32	flags;
+	__u32	resv0;
+	__u64	resv[2];
 };
+
+/* The memory comes from kmalloc(): nobody can hold a reference on such pages */
+#define IORING_MOCK_KMBUF_KMALLOC	(1U << 0)
 
 /* Commands of the consumer */
 enum {
@@ -33,6 +44,9 @@ enum {
 	IORING_MOCK_KMBUF_CMD_STATS,
 	/* exchange a value with the memory region of the command's ring */
 	IORING_MOCK_KMBUF_CMD_REGION,
+	/* let I/O start on a buffer that was lent, and no more */
+	IORING_MOCK_KMBUF_CMD_GRANT,
+	IORING_MOCK_KMBUF_CMD_REVOKE,
 
 	/* rings of kernel-managed buffers: see the structures at the end */
 	IORING_MOCK_KMBUF_CMD_RING_PIN,
@@ -63,6 +77,8 @@ struct io_uring_mock_bvec {
 
 /* Pass NULL for the release callback */
 #define IORING_MOCK_KMBUF_NO_RELEASE	(1U << 0)
+/* Lend the pages: they cannot be used before they are granted */
+#define IORING_MOCK_KMBUF_LEND		(1U << 1)
 
 /* @dir: 1 destination of reads, 2 source of writes; passed on unchecked */
 struct io_uring_mock_kmbuf_register {
@@ -72,6 +88,15 @@ struct io_uring_mock_kmbuf_register {
 	__u32	dir;
 	__u32	flags;
 	__u64	resv;
+};
+
+/*
+ * GRANT and REVOKE: the consumer's @nr-th registration, counted from 0. GRANT
+ * fails with -ESTALE if it has been revoked.
+ */
+struct io_uring_mock_kmbuf_lease {
+	__u32	nr;
+	__u32	resv;
 };
 
 struct io_uring_mock_kmbuf_unregister {
@@ -152,8 +177,13 @@ enum {
 	IORING_MOCK_KMBUF_DONE_INLINE,
 	/* from task work, */
 	IORING_MOCK_KMBUF_DONE_TASK_WORK,
-	/* or from a kernel thread */
+	/* from a kernel thread, */
 	IORING_MOCK_KMBUF_DONE_WORKER,
+	/*
+	 * or as a device that interrupts would: from task work, which comes a
+	 * tenth of a second after the handler has returned
+	 */
+	IORING_MOCK_KMBUF_DONE_INTERRUPT,
 };
 
 /*
@@ -180,6 +210,9 @@ struct io_uring_mock_kmbuf_done {
  *
  * RING_BENCH: the same from one task, one after the other. Returns how many
  * cycles of the time stamp counter all the selects and all the recycles took.
+ *
+ * Either ends early with -EINTR when the command is cancelled, its task killed
+ * or its ring closed.
  */
 struct io_uring_mock_kmbuf_cycles {
 	__u32	handle;

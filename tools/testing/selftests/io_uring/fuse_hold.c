@@ -105,6 +105,8 @@ static int serve(const struct fuse_call *call)
 	case FUSE_FORGET:
 	case FUSE_BATCH_FORGET:
 	case FUSE_INTERRUPT:
+		if (call->in->opcode == FUSE_INTERRUPT)
+			eventfd_write(hold->interrupt_fd, 1);
 		/* from the device, which is not to be closed by who reads it */
 		return 0;
 	}
@@ -164,6 +166,7 @@ struct fuse_hold *fuse_hold_init(struct fuse_test *ft)
 		return NULL;
 	*hold = (struct fuse_hold) {
 		.event_fd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE),
+		.interrupt_fd = eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE),
 		.data_fd = make_data(),
 	};
 	ft->serve = serve;
@@ -190,6 +193,7 @@ void fuse_hold_exit(struct fuse_hold *hold)
 {
 	close(hold->data_fd);
 	close(hold->event_fd);
+	close(hold->interrupt_fd);
 	munmap(hold, sizeof(*hold));
 }
 
@@ -200,12 +204,21 @@ static bool wait_readable(int fd, unsigned int ms)
 	return poll(&poll_fd, 1, ms) == 1;
 }
 
-bool fuse_hold_wait(struct fuse_hold *hold, unsigned int ms)
+static bool wait_event(int fd, unsigned int ms)
 {
 	eventfd_t nr;
 
-	return wait_readable(hold->event_fd, ms) &&
-	       !eventfd_read(hold->event_fd, &nr);
+	return wait_readable(fd, ms) && !eventfd_read(fd, &nr);
+}
+
+bool fuse_hold_wait(struct fuse_hold *hold, unsigned int ms)
+{
+	return wait_event(hold->event_fd, ms);
+}
+
+bool fuse_hold_wait_interrupt(struct fuse_hold *hold, unsigned int ms)
+{
+	return wait_event(hold->interrupt_fd, ms);
 }
 
 static int do_read(int fd, unsigned char *buf, size_t len, off_t offset)

@@ -25,8 +25,10 @@ struct fuse_hold {
 	bool			close_dev;
 	/* what reads without a copy come from, if it is not zero: an empty pipe */
 	int			park_fd;
-	/* private: an event for each request that is held, and what is read */
+	/* private: an event for each request that is held, and each interrupt */
 	int			event_fd;
+	int			interrupt_fd;
+	/* what is read */
 	int			data_fd;
 };
 
@@ -43,6 +45,8 @@ void fuse_hold_exit(struct fuse_hold *hold);
 int fuse_hold_mount(struct fuse_test *ft);
 /* Wait for @ms milliseconds at most for the server to hold one more request */
 bool fuse_hold_wait(struct fuse_hold *hold, unsigned int ms);
+/* Likewise, to be told that the client of one was interrupted */
+bool fuse_hold_wait_interrupt(struct fuse_hold *hold, unsigned int ms);
 
 /* One operation of a client, with data that is checked: 0 or -errno */
 enum fuse_hold_op {

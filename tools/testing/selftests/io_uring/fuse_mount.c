@@ -177,12 +177,36 @@ static void connection(const struct fuse_test *ft, char *dir, size_t size)
 	snprintf(dir, size, CONNECTIONS "/%u", ft->minor);
 }
 
-bool fuse_test_abort(struct fuse_test *ft)
+bool fuse_test_set(struct fuse_test *ft, const char *knob, const char *value)
 {
 	char dir[64];
 
 	connection(ft, dir, sizeof(dir));
-	return test_write_file(dir, "abort", "1");
+	return test_write_file(dir, knob, value);
+}
+
+long long fuse_test_get(const struct fuse_test *ft, const char *knob)
+{
+	char dir[64], buf[32];
+
+	connection(ft, dir, sizeof(dir));
+	return test_read_file(dir, knob, buf, sizeof(buf)) ? atoll(buf) : -1;
+}
+
+bool fuse_test_wait_requests(const struct fuse_test *ft, unsigned int nr,
+			     unsigned int ms)
+{
+	for (; ms; ms--) {
+		if (fuse_test_get(ft, "waiting") == nr)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+bool fuse_test_abort(struct fuse_test *ft)
+{
+	return fuse_test_set(ft, "abort", "1");
 }
 
 /* It is in use: see that nothing of it is left for the tests to come */

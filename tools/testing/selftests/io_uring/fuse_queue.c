@@ -15,6 +15,7 @@ int fuse_queue_mount(struct fuse_queue *fq, enum fuse_mode mode)
 		.max_pages = FUSE_QUEUE_MAX_PAGES,
 		.max_write = 4096,
 	};
+	fq->ring_flags = 0;
 	return fuse_test_open(&fq->ft);
 }
 
@@ -28,7 +29,7 @@ int fuse_queue_open_ring(struct fuse_queue *fq)
 {
 	int ret;
 
-	ret = test_ring_init(&fq->tr, IORING_SETUP_SQE128, 0);
+	ret = test_ring_init(&fq->tr, IORING_SETUP_SQE128 | fq->ring_flags, 0);
 	if (ret)
 		return ret;
 	fq->region = region_register(&fq->tr.ring, NULL, FUSE_QUEUE_REGION);

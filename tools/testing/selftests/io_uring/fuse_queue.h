@@ -18,6 +18,8 @@
 
 struct fuse_queue {
 	struct fuse_test	ft;
+	/* IORING_SETUP_* of the ring: none unless set after the mount */
+	unsigned int		ring_flags;
 	struct test_ring	tr;
 	unsigned char		*region;
 };

@@ -10,6 +10,10 @@
 
 /* The smallest that the kernel lets a server read with */
 #define MIN_READ	8192
+/* Payloads are at the start of a page then, as good for O_DIRECT as any */
+#define IN_OFFSET	(4096 - sizeof(struct fuse_in_header) - \
+			 sizeof(struct fuse_write_in))
+#define OUT_OFFSET	(4096 - sizeof(struct fuse_out_header))
 /* Far more than any test answers with */
 #define MAX_REPLY	(1024 * 1024)
 
@@ -167,8 +171,8 @@ struct fuse_dev_reader *fuse_dev_reader_new(struct fuse_test *ft)
 
 	reader->ft = ft;
 	reader->size = fuse_payload_size(ft) + 4096;
-	reader->in = malloc(reader->size);
-	reader->out = calloc(1, sizeof(struct fuse_out_header) + MAX_REPLY);
+	reader->in = aligned_alloc(4096, 4096 + reader->size);
+	reader->out = aligned_alloc(4096, 4096 + MAX_REPLY);
 	return reader;
 }
 
@@ -183,33 +187,35 @@ void fuse_dev_reader_free(struct fuse_dev_reader *reader)
 static bool is_one_way(unsigned int opcode)
 {
 	return opcode == FUSE_FORGET || opcode == FUSE_BATCH_FORGET ||
-	       opcode == FUSE_INTERRUPT;
+	       opcode == FUSE_INTERRUPT || opcode == FUSE_NOTIFY_REPLY;
 }
 
 int fuse_dev_reader_next(struct fuse_dev_reader *reader)
 {
-	struct fuse_in_header *head = (void *)reader->in;
+	unsigned char *out = reader->out + OUT_OFFSET;
+	unsigned char *in = reader->in + IN_OFFSET;
+	struct fuse_in_header *head = (void *)in;
 	struct fuse_call call = {
 		.ft = reader->ft,
 		.in = head,
 		.arg = head + 1,
-		.reply = reader->out + sizeof(struct fuse_out_header),
+		.reply = out + sizeof(struct fuse_out_header),
 		.room = MAX_REPLY,
 		.slot = -1,
 	};
 	ssize_t len, arg;
 	int ret;
 
-	len = read(reader->ft->dev, reader->in, reader->size);
+	len = read(reader->ft->dev, in, reader->size);
 	if (len < 0)
 		/* a request that was taken back meanwhile is none */
 		return errno == EINTR || errno == ENOENT ? 0 : -errno;
 	arg = fuse_arg_size(head->opcode);
-	call.payload = reader->in + sizeof(*head) + arg;
+	call.payload = in + sizeof(*head) + arg;
 	call.payload_len = len - sizeof(*head) - arg;
 	ret = fuse_serve_call(&call);
 	if (!is_one_way(head->opcode))
-		dev_reply(reader->ft->dev, head->unique, ret, reader->out);
+		dev_reply(reader->ft->dev, head->unique, ret, out);
 	return 0;
 }
 

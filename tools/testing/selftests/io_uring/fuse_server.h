@@ -99,6 +99,8 @@ struct fuse_test {
 	/* NULL or the server's answer to what fuse_serve() does not do */
 	fuse_serve_t	serve;
 	void		*data;
+	/* what becomes of requests that the callback has put into the ring */
+	void		(*completed)(struct fuse_test *ft, int res);
 	/* NULL or what the server does in place of all that */
 	int		(*run)(struct fuse_test *ft);
 	/* NULL: a directory of its own, that nobody else sees */
@@ -109,6 +111,8 @@ struct fuse_test {
 	/* for io_uring, 0 stands for 1: entries and buffers a queue */
 	unsigned int	depth;
 	unsigned int	buffers;
+	/* bytes that a payload has beyond those that the kernel insists on */
+	unsigned int	more_room;
 	/* bytes a header; 0 stands for FUSE_TEST_STRIDE */
 	unsigned int	hdr_stride;
 	unsigned int	zero_copy_min;
@@ -156,6 +160,12 @@ int fuse_test_cleanup(struct fuse_test *ft);
 /* Did the server end well? 0 or -EIO. Waits for it. */
 int fuse_test_reap(struct fuse_test *ft);
 bool fuse_test_abort(struct fuse_test *ft);
+/* Write to one of the connection's knobs, and read one, -1 if that fails */
+bool fuse_test_set(struct fuse_test *ft, const char *knob, const char *value);
+long long fuse_test_get(const struct fuse_test *ft, const char *knob);
+/* Wait for @nr requests to be there, and not served. Nothing tells of that. */
+bool fuse_test_wait_requests(const struct fuse_test *ft, unsigned int nr,
+			     unsigned int ms);
 /* One of the counters of a mount with kernel-managed buffers, or -1 */
 long long fuse_test_counter(const struct fuse_test *ft, const char *name);
 /* All of them as text */
@@ -181,5 +191,10 @@ int fuse_dev_reader_next(struct fuse_dev_reader *reader);
 size_t fuse_arg_size(unsigned int opcode);
 /* Room for a payload that the kernel insists on */
 size_t fuse_payload_size(const struct fuse_test *ft);
+/* Room that an entry has, or a buffer */
+static inline size_t fuse_entry_room(const struct fuse_test *ft)
+{
+	return fuse_payload_size(ft) + ft->more_room;
+}
 
 #endif

@@ -65,7 +65,7 @@ static bool make_own(struct uring_entry *entry, size_t size)
 
 static int register_entry(struct uring_server *srv, struct uring_entry *entry)
 {
-	const size_t size = fuse_payload_size(srv->ft);
+	const size_t size = fuse_entry_room(srv->ft);
 	struct io_uring_sqe *sqe;
 
 	if (entry->own && !make_own(entry, size))
@@ -264,7 +264,7 @@ static int serve_entry(struct uring_server *srv, struct uring_entry *entry,
 		.payload = entry->payload,
 		.payload_len = entry->in_out.payload_sz,
 		.reply = entry->payload,
-		.room = fuse_payload_size(srv->ft),
+		.room = fuse_entry_room(srv->ft),
 		.slot = -1,
 		.io = &entry->io,
 	};
@@ -315,6 +315,10 @@ static int handle_cqe(struct uring_server *srv,
 
 	if (cqe->user_data == USER_DEV)
 		return serve_dev(srv);
+	if (cqe->user_data == FUSE_URING_USER_OWN) {
+		srv->ft->completed(srv->ft, cqe->res);
+		return 0;
+	}
 	entry = &srv->entries[(unsigned int)cqe->user_data];
 	if (cqe->user_data & USER_IO) {
 		set_io_reply(entry, cqe->res);

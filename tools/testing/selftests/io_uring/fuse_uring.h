@@ -10,6 +10,9 @@
 
 #include <sys/uio.h>
 
+/* user_data of requests that are a callback's own, see fuse_test.completed */
+#define FUSE_URING_USER_OWN	0x400000000ULL
+
 struct uring_entry {
 	struct fuse_uring_req_header	*head;
 	/* is that, and the payload, memory of the server? */

@@ -90,7 +90,7 @@ static int init(struct uring_server *srv)
 	int ret;
 
 	srv->nr_bufs = srv->ft->buffers ? srv->ft->buffers : 1;
-	srv->buf_size = uring_page_align(fuse_payload_size(srv->ft));
+	srv->buf_size = uring_page_align(fuse_entry_room(srv->ft));
 	srv->bufs = calloc(srv->nr_queues, sizeof(*srv->bufs));
 	ret = init_region(srv);
 	for (i = 0; !ret && i < srv->nr_queues; i++)
@@ -167,6 +167,7 @@ static int locate(struct uring_server *srv, struct uring_entry *entry,
 	case FUSE_URING_PAYLOAD_INLINE:
 	case FUSE_URING_PAYLOAD_ZERO_COPY:
 		if (io->offset < sizeof(*entry->head) ||
+		    io->offset % FUSE_URING_HDR_ALIGN ||
 		    io->offset > srv->stride)
 			return -EPROTO;
 		uring_set_payload(call, head + io->offset,

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -16,9 +17,16 @@ static int kmbuf_syscall(struct io_uring *ring, unsigned int op,
 	return ret < 0 ? -errno : ret;
 }
 
+/* Where the last ring of a group was to be mapped */
+static unsigned long long offsets[IORING_KMBUF_MAX_GROUPS];
+
 int kmbuf_register(struct io_uring *ring, struct io_uring_kmbuf_reg *reg)
 {
-	return kmbuf_syscall(ring, IORING_REGISTER_KMBUF_RING, reg);
+	int ret = kmbuf_syscall(ring, IORING_REGISTER_KMBUF_RING, reg);
+
+	if (!ret)
+		offsets[reg->bgid] = reg->mmap_offset;
+	return ret;
 }
 
 int kmbuf_unregister(struct io_uring *ring, unsigned int bgid)
@@ -28,11 +36,12 @@ int kmbuf_unregister(struct io_uring *ring, unsigned int bgid)
 	return kmbuf_syscall(ring, IORING_UNREGISTER_KMBUF_RING, &reg);
 }
 
-int kmbuf_setup(struct io_uring *ring, unsigned int bgid, unsigned int entries,
-		unsigned int pages, unsigned int flags)
+int kmbuf_setup_bytes(struct io_uring *ring, unsigned int bgid,
+		      unsigned int entries, unsigned int bytes,
+		      unsigned int flags)
 {
 	struct io_uring_kmbuf_reg reg = {
-		.buf_size = pages * sysconf(_SC_PAGESIZE),
+		.buf_size = bytes,
 		.ring_entries = entries,
 		.bgid = bgid,
 		.flags = flags,
@@ -41,9 +50,16 @@ int kmbuf_setup(struct io_uring *ring, unsigned int bgid, unsigned int entries,
 	return kmbuf_register(ring, &reg);
 }
 
+int kmbuf_setup(struct io_uring *ring, unsigned int bgid, unsigned int entries,
+		unsigned int pages, unsigned int flags)
+{
+	return kmbuf_setup_bytes(ring, bgid, entries,
+				 pages * sysconf(_SC_PAGESIZE), flags);
+}
+
 unsigned long long kmbuf_offset(unsigned int bgid)
 {
-	return IORING_OFF_KMBUF_RING | (unsigned long long)bgid << 16;
+	return offsets[bgid];
 }
 
 void *kmbuf_mmap(struct io_uring *ring, unsigned int bgid, size_t size,
@@ -143,4 +159,22 @@ int kmbuf_fdinfo(struct io_uring *ring, char *buf, size_t size)
 
 	snprintf(name, sizeof(name), "%d", ring->ring_fd);
 	return test_read_file("/proc/self/fdinfo", name, buf, size) ? 0 : -EIO;
+}
+
+long kmbuf_fdinfo_field(struct io_uring *ring, unsigned int bgid,
+			const char *field)
+{
+	char buf[16384], start[16], name[16], *line, *value;
+
+	if (kmbuf_fdinfo(ring, buf, sizeof(buf)))
+		return -EIO;
+	snprintf(start, sizeof(start), "\n%5u: id=", bgid);
+	snprintf(name, sizeof(name), " %s=", field);
+	line = strstr(buf, "KmbufRings:\n");
+	line = line ? strstr(line, start) : NULL;
+	if (!line)
+		return -ENOENT;
+	*strchrnul(line + 1, '\n') = 0;
+	value = strstr(line, name);
+	return value ? atol(value + strlen(name)) : -ENOENT;
 }

@@ -14,6 +14,11 @@ int kmbuf_unregister(struct io_uring *ring, unsigned int bgid);
 /* Register @entries buffers of @pages pages as group @bgid. 0 or -errno. */
 int kmbuf_setup(struct io_uring *ring, unsigned int bgid, unsigned int entries,
 		unsigned int pages, unsigned int flags);
+/* Likewise, of any size */
+int kmbuf_setup_bytes(struct io_uring *ring, unsigned int bgid,
+		      unsigned int entries, unsigned int bytes,
+		      unsigned int flags);
+/* The offset that the last registration of group @bgid returned, or 0 */
 unsigned long long kmbuf_offset(unsigned int bgid);
 /* Map @size bytes of group @bgid, shared. MAP_FAILED with errno set. */
 void *kmbuf_mmap(struct io_uring *ring, unsigned int bgid, size_t size,
@@ -42,5 +47,8 @@ int kmbuf_exchange(struct test_ring *tr, int fd, int pin, unsigned int bid,
 
 /* What /proc shows of a ring: 0 or -errno */
 int kmbuf_fdinfo(struct io_uring *ring, char *buf, size_t size);
+/* A decimal number in the line of group @bgid, or -errno */
+long kmbuf_fdinfo_field(struct io_uring *ring, unsigned int bgid,
+			const char *field);
 
 #endif

@@ -98,10 +98,17 @@ long memlock_probe_charged(struct memlock_probe *probe)
 	return memlock_leave() && pages >= 0 ? pages - probe->before : LONG_MIN;
 }
 
-bool memlock_probe_exit(struct memlock_probe *probe)
+bool memlock_probe_wait(struct memlock_probe *probe)
 {
 	bool none = memlock_enter() && memlock_wait(&probe->tr, probe->before);
 
-	test_ring_exit(&probe->tr);
 	return memlock_leave() && none;
+}
+
+bool memlock_probe_exit(struct memlock_probe *probe)
+{
+	bool none = memlock_probe_wait(probe);
+
+	test_ring_exit(&probe->tr);
+	return none;
 }

@@ -33,6 +33,8 @@ bool memlock_probe_init(struct memlock_probe *probe);
 /* How many pages more they are, negative if that could not be found out */
 long memlock_probe_charged(struct memlock_probe *probe);
 /* Wait, likewise, until there are none, and whether it came to that */
+bool memlock_probe_wait(struct memlock_probe *probe);
+/* The same, and end it */
 bool memlock_probe_exit(struct memlock_probe *probe);
 
 #endif

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define MOCK_DEVICE	"/dev/io_uring_mock"
+#define MOCK_DEVICE	"/dev/io_uring_mock_kmbuf"
 #define RING_ENTRIES	16
 
 static void die(const char *what, int err)
@@ -139,11 +139,13 @@ int mock_cmd(struct test_ring *tr, int fd, unsigned int op, void *arg,
 	return test_submit_wait(tr);
 }
 
-int mock_create(unsigned int nr_folios, unsigned int order)
+int mock_create_flags(unsigned int nr_folios, unsigned int order,
+		      unsigned int flags)
 {
 	struct io_uring_mock_kmbuf_create arg = {
 		.nr_folios = nr_folios,
 		.order = order,
+		.flags = flags,
 	};
 	struct test_ring tr;
 	int dev, ret;
@@ -154,11 +156,16 @@ int mock_create(unsigned int nr_folios, unsigned int order)
 	ret = test_ring_init(&tr, 0, 0);
 	if (ret)
 		die("ring for the mock device", ret);
-	ret = mock_cmd(&tr, dev, IORING_MOCK_MGR_CMD_CREATE_KMBUF, &arg,
+	ret = mock_cmd(&tr, dev, IORING_MOCK_KMBUF_DEV_CMD_CREATE, &arg,
 		       sizeof(arg));
 	test_ring_exit(&tr);
 	close(dev);
 	return ret;
+}
+
+int mock_create(unsigned int nr_folios, unsigned int order)
+{
+	return mock_create_flags(nr_folios, order, 0);
 }
 
 const char *mock_missing(int fd)
@@ -184,19 +191,53 @@ void mock_bvecs_linear(struct io_uring_mock_bvec *bvs, unsigned int nr)
 		};
 }
 
-int mock_register(struct test_ring *tr, int fd,
-		  const struct io_uring_mock_bvec *bvs, unsigned int nr,
-		  unsigned int index, unsigned int dir)
+static int do_register(struct test_ring *tr, int fd,
+		       const struct io_uring_mock_bvec *bvs, unsigned int nr,
+		       unsigned int index, unsigned int dir, unsigned int flags)
 {
 	struct io_uring_mock_kmbuf_register reg = {
 		.bvecs = (unsigned long)bvs,
 		.nr_bvecs = nr,
 		.index = index,
 		.dir = dir,
+		.flags = flags,
 	};
 
 	return mock_cmd(tr, fd, IORING_MOCK_KMBUF_CMD_REGISTER, &reg,
 			sizeof(reg));
+}
+
+int mock_register(struct test_ring *tr, int fd,
+		  const struct io_uring_mock_bvec *bvs, unsigned int nr,
+		  unsigned int index, unsigned int dir)
+{
+	return do_register(tr, fd, bvs, nr, index, dir, 0);
+}
+
+int mock_lend(struct test_ring *tr, int fd,
+	      const struct io_uring_mock_bvec *bvs, unsigned int nr,
+	      unsigned int index, unsigned int dir)
+{
+	return do_register(tr, fd, bvs, nr, index, dir,
+			   IORING_MOCK_KMBUF_LEND);
+}
+
+static int do_lease(struct test_ring *tr, int fd, unsigned int nr,
+		    unsigned int op)
+{
+	struct io_uring_mock_kmbuf_lease arg = { .nr = nr };
+
+	return mock_cmd(tr, fd, op, &arg, sizeof(arg));
+}
+
+int mock_grant(struct test_ring *tr, int fd, unsigned int nr)
+{
+	return do_lease(tr, fd, nr, IORING_MOCK_KMBUF_CMD_GRANT);
+}
+
+int mock_revoke(struct test_ring *tr, int fd, unsigned int nr)
+{
+	return do_lease(tr, fd, nr, IORING_MOCK_KMBUF_CMD_REVOKE);
 }
 
 int mock_unregister(struct test_ring *tr, int fd, unsigned int index)

@@ -55,6 +55,9 @@ int test_rw_fixed(struct test_ring *tr, bool write, int fd, unsigned int index,
  * returns an fd or -errno, -ENOENT or -EPERM if one of them is missing.
  */
 int mock_create(unsigned int nr_folios, unsigned int order);
+/* Likewise, with IORING_MOCK_KMBUF_KMALLOC */
+int mock_create_flags(unsigned int nr_folios, unsigned int order,
+		      unsigned int flags);
 /* Why a test has to be skipped if that is what mock_create() returned, or NULL */
 const char *mock_missing(int fd);
 void mock_prep(struct test_ring *tr, int fd, unsigned int op, void *arg,
@@ -67,6 +70,12 @@ void mock_bvecs_linear(struct io_uring_mock_bvec *bvs, unsigned int nr);
 int mock_register(struct test_ring *tr, int fd,
 		  const struct io_uring_mock_bvec *bvs, unsigned int nr,
 		  unsigned int index, unsigned int dir);
+/* Likewise, but to be granted and revoked: the consumer's @nr-th buffer, from 0 */
+int mock_lend(struct test_ring *tr, int fd,
+	      const struct io_uring_mock_bvec *bvs, unsigned int nr,
+	      unsigned int index, unsigned int dir);
+int mock_grant(struct test_ring *tr, int fd, unsigned int nr);
+int mock_revoke(struct test_ring *tr, int fd, unsigned int nr);
 int mock_unregister(struct test_ring *tr, int fd, unsigned int index);
 int mock_copy_in(struct test_ring *tr, int fd, const void *from,
 		 size_t offset, size_t len);

@@ -525,8 +525,7 @@ TEST_F(fuse_data, counters)
 {
 	const bool zc = variant->mode == FUSE_MODE_ZC;
 	/* read and write have a header that is not part of it */
-	const size_t room = FUSE_TEST_STRIDE -
-			    sizeof(struct fuse_uring_req_header);
+	const size_t room = FUSE_TEST_STRIDE - FUSE_URING_HDR_ALIGN;
 	int fd;
 
 	fd = open(self->d.ft.file, O_RDWR | O_DIRECT);

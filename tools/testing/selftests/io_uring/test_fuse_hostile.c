@@ -61,6 +61,8 @@ struct orders {
 	bool			do_other_process;
 	bool			do_new_ring;
 	bool			do_register;
+	bool			do_refused;
+	bool			do_retrieve;
 	/* with a request, and before one */
 	enum table_change	change;
 	bool			do_restore;
@@ -279,6 +281,30 @@ static void replace_memory(const struct uring_entry *entry)
 		orders->nr_refused++;
 }
 
+/* An entry that is refused, while others are in use */
+static void register_nowhere(void)
+{
+	fuse_uring_sqe(&server.tr, server.ft->dev, FUSE_IO_URING_CMD_REGISTER,
+		       server.nr_queues);
+	wrong_command(&server.tr, -EINVAL);
+}
+
+/* Ask for data that the kernel has, under a name that is none */
+static void retrieve_unnamed(const struct fuse_test *ft)
+{
+	const struct {
+		struct fuse_out_header		head;
+		struct fuse_notify_retrieve_out	out;
+	} msg = {
+		.head = { sizeof(msg), FUSE_NOTIFY_RETRIEVE, 0 },
+		.out = { .nodeid = FUSE_TEST_NODE, .size = SMALL },
+	};
+
+	orders->nr_wrong++;
+	if (write(ft->dev, &msg, sizeof(msg)) < 0 && errno == EINVAL)
+		orders->nr_refused++;
+}
+
 static int serve_badly(const struct fuse_call *call)
 {
 	struct uring_entry *entry = fuse_uring_entry(call);
@@ -293,6 +319,10 @@ static int serve_badly(const struct fuse_call *call)
 		change_table(call->slot);
 	if (orders->do_register)
 		replace_memory(entry);
+	if (orders->do_refused)
+		register_nowhere();
+	if (orders->do_retrieve)
+		retrieve_unnamed(call->ft);
 	if (orders->do_guess)
 		guess(entry);
 	if (orders->do_other_ring)
@@ -432,6 +462,8 @@ TEST_F_TIMEOUT(fuse_hostile, bad_replies, TIMEOUT)
 		{ .error = -4096, .want = -EINVAL },
 		{ .error = INT_MIN, .want = -EINVAL },
 		{ .unique = 2, .want = -ENOENT },
+		/* of its interrupt, which does not come this way */
+		{ .unique = 1, .want = -ENOENT },
 		{ .unique = 1ULL << 32, .want = -ENOENT },
 		{ .no_unique = true, .want = -EINVAL },
 		/* more than was asked for, than there is room, than there is */
@@ -471,6 +503,24 @@ TEST_F_TIMEOUT(fuse_hostile, guessed_ids, TIMEOUT)
 	EXPECT_EQ(0, read_some(self, LARGE));
 	EXPECT_GE(orders->nr_wrong, 2 * 8);
 	EXPECT_EQ(orders->nr_wrong, orders->nr_refused);
+	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+}
+
+/* A refusal is no reason to refuse the rest */
+TEST_F_TIMEOUT(fuse_hostile, refused_entry, TIMEOUT)
+{
+	orders->do_refused = true;
+	EXPECT_EQ(0, read_some(self, SMALL));
+	EXPECT_EQ(0, read_some(self, LARGE));
+	EXPECT_EQ(2, orders->nr_refused);
+	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+}
+
+TEST_F_TIMEOUT(fuse_hostile, unnamed_retrieve, TIMEOUT)
+{
+	orders->do_retrieve = true;
+	EXPECT_EQ(0, read_some(self, SMALL));
+	EXPECT_EQ(1, orders->nr_refused);
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
 }
 

@@ -5,16 +5,21 @@
  * kernel-managed buffers.
  */
 #include "kselftest_harness.h"
+#include "fuse_hold.h"
 #include "fuse_queue.h"
 #include "iou_kmbuf.h"
 #include "iou_memlock.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 
 #define BUF_PAGES	FUSE_QUEUE_BUF_PAGES
 #define REGION_SIZE	FUSE_QUEUE_REGION
 #define STRIDE		FUSE_QUEUE_STRIDE
+#define ALIGN		FUSE_URING_HDR_ALIGN
 #define HDR_SIZE	sizeof(struct fuse_uring_req_header)
 
 /* Groups of the ring */
@@ -179,15 +184,15 @@ TEST_F(fuse_queue, qid)
 TEST_F(fuse_queue, hdr_stride)
 {
 	const unsigned int bad[] = {
-		0, 32, HDR_SIZE - 32, HDR_SIZE - 1, HDR_SIZE + 1,
-		HDR_SIZE + 16, HDR_SIZE + 31, REGION_SIZE + 32,
-		0x80000000, 0xffffffe0,
+		0, 32, HDR_SIZE - 1, HDR_SIZE, HDR_SIZE + 32, ALIGN - 32,
+		ALIGN + 32, 2 * ALIGN - 1, REGION_SIZE + ALIGN,
+		0x80000000, 0xfffffe00,
 	};
-	const unsigned int good[] = { HDR_SIZE, HDR_SIZE + 32, REGION_SIZE };
+	const unsigned int good[] = { ALIGN, 2 * ALIGN, REGION_SIZE };
 	struct fuse_uring_cmd_req req = fuse_queue_good();
 	unsigned int i;
 
-	ASSERT_EQ(0, HDR_SIZE % 32);
+	ASSERT_LE(HDR_SIZE, ALIGN);
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
 		req.queue.hdr_stride = bad[i];
 		EXPECT_EQ(-EINVAL, fuse_queue_add(&self->srv, &req)) {
@@ -353,6 +358,54 @@ TEST_F(fuse_queue, plain_queue_exists)
 	fuse_queue_close_ring(&srv);
 }
 
+/* Refused: 0 if it waits for requests instead */
+static int register_one(struct fuse_queue *srv,
+			const struct fuse_uring_cmd_req *ent)
+{
+	fuse_queue_entry(srv, ent);
+	test_submit(&srv->tr);
+	return test_wait_for(&srv->tr, 100) ? test_wait(&srv->tr) : 0;
+}
+
+/* Nothing is left of an entry that is refused, whatever the reason */
+TEST_F(fuse_queue, refused_entry)
+{
+	struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
+	struct fuse_uring_cmd_req req = fuse_queue_good();
+
+	/* without a queue, and without an iovec */
+	EXPECT_EQ(-EINVAL, register_one(&self->srv, &ent));
+	ent.qid = fuse_uring_nr_queues();
+	EXPECT_EQ(-EINVAL, register_one(&self->srv, &ent));
+	/* there is no such queue still */
+	EXPECT_EQ(0, fuse_queue_add(&self->srv, &req));
+	ent = fuse_queue_good_entry();
+	ent.ent.hdr_offset = 1;
+	EXPECT_EQ(-EINVAL, register_one(&self->srv, &ent));
+}
+
+/* Is there a request to be read from the device? */
+static bool request_comes(struct fuse_queue *srv, unsigned int ms)
+{
+	struct pollfd poll_fd = { .fd = srv->ft.dev, .events = POLLIN };
+	pid_t pid = fuse_hold_client(&srv->ft, FUSE_HOLD_STAT, 0, 1);
+	bool comes = poll(&poll_fd, 1, ms) == 1;
+
+	kill(pid, SIGKILL);
+	return fuse_hold_end(pid, 20000) == -EINTR && comes;
+}
+
+/* Requests wait for io_uring, but not for who may have given up on it */
+TEST_F(fuse_queue, requests_after_refusal)
+{
+	struct fuse_uring_cmd_req req = fuse_queue_good();
+
+	EXPECT_FALSE(request_comes(&self->srv, 300));
+	req.qid = 0xffff;
+	EXPECT_EQ(-EINVAL, fuse_queue_add(&self->srv, &req));
+	EXPECT_TRUE(request_comes(&self->srv, 20000));
+}
+
 /* One entry of a new queue with these flags; 0 if it waits for requests */
 static int register_anew(unsigned long long flags,
 			 const struct fuse_uring_cmd_req *ent, bool own_ring,
@@ -390,10 +443,10 @@ static int register_anew(unsigned long long flags,
 TEST_F(fuse_queue, entry_offset)
 {
 	const unsigned long long bad[] = {
-		1, 16, 31, REGION_SIZE - STRIDE + 32, REGION_SIZE,
-		REGION_SIZE + 32, 1ULL << 32, ~31ULL,
+		1, 32, HDR_SIZE, ALIGN - 1, REGION_SIZE - STRIDE + ALIGN,
+		REGION_SIZE, REGION_SIZE + ALIGN, 1ULL << 32, -1ULL * ALIGN,
 	};
-	const unsigned long long good[] = { 0, 32, REGION_SIZE - STRIDE };
+	const unsigned long long good[] = { 0, ALIGN, REGION_SIZE - STRIDE };
 	struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
 	unsigned int i;
 

@@ -210,15 +210,16 @@ static void end_parked(struct __test_metadata *_metadata,
 	EXPECT_EQ(LARGE, write(self->pipe[1], data, LARGE));
 }
 
-/* All of them, when the clients have gone whose pages they go to */
+/*
+ * All of them, when the clients have gone whose pages they went to. They are
+ * refused, and take nothing of what makes them look.
+ */
 static void end_all_parked(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(fuse_teardown) *self,
 			   const FIXTURE_VARIANT(fuse_teardown) *variant)
 {
-	unsigned int i;
-
-	for (i = 0; variant->state == PARKED && i < DEPTH; i++)
-		end_parked(_metadata, self);
+	if (variant->state == PARKED)
+		EXPECT_EQ(1, write(self->pipe[1], "x", 1));
 }
 
 TEST_F_TIMEOUT(fuse_teardown, abort, TIMEOUT)
@@ -258,6 +259,16 @@ TEST_F_TIMEOUT(fuse_teardown, server_killed, TIMEOUT)
 	kill(self->ft.server, SIGKILL);
 	EXPECT_EQ(-EINTR, fuse_hold_end(self->ft.server, STEP_MS));
 	expect_clients_ended(_metadata, self);
+	EXPECT_EQ(0, umount(self->ft.dir));
+}
+
+/* What a dead server has locked is free for the next one, without an umount */
+TEST_F_TIMEOUT(fuse_teardown, memory_of_killed_server, TIMEOUT)
+{
+	kill(self->ft.server, SIGKILL);
+	EXPECT_EQ(-EINTR, fuse_hold_end(self->ft.server, STEP_MS));
+	expect_clients_ended(_metadata, self);
+	EXPECT_TRUE(memlock_probe_wait(&self->probe));
 	EXPECT_EQ(0, umount(self->ft.dir));
 }
 
@@ -422,6 +433,22 @@ static void close_rest(struct __test_metadata *_metadata,
 	fuse_queue_close_ring(other);
 }
 
+/* The buffers are the server's again when it is told, before the umount */
+TEST_F_TIMEOUT(fuse_two_rings, aborted, TIMEOUT)
+{
+	unsigned int i;
+
+	ASSERT_TRUE(fuse_test_abort(&self->queues[0].ft));
+	for (i = 0; i < 2; i++) {
+		struct test_ring *tr = &self->queues[i].tr;
+
+		EXPECT_EQ(-ENOTCONN, test_wait(tr));
+		EXPECT_EQ(0, kmbuf_unregister(&tr->ring, FUSE_QUEUE_BGID));
+		fuse_queue_close_ring(&self->queues[i]);
+	}
+	EXPECT_EQ(0, fuse_queue_umount(&self->queues[0]));
+}
+
 TEST_F_TIMEOUT(fuse_two_rings, one_closed, TIMEOUT)
 {
 	close_one(_metadata, self);
@@ -445,6 +472,49 @@ TEST_F_TIMEOUT(fuse_two_rings, one_closed_in_use, TIMEOUT)
 	ASSERT_TRUE(fuse_test_abort(&fq->ft));
 	EXPECT_EQ(-ECONNABORTED, fuse_hold_end(pid, STEP_MS));
 	close_rest(_metadata, self);
+}
+
+/* Nobody tells its server, so it has to be so when the abort returns */
+TEST(queue_without_entries)
+{
+	struct fuse_uring_cmd_req add = fuse_queue_good();
+	struct fuse_queue fq;
+	int ret;
+
+	ret = fuse_queue_mount(&fq, FUSE_MODE_KMBUF);
+	if (fuse_test_missing(ret))
+		SKIP(return, "%s", fuse_test_missing(ret));
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, fuse_queue_open_ring(&fq));
+	ASSERT_EQ(0, fuse_queue_add(&fq, &add));
+	EXPECT_EQ(-EBUSY, kmbuf_unregister(&fq.tr.ring, FUSE_QUEUE_BGID));
+	ASSERT_TRUE(fuse_test_abort(&fq.ft));
+	EXPECT_EQ(0, kmbuf_unregister(&fq.tr.ring, FUSE_QUEUE_BGID));
+	/* and there is no other one */
+	EXPECT_EQ(-ENOTCONN, fuse_queue_add(&fq, &add));
+	EXPECT_EQ(0, fuse_queue_umount(&fq));
+	fuse_queue_close_ring(&fq);
+}
+
+/* All requests end after an abort, whatever the limit comes to be */
+TEST(limit_after_abort)
+{
+	struct fuse_queue fq;
+	long long limit;
+	int ret;
+
+	ret = fuse_queue_mount(&fq, FUSE_MODE_ENTRY);
+	if (fuse_test_missing(ret))
+		SKIP(return, "%s", fuse_test_missing(ret));
+	ASSERT_EQ(0, ret);
+	ASSERT_TRUE(fuse_test_set(&fq.ft, "max_background", "3"));
+	EXPECT_EQ(3, fuse_test_get(&fq.ft, "max_background"));
+	ASSERT_TRUE(fuse_test_abort(&fq.ft));
+	limit = fuse_test_get(&fq.ft, "max_background");
+	EXPECT_LT(3, limit);
+	EXPECT_TRUE(fuse_test_set(&fq.ft, "max_background", "3"));
+	EXPECT_EQ(limit, fuse_test_get(&fq.ft, "max_background"));
+	EXPECT_EQ(0, fuse_queue_umount(&fq));
 }
 
 TEST_HARNESS_MAIN

@@ -54,7 +54,7 @@ static void expect_good(struct __test_metadata *_metadata,
 	struct io_uring_kmbuf_reg reg = self->reg;
 
 	EXPECT_EQ(0, kmbuf_register(&self->ring, &reg));
-	EXPECT_EQ(kmbuf_offset(reg.bgid), reg.mmap_offset);
+	EXPECT_NE(0, reg.mmap_offset);
 	EXPECT_EQ(0, kmbuf_unregister(&self->ring, reg.bgid));
 }
 
@@ -112,8 +112,8 @@ TEST_F(kmbuf_errno, read_only_argument)
 
 TEST_F(kmbuf_errno, entries)
 {
-	const unsigned int bad[] = { 0, 3, 32767, 32769, 65536, 1U << 31, ~0U };
-	const unsigned int good[] = { 1, 2, 4, 32768 };
+	const unsigned int bad[] = { 0, 32769, 65536, 1U << 31, ~0U };
+	const unsigned int good[] = { 1, 2, 3, 4, 1000, 32767, 32768 };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -129,9 +129,11 @@ TEST_F(kmbuf_errno, entries)
 TEST_F(kmbuf_errno, buffer_size)
 {
 	const unsigned int page = self->page;
-	const unsigned int bad[] = { 0, 1, page - 1, page + 1, 3 * page + 512, ~0U };
-	const unsigned int good[] = { page, 2 * page, 3 * page, 5 * page,
-				      256 * page };
+	const unsigned int bad[] = { 0, 1, 256, 511, 513, page - 1, page + 1,
+				     3 * page + 256, ~0U };
+	const unsigned int good[] = { 512, 1024, 1536, page - 512, page,
+				      page + 512, 3 * page, 3 * page + 512,
+				      5 * page, 256 * page };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
@@ -199,7 +201,7 @@ TEST_F(kmbuf_errno, reserved_fields)
 	self->reg.resv2 = 1ULL << 63;
 	expect_bad(_metadata, self, -EINVAL);
 	self->reg = good;
-	self->reg.mmap_offset = kmbuf_offset(BGID);
+	self->reg.mmap_offset = self->page;
 	expect_bad(_metadata, self, -EINVAL);
 	self->reg = good;
 	/* of no use without the flag */
@@ -258,13 +260,12 @@ static void *map(FIXTURE_DATA(kmbuf_errno) *self, size_t size, int flags,
 
 TEST_F(kmbuf_errno, mmap)
 {
-	const unsigned long long offset = kmbuf_offset(BGID);
+	unsigned long long offset;
 	size_t size = 2 * self->page;
 	void *mem;
 
-	EXPECT_EQ(MAP_FAILED, map(self, size, MAP_SHARED, offset));
-	EXPECT_EQ(EINVAL, errno);
 	ASSERT_EQ(0, kmbuf_register(&self->ring, &self->reg));
+	offset = self->reg.mmap_offset;
 
 	/* all of it or nothing */
 	EXPECT_EQ(MAP_FAILED, map(self, self->page, MAP_SHARED, offset));
@@ -293,6 +294,27 @@ TEST_F(kmbuf_errno, mmap)
 	EXPECT_EQ(0, kmbuf_unregister(&self->ring, BGID));
 	EXPECT_EQ(MAP_FAILED, map(self, size, MAP_SHARED, offset));
 	EXPECT_EQ(EINVAL, errno);
+}
+
+/* Buffers that end within a page are mapped with the rest of that page */
+TEST_F(kmbuf_errno, mmap_part_of_a_page)
+{
+	const unsigned int page = self->page;
+	const size_t sizes[] = { page + 512, 2 * page };
+	unsigned int i;
+	void *mem;
+
+	self->reg.buf_size = page / 2 + 512;
+	ASSERT_EQ(0, kmbuf_register(&self->ring, &self->reg));
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		mem = map(self, sizes[i], MAP_SHARED, self->reg.mmap_offset);
+		EXPECT_NE(MAP_FAILED, mem);
+		munmap(mem, sizes[i]);
+	}
+	EXPECT_EQ(MAP_FAILED, map(self, page, MAP_SHARED,
+				  self->reg.mmap_offset));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, kmbuf_unregister(&self->ring, BGID));
 }
 
 /* Where a KMBUF ring was to be in an earlier proposal, it must not be */
@@ -331,7 +353,7 @@ TEST_F(kmbuf_errno, query)
 		  q.register_flags);
 	EXPECT_EQ(32768, q.max_entries);
 	EXPECT_EQ(2047, q.max_bgid);
-	EXPECT_EQ(self->page, q.buf_alignment);
+	EXPECT_EQ(512, q.buf_alignment);
 	EXPECT_EQ(0, q.__resv[0] | q.__resv[1]);
 
 	/* an older program asks for less of it */

@@ -10,10 +10,13 @@
 #include "iou_memlock.h"
 
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define BGID		2
 #define SLOT		1
+#define SEED		21
 /* in seconds */
 #define TIMEOUT		400
 
@@ -24,6 +27,8 @@ FIXTURE(kmbuf_fail_nth)
 	size_t page;
 	long locked;
 	int mock;
+	/* registrations that succeeded, but with a buffer that is not whole */
+	unsigned int nr_broken;
 };
 
 FIXTURE_SETUP(kmbuf_fail_nth)
@@ -58,6 +63,45 @@ static long charged(FIXTURE_DATA(kmbuf_fail_nth) *self)
 	return memlock_pages(&self->probe) - self->locked;
 }
 
+/* What is read into the slot is in the mapping, whatever pieces there are */
+static void check_slot(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(kmbuf_fail_nth) *self, struct test_ring *tr,
+		       size_t size)
+{
+	unsigned char *mem = kmbuf_mmap(&tr->ring, BGID, size, PROT_READ);
+	unsigned char *data = malloc(size);
+	int file = memfd_create("kmbuf", 0);
+	size_t at;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	fill_pattern(data, size, SEED);
+	ASSERT_EQ((ssize_t)size, write(file, data, size));
+	for (at = 0; at < size; at += self->page)
+		EXPECT_EQ((int)(size - at), test_rw_fixed(tr, false, file, SLOT,
+							  at, size - at, at));
+	EXPECT_EQ(0, memcmp(mem, data, size));
+	close(file);
+	free(data);
+	munmap(mem, size);
+}
+
+/* One failure is one buffer that is not whole, and the next one is again */
+static void check_pieces(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(kmbuf_fail_nth) *self,
+			 struct test_ring *tr,
+			 const struct io_uring_kmbuf_reg *reg)
+{
+	long whole = kmbuf_fdinfo_field(&tr->ring, BGID, "whole");
+
+	EXPECT_GE(whole, (long)reg->ring_entries - 1);
+	if (whole == reg->ring_entries)
+		return;
+	self->nr_broken++;
+	if (reg->flags & IOU_KMBUF_RING_FIXED)
+		check_slot(_metadata, self, tr,
+			   (size_t)reg->ring_entries * reg->buf_size);
+}
+
 static void register_failing(struct __test_metadata *_metadata,
 			     FIXTURE_DATA(kmbuf_fail_nth) *self,
 			     const struct io_uring_kmbuf_reg *arg)
@@ -78,6 +122,7 @@ static void register_failing(struct __test_metadata *_metadata,
 		reg = *arg;
 		EXPECT_EQ(0, kmbuf_register(&tr.ring, &reg));
 	}
+	check_pieces(_metadata, self, &tr, &reg);
 	EXPECT_EQ(arg->ring_entries * arg->buf_size / self->page,
 		  charged(self));
 	EXPECT_EQ(0, kmbuf_unregister(&tr.ring, BGID));
@@ -105,27 +150,31 @@ static void check_register(struct __test_metadata *_metadata,
 	EXPECT_GE(self->fail.nr_nomem, nr_nomem);
 }
 
-/* The ring, ids, bitmap, array of pages, pages */
+/* The ring, ids, addresses, bitmap, array of pages, pages */
 TEST_F_TIMEOUT(kmbuf_fail_nth, single_pages, TIMEOUT)
 {
-	check_register(_metadata, self, 8, 1, 0, 5);
+	check_register(_metadata, self, 8, 1, 0, 6);
+	EXPECT_EQ(0, self->nr_broken);
 }
 
-/* Without its chunks a ring is made of pages, so that is no failure */
+/* Without its chunk a buffer is made of smaller ones, so that is no failure */
 TEST_F_TIMEOUT(kmbuf_fail_nth, chunks, TIMEOUT)
 {
-	check_register(_metadata, self, 4, 4, 0, 4);
+	check_register(_metadata, self, 4, 4, IOU_KMBUF_RING_FIXED, 7);
+	EXPECT_GE(self->nr_broken, 4);
 }
 
 TEST_F_TIMEOUT(kmbuf_fail_nth, cut_chunks, TIMEOUT)
 {
-	check_register(_metadata, self, 4, 3, IOU_KMBUF_RING_RDONLY, 4);
+	check_register(_metadata, self, 4, 3,
+		       IOU_KMBUF_RING_FIXED | IOU_KMBUF_RING_RDONLY, 7);
+	EXPECT_GE(self->nr_broken, 4);
 }
 
 /* The node and the buffer of the slot as well */
 TEST_F_TIMEOUT(kmbuf_fail_nth, fixed, TIMEOUT)
 {
-	check_register(_metadata, self, 64, 1, IOU_KMBUF_RING_FIXED, 7);
+	check_register(_metadata, self, 64, 1, IOU_KMBUF_RING_FIXED, 8);
 }
 
 static void map_failing(struct __test_metadata *_metadata,

@@ -26,7 +26,7 @@ static const char *ext4_dir;
 
 static void __attribute__((constructor)) mount_ext4(void)
 {
-	ext4_dir = test_ext4_mount();
+	ext4_dir = test_ext4_mount(4096);
 }
 
 FIXTURE(kmbuf_fixed)
@@ -42,6 +42,7 @@ FIXTURE(kmbuf_fixed)
 FIXTURE_VARIANT(kmbuf_fixed)
 {
 	unsigned int pages;
+	unsigned int bytes;
 	unsigned int sqe_flags;
 	bool ext4;
 	int open_flags;
@@ -73,6 +74,17 @@ FIXTURE_VARIANT_ADD(kmbuf_fixed, ext4_direct_three_pages) {
 	.open_flags = O_DIRECT,
 };
 
+FIXTURE_VARIANT_ADD(kmbuf_fixed, tmpfs_three_sectors) {
+	.bytes = 3 * 512,
+};
+
+FIXTURE_VARIANT_ADD(kmbuf_fixed, ext4_direct_pages_and_sector) {
+	.pages = 4,
+	.bytes = 512,
+	.ext4 = true,
+	.open_flags = O_DIRECT,
+};
+
 FIXTURE_SETUP(kmbuf_fixed)
 {
 	const char *dir = variant->ext4 ? ext4_dir : "/dev/shm";
@@ -80,7 +92,8 @@ FIXTURE_SETUP(kmbuf_fixed)
 
 	if (!dir)
 		SKIP(return, "needs root, loop devices and mkfs.ext4");
-	self->buf_size = (size_t)variant->pages * sysconf(_SC_PAGESIZE);
+	self->buf_size = (size_t)variant->pages * sysconf(_SC_PAGESIZE) +
+			 variant->bytes;
 	self->size = ENTRIES * self->buf_size;
 	ASSERT_EQ(0, test_ring_init(&self->tr, 0, variant->sqe_flags));
 	snprintf(path, sizeof(path), "%s/kmbuf.XXXXXX", dir);
@@ -300,17 +313,65 @@ TEST_F(kmbuf_fixed, unregister_with_io_in_flight)
 	close(fd[1]);
 }
 
+static void read_through(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(kmbuf_fixed) *self, struct test_ring *tr)
+{
+	const int len = self->buf_size;
+
+	memset(self->mem, 0, self->size);
+	EXPECT_EQ(len, test_rw_fixed(tr, false, self->file, SLOT, 3 * len, len,
+				     0));
+	EXPECT_TRUE(check_pattern(self->mem + 3 * len, len, SEED, 0));
+}
+
+/* Another ring has the same buffers, for as long as it likes */
+TEST_F(kmbuf_fixed, clone)
+{
+	struct test_ring dst = { .sqe_flags = variant->sqe_flags };
+
+	setup(_metadata, self, variant, 0);
+	ASSERT_EQ(0, io_uring_queue_init(4, &dst.ring, 0));
+	EXPECT_EQ(0, io_uring_clone_buffers(&dst.ring, &self->tr.ring));
+	read_through(_metadata, self, &self->tr);
+	read_through(_metadata, self, &dst);
+
+	EXPECT_EQ(0, io_uring_unregister_buffers(&self->tr.ring));
+	EXPECT_EQ(-EFAULT, rw(self, false, 0, 0, 512));
+	read_through(_metadata, self, &dst);
+	EXPECT_EQ(0, kmbuf_unregister(&self->tr.ring, BGID));
+	read_through(_metadata, self, &dst);
+	munmap(self->mem, self->size);
+	EXPECT_EQ((int)self->buf_size,
+		  test_rw_fixed(&dst, false, self->file, SLOT, 0,
+				self->buf_size, 0));
+	io_uring_queue_exit(&dst.ring);
+}
+
+/* A clone is no way around a read-only ring, nor around the bounds */
+TEST_F(kmbuf_fixed, clone_of_read_only_ring)
+{
+	struct test_ring dst = { .sqe_flags = variant->sqe_flags };
+
+	setup(_metadata, self, variant, IOU_KMBUF_RING_RDONLY);
+	ASSERT_EQ(0, io_uring_queue_init(4, &dst.ring, 0));
+	EXPECT_EQ(0, io_uring_clone_buffers(&dst.ring, &self->tr.ring));
+	EXPECT_EQ(512, test_rw_fixed(&dst, false, self->file, SLOT, 0, 512, 0));
+	EXPECT_EQ(-EFAULT, test_rw_fixed(&dst, true, self->file, SLOT, 0, 512,
+					 0));
+	EXPECT_EQ(-EFAULT, test_rw_fixed(&dst, false, self->file, SLOT,
+					 self->size - 512, 1024, 0));
+	/* the source goes first */
+	teardown(_metadata, self);
+	EXPECT_EQ(512, test_rw_fixed(&dst, false, self->file, SLOT, 0, 512, 0));
+	EXPECT_EQ(0, io_uring_unregister_buffers(&dst.ring));
+	io_uring_queue_exit(&dst.ring);
+}
+
 TEST_F(kmbuf_fixed, slot_is_the_kernels)
 {
-	struct io_uring dst;
 	int mock;
 
 	setup(_metadata, self, variant, 0);
-	/* not to be had by other rings */
-	ASSERT_EQ(0, io_uring_queue_init(4, &dst, 0));
-	EXPECT_EQ(-EOPNOTSUPP, io_uring_clone_buffers(&dst, &self->tr.ring));
-	io_uring_queue_exit(&dst);
-
 	/* a subsystem can empty the slot, as it can any of the kernel's */
 	mock = mock_create(1, 0);
 	if (mock_missing(mock))

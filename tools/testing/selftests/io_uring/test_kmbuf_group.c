@@ -193,6 +193,10 @@ TEST_F(kmbuf_group, calls_on_provided_ring)
 	};
 	void *mem;
 
+	/* where such a ring is mapped while there is one */
+	ASSERT_EQ(0, kmbuf_setup(&self->tr.ring, UNUSED_GROUP, 1, 1, 0));
+	ASSERT_EQ(0, kmbuf_unregister(&self->tr.ring, UNUSED_GROUP));
+
 	ASSERT_EQ(0, io_uring_register_buf_ring(&self->tr.ring, &reg, 0));
 	EXPECT_EQ(-EEXIST, kmbuf_setup(&self->tr.ring, UNUSED_GROUP, 1, 1, 0));
 	EXPECT_EQ(-ENOENT, kmbuf_unregister(&self->tr.ring, UNUSED_GROUP));

@@ -17,6 +17,7 @@
 
 #define BGID		1
 #define ENTRIES		8
+#define NR_RINGS	4
 #define LOOPS		50
 #define MIB		(1024L * 1024)
 /* charges are kept in batches for each CPU */
@@ -37,6 +38,7 @@ FIXTURE(kmbuf_memlock)
 FIXTURE_VARIANT(kmbuf_memlock)
 {
 	unsigned int pages;
+	unsigned int bytes;
 };
 
 FIXTURE_VARIANT_ADD(kmbuf_memlock, one_page) {
@@ -51,12 +53,19 @@ FIXTURE_VARIANT_ADD(kmbuf_memlock, sixteen_pages) {
 	.pages = 16,
 };
 
+/* Together they end within a page, which is charged whole */
+FIXTURE_VARIANT_ADD(kmbuf_memlock, page_and_sector) {
+	.pages = 1,
+	.bytes = 512 + 1024,
+};
+
 FIXTURE_SETUP(kmbuf_memlock)
 {
 	if (getuid())
 		SKIP(return, "needs root");
 	self->page = sysconf(_SC_PAGESIZE);
-	self->pages = ENTRIES * variant->pages;
+	self->pages = ENTRIES * variant->pages +
+		      (ENTRIES * variant->bytes + self->page - 1) / self->page;
 	self->size = self->pages * self->page;
 	ASSERT_TRUE(memlock_enter());
 	ASSERT_EQ(0, test_ring_init(&self->tr, 0, 0));
@@ -92,8 +101,9 @@ static int setup(FIXTURE_DATA(kmbuf_memlock) *self,
 		 const FIXTURE_VARIANT(kmbuf_memlock) *variant,
 		 unsigned int flags)
 {
-	return kmbuf_setup(&self->tr.ring, BGID, ENTRIES, variant->pages,
-			   flags);
+	return kmbuf_setup_bytes(&self->tr.ring, BGID, ENTRIES,
+				 variant->pages * self->page + variant->bytes,
+				 flags);
 }
 
 static void *map(FIXTURE_DATA(kmbuf_memlock) *self)
@@ -142,6 +152,7 @@ TEST_F(kmbuf_memlock, loop)
 
 TEST_F(kmbuf_memlock, mapped_after_unregister)
 {
+	size_t half;
 	void *mem;
 
 	ASSERT_EQ(0, setup(self, variant, 0));
@@ -151,11 +162,12 @@ TEST_F(kmbuf_memlock, mapped_after_unregister)
 	EXPECT_EQ(self->pages, charged(self));
 
 	/* in two parts, then one, then less of that */
-	EXPECT_EQ(0, munmap(mem + self->size / 2, self->page));
+	half = self->pages / 2 * self->page;
+	EXPECT_EQ(0, munmap(mem + half, self->page));
 	EXPECT_EQ(self->pages, charged(self));
-	EXPECT_EQ(0, munmap(mem + self->size / 2, self->size / 2));
+	EXPECT_EQ(0, munmap(mem + half, self->size - half));
 	EXPECT_EQ(self->pages, charged(self));
-	EXPECT_EQ(mem, mremap(mem, self->size / 2, self->page, 0));
+	EXPECT_EQ(mem, mremap(mem, half, self->page, 0));
 	EXPECT_EQ(self->pages, charged(self));
 	munmap(mem, self->page);
 	EXPECT_EQ(0, charged(self));
@@ -206,6 +218,57 @@ TEST_F(kmbuf_memlock, kept_by_slot)
 	EXPECT_EQ(0, charged(self));
 }
 
+/* The slot of another ring is one more hold, and is not charged again */
+TEST_F(kmbuf_memlock, kept_by_clone)
+{
+	struct io_uring dst;
+	void *mem;
+
+	ASSERT_EQ(0, setup(self, variant, IOU_KMBUF_RING_FIXED));
+	ASSERT_EQ(0, io_uring_queue_init(4, &dst, 0));
+	ASSERT_EQ(0, io_uring_clone_buffers(&dst, &self->tr.ring));
+	EXPECT_EQ(self->pages, charged(self));
+	EXPECT_EQ(0, kmbuf_unregister(&self->tr.ring, BGID));
+	EXPECT_EQ(0, io_uring_unregister_buffers(&self->tr.ring));
+	EXPECT_EQ(self->pages, charged(self));
+	EXPECT_EQ(0, io_uring_unregister_buffers(&dst));
+	EXPECT_EQ(0, charged(self));
+
+	/* the clone goes first, and then the ring that has it, unasked */
+	ASSERT_EQ(0, io_uring_register_buffers_sparse(&self->tr.ring, 1));
+	ASSERT_EQ(0, setup(self, variant, IOU_KMBUF_RING_FIXED));
+	ASSERT_EQ(0, io_uring_clone_buffers(&dst, &self->tr.ring));
+	EXPECT_EQ(0, io_uring_unregister_buffers(&dst));
+	EXPECT_EQ(self->pages, charged(self));
+	ASSERT_EQ(0, io_uring_clone_buffers(&dst, &self->tr.ring));
+	mem = map(self);
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(0, kmbuf_unregister(&self->tr.ring, BGID));
+	EXPECT_EQ(0, io_uring_unregister_buffers(&self->tr.ring));
+	munmap(mem, self->size);
+	EXPECT_EQ(self->pages, charged(self));
+	io_uring_queue_exit(&dst);
+	EXPECT_TRUE(memlock_wait(&self->probe, self->before));
+}
+
+/* The source is closed while the clone is in use */
+TEST_F(kmbuf_memlock, clone_of_closed_ring)
+{
+	struct test_ring src;
+	struct io_uring dst;
+
+	ASSERT_EQ(0, test_ring_init(&src, 0, 0));
+	ASSERT_EQ(0, kmbuf_setup(&src.ring, BGID, ENTRIES, 1,
+				 IOU_KMBUF_RING_FIXED));
+	ASSERT_EQ(0, io_uring_queue_init(4, &dst, 0));
+	ASSERT_EQ(0, io_uring_clone_buffers(&dst, &src.ring));
+	test_ring_exit(&src);
+	usleep(200000);
+	EXPECT_EQ(ENTRIES, charged(self));
+	io_uring_queue_exit(&dst);
+	EXPECT_TRUE(memlock_wait(&self->probe, self->before));
+}
+
 /* Who may lock any amount is not charged */
 TEST_F(kmbuf_memlock, privileged)
 {
@@ -214,7 +277,7 @@ TEST_F(kmbuf_memlock, privileged)
 	ASSERT_EQ(0, set_limit(1));
 	ASSERT_TRUE(memlock_leave());
 	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
-	EXPECT_EQ(0, kmbuf_setup(&tr.ring, BGID, ENTRIES, variant->pages, 0));
+	EXPECT_EQ(0, kmbuf_setup(&tr.ring, BGID, ENTRIES, 1, 0));
 	ASSERT_TRUE(memlock_enter());
 	EXPECT_EQ(0, charged(self));
 	test_ring_exit(&tr);
@@ -235,12 +298,12 @@ TEST_F(kmbuf_memlock, kept_by_pin)
 	ASSERT_GE(mock, 0);
 	ASSERT_TRUE(memlock_enter());
 	ASSERT_EQ(0, test_ring_init(&tr, 0, 0));
-	ASSERT_EQ(0, kmbuf_setup(&tr.ring, BGID, ENTRIES, variant->pages, 0));
+	ASSERT_EQ(0, kmbuf_setup(&tr.ring, BGID, ENTRIES, 3, 0));
 	pin = kmbuf_pin(&tr, mock, BGID);
 	EXPECT_EQ(0, pin);
 	test_ring_exit(&tr);
 	usleep(200000);
-	EXPECT_EQ(self->pages, charged(self));
+	EXPECT_EQ(3 * ENTRIES, charged(self));
 	EXPECT_EQ(0, kmbuf_unpin(&self->tr, mock, pin));
 	EXPECT_TRUE(memlock_wait(&self->probe, self->before));
 	close(mock);
@@ -303,6 +366,65 @@ TEST_F(kmbuf_memcg, charge)
 		munmap(mem, size);
 		expect_usage(_metadata, self, 0);
 	}
+}
+
+/* What four rings of the largest number of pages are charged, in bytes */
+static long usage_of_rings(struct __test_metadata *_metadata,
+			   FIXTURE_DATA(kmbuf_memcg) *self, unsigned int flags)
+{
+	long usage = -1;
+	unsigned int i;
+
+	ASSERT_EQ(0, io_uring_register_buffers_sparse(&self->ring, NR_RINGS));
+	for (i = 0; i < NR_RINGS; i++) {
+		struct io_uring_kmbuf_reg reg = {
+			.buf_size = sysconf(_SC_PAGESIZE),
+			.ring_entries = 32768,
+			.bgid = i,
+			.flags = flags,
+			.fixed_index = flags & IOU_KMBUF_RING_FIXED ? i : 0,
+		};
+
+		ASSERT_EQ(0, kmbuf_register(&self->ring, &reg));
+	}
+	usage = test_cgroup_usage(&self->cg);
+	for (i = 0; i < NR_RINGS; i++)
+		EXPECT_EQ(0, kmbuf_unregister(&self->ring, i));
+	EXPECT_EQ(0, io_uring_unregister_buffers(&self->ring));
+	return usage;
+}
+
+/* The array of a slot, 16 bytes for each page here, is on top of the buffers */
+TEST_F(kmbuf_memcg, array_of_slot)
+{
+	long plain = usage_of_rings(_metadata, self, 0);
+	long fixed = usage_of_rings(_metadata, self, IOU_KMBUF_RING_FIXED);
+
+	/* half of it: see SLACK */
+	EXPECT_GE(fixed - plain, NR_RINGS * 32768L * 16 / 2) {
+		TH_LOG("%ld bytes with slots, %ld without", fixed, plain);
+	}
+}
+
+/* So are the arrays and nodes of buffers that userspace registers */
+TEST_F(kmbuf_memcg, nodes_of_user_buffers)
+{
+	const unsigned int nr = 16384;
+	struct iovec *iov = calloc(nr, sizeof(*iov));
+	static char byte;
+	unsigned int i;
+	long usage;
+
+	for (i = 0; i < nr; i++)
+		iov[i] = (struct iovec) { &byte, 1 };
+	ASSERT_EQ(0, io_uring_register_buffers_sparse(&self->ring, nr));
+	usage = test_cgroup_usage(&self->cg);
+	ASSERT_EQ((int)nr, io_uring_register_buffers_update_tag(&self->ring, 0,
+								iov, NULL, nr));
+	/* a node, and an array of 32 entries at the least */
+	EXPECT_GE(test_cgroup_usage(&self->cg) - usage, nr * 512L);
+	EXPECT_EQ(0, io_uring_unregister_buffers(&self->ring));
+	free(iov);
 }
 
 /* Too much for the group is an error, and not the end of the task */

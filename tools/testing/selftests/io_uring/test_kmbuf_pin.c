@@ -125,6 +125,40 @@ TEST_F(kmbuf_pin, two_pins_share_buffers)
 	test_ring_exit(&self->tr);
 }
 
+static long nr_free(FIXTURE_DATA(kmbuf_pin) *self)
+{
+	return kmbuf_fdinfo_field(&self->tr.ring, BGID, "free");
+}
+
+/* What a consumer has lost is lost for as long as another one has the ring */
+TEST_F(kmbuf_pin, leaked_buffers_come_back_with_the_last_unpin)
+{
+	int one = kmbuf_pin(&self->tr, self->fd, BGID);
+	int two = kmbuf_pin(&self->tr, self->fd, BGID);
+	int bid;
+
+	for (bid = 0; bid < ENTRIES; bid++)
+		EXPECT_EQ(bid, kmbuf_select(&self->tr, self->fd, one));
+	EXPECT_EQ(0, kmbuf_recycle(&self->tr, self->fd, one, 2));
+	EXPECT_EQ(1, nr_free(self));
+	EXPECT_EQ(0, kmbuf_unpin(&self->tr, self->fd, one));
+	EXPECT_EQ(1, nr_free(self));
+	EXPECT_EQ(0, kmbuf_unpin(&self->tr, self->fd, two));
+	EXPECT_EQ(ENTRIES, nr_free(self));
+
+	one = kmbuf_pin(&self->tr, self->fd, BGID);
+	ASSERT_EQ(0, one);
+	EXPECT_EQ(ENTRIES, nr_free(self));
+	for (bid = 0; bid < ENTRIES; bid++) {
+		EXPECT_EQ(-EINVAL, kmbuf_recycle(&self->tr, self->fd, one, bid));
+		EXPECT_EQ(bid, kmbuf_select(&self->tr, self->fd, one));
+	}
+	EXPECT_EQ(-ENOBUFS, kmbuf_select(&self->tr, self->fd, one));
+	EXPECT_EQ(0, kmbuf_unpin(&self->tr, self->fd, one));
+	EXPECT_EQ(0, kmbuf_unregister(&self->tr.ring, BGID));
+	test_ring_exit(&self->tr);
+}
+
 TEST_F(kmbuf_pin, which_ring)
 {
 	int pin = kmbuf_pin(&self->tr, self->fd, BGID);

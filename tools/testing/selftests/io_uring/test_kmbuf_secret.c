@@ -153,7 +153,7 @@ TEST_F(kmbuf_secret, fdinfo)
 	EXPECT_EQ(0, strncmp(line, "    6: id=", 10)) {
 		TH_LOG("%s", line);
 	}
-	EXPECT_NE(NULL, strstr(line, " entries=16 size=4096 flags=0 free=15 pins=1")) {
+	EXPECT_NE(NULL, strstr(line, " entries=16 size=4096 flags=0 free=15 pins=1 whole=16")) {
 		TH_LOG("%s", line);
 	}
 	EXPECT_EQ(0, kmbuf_recycle(&self->tr, self->fd, self->pin, 0));

@@ -12,6 +12,8 @@
 #define BGID		11
 /* in seconds: a debug kernel takes its time */
 #define STRESS_TIMEOUT	400
+/* three times round the largest ring */
+#define COUNT_CYCLES	100000
 
 FIXTURE(kmbuf_select)
 {
@@ -33,8 +35,13 @@ FIXTURE_VARIANT_ADD(kmbuf_select, single) {
 	.stress_cycles = 100000,
 };
 
+FIXTURE_VARIANT_ADD(kmbuf_select, three) {
+	.entries = 3,
+	.stress_cycles = 100000,
+};
+
 FIXTURE_VARIANT_ADD(kmbuf_select, async) {
-	.entries = 8,
+	.entries = 7,
 	.sqe_flags = IOSQE_ASYNC,
 	.stress_cycles = 1000000,
 };
@@ -142,7 +149,7 @@ TEST_F(kmbuf_select, info)
 	EXPECT_EQ(0, info.flags);
 }
 
-/* Four contexts at once. Ids wrap at 65536, many times over. */
+/* Four contexts at once, many times round */
 TEST_F_TIMEOUT(kmbuf_select, stress, STRESS_TIMEOUT)
 {
 	struct io_uring_mock_kmbuf_cycles result;
@@ -260,6 +267,56 @@ TEST_F(kmbuf_select, multishot_flag_missing)
 	cqe = wait_cqe(&self->tr);
 	EXPECT_EQ(0, cqe.res);
 	EXPECT_EQ(0, cqe.flags);
+}
+
+/* Rings of other sizes, one after the other */
+FIXTURE(kmbuf_counts)
+{
+	struct test_ring tr;
+	int fd;
+};
+
+FIXTURE_SETUP(kmbuf_counts)
+{
+	self->fd = mock_create(1, 0);
+	if (mock_missing(self->fd))
+		SKIP(return, "%s", mock_missing(self->fd));
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(0, test_ring_init(&self->tr, 0, 0));
+}
+
+FIXTURE_TEARDOWN(kmbuf_counts)
+{
+	test_ring_exit(&self->tr);
+	close(self->fd);
+}
+
+static void stress_count(struct __test_metadata *_metadata,
+			 struct test_ring *tr, int fd, unsigned int nr)
+{
+	struct io_uring_mock_kmbuf_cycles result;
+	int pin;
+
+	ASSERT_EQ(0, kmbuf_setup_bytes(&tr->ring, BGID, nr, 512, 0));
+	pin = kmbuf_pin(tr, fd, BGID);
+	ASSERT_EQ(0, pin);
+	EXPECT_EQ(0, kmbuf_stress(tr, fd, pin, COUNT_CYCLES, &result));
+	EXPECT_EQ(0, result.nr_faults) {
+		TH_LOG("%u buffers", nr);
+	}
+	EXPECT_EQ(nr, kmbuf_fdinfo_field(&tr->ring, BGID, "free"));
+	EXPECT_EQ(0, kmbuf_unpin(tr, fd, pin));
+	EXPECT_EQ(0, kmbuf_unregister(&tr->ring, BGID));
+}
+
+/* The list of free buffers goes round at their number, and at no other */
+TEST_F_TIMEOUT(kmbuf_counts, stress, STRESS_TIMEOUT)
+{
+	const unsigned int counts[] = { 1, 2, 3, 5, 1000, 32767, 32768 };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(counts); i++)
+		stress_count(_metadata, &self->tr, self->fd, counts[i]);
 }
 
 TEST_HARNESS_MAIN

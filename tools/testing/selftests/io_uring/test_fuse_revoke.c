@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A request has ended, because the server has replied or the connection is
+ * aborted, and the server goes on with its slot: I/O that it starts then, or that
+ * has waited for its file until then, does not get at the client's memory or at
+ * the page cache.
+ */
+#include "kselftest_harness.h"
+#include "fuse_data.h"
+#include "fuse_hold.h"
+#include "fuse_uring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define STEP_MS		20000
+/* as much as the pipe holds */
+#define LEN		4096
+/* what is in memory that nobody may write to, and not to be seen by anybody */
+#define CANARY		0xc5
+#define SERVER_DATA	0x5e
+
+/* Shared with the server: what it does to reads and writes */
+struct orders {
+	/* where the I/O on the slot goes */
+	int	io_fd;
+	/* start it before the request ends, or after that */
+	bool	park;
+	/* reply at once, or never */
+	bool	reply;
+	/* events: a request has come, its I/O may start, and has ended */
+	int	come_fd;
+	int	go_fd;
+	int	done_fd;
+	/* the slot, and the result of the I/O */
+	int	slot;
+	bool	write;
+	int	res;
+};
+
+static struct orders *orders;
+/* The server's */
+static struct uring_server server;
+
+FIXTURE(fuse_revoke)
+{
+	struct fuse_test ft;
+	/* the client's, and what it has of the file's cache */
+	unsigned char *mem;
+	unsigned char *map;
+	int direct_fd;
+	int fd;
+	int pipe[2];
+};
+
+static void completed(struct fuse_test *ft, int res)
+{
+	orders->res = res;
+	eventfd_write(orders->done_fd, 1);
+}
+
+static void start_io(void)
+{
+	struct io_uring_sqe *sqe = test_sqe(&server.tr);
+
+	sqe->opcode = orders->write ? IORING_OP_WRITE_FIXED :
+				      IORING_OP_READ_FIXED;
+	sqe->fd = orders->io_fd;
+	sqe->len = LEN;
+	sqe->off = -1ULL;
+	sqe->buf_index = orders->slot;
+	sqe->user_data = FUSE_URING_USER_OWN;
+	test_submit(&server.tr);
+}
+
+static int serve_data(const struct fuse_call *call)
+{
+	struct fuse_write_out *out = (void *)call->reply;
+
+	if (call->slot < 0)
+		return -EIO;
+	if (!call->again) {
+		orders->slot = call->slot;
+		orders->write = call->in->opcode == FUSE_WRITE;
+		if (orders->park)
+			start_io();
+		eventfd_write(orders->come_fd, 1);
+	}
+	if (!orders->reply)
+		return FUSE_SERVE_HELD;
+	if (!orders->write)
+		return LEN;
+	*out = (struct fuse_write_out) { .size = LEN };
+	return sizeof(*out);
+}
+
+static int serve(const struct fuse_call *call)
+{
+	struct fuse_entry_out *entry = (void *)call->reply;
+	struct fuse_attr_out *attr = (void *)call->reply;
+	struct fuse_open_out *open = (void *)call->reply;
+	int ret;
+
+	switch (call->in->opcode) {
+	case FUSE_LOOKUP:
+		ret = fuse_serve(call);
+		entry->attr.size = LEN;
+		return ret;
+	case FUSE_GETATTR:
+		ret = fuse_serve(call);
+		attr->attr.size = LEN;
+		return ret;
+	case FUSE_OPEN:
+		*open = (struct fuse_open_out) {
+			.open_flags = FOPEN_IO_URING_ZERO_COPY,
+		};
+		return sizeof(*open);
+	case FUSE_READ:
+	case FUSE_WRITE:
+		return serve_data(call);
+	case FUSE_FLUSH:
+	case FUSE_RELEASE:
+		return 0;
+	}
+	return -ENOSYS;
+}
+
+/* When the connection is gone, the ring is still there */
+static int run(struct fuse_test *ft)
+{
+	struct io_uring_cqe *cqe;
+	eventfd_t go;
+	int ret;
+
+	ret = fuse_uring_init(&server, ft);
+	if (!ret)
+		ret = fuse_uring_run(&server);
+	if (!ret && !orders->reply && !eventfd_read(orders->go_fd, &go)) {
+		if (!orders->park)
+			start_io();
+		do {
+			ret = io_uring_wait_cqe(&server.tr.ring, &cqe);
+			if (ret)
+				break;
+			if (cqe->user_data == FUSE_URING_USER_OWN)
+				completed(ft, cqe->res);
+			io_uring_cqe_seen(&server.tr.ring, cqe);
+		} while (cqe->user_data != FUSE_URING_USER_OWN);
+	}
+	fuse_uring_exit(&server);
+	return ret;
+}
+
+static void make_pipe(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(fuse_revoke) *self)
+{
+	ASSERT_EQ(0, pipe(self->pipe));
+	ASSERT_EQ(LEN, fcntl(self->pipe[0], F_SETPIPE_SZ, LEN));
+	orders = shared_alloc(sizeof(*orders));
+	ASSERT_NE(NULL, orders);
+	orders->come_fd = eventfd(0, EFD_CLOEXEC);
+	orders->go_fd = eventfd(0, EFD_CLOEXEC);
+	orders->done_fd = eventfd(0, EFD_CLOEXEC);
+	self->mem = shared_alloc(LEN);
+	ASSERT_NE(NULL, self->mem);
+}
+
+FIXTURE_SETUP(fuse_revoke)
+{
+	int ret;
+
+	if (getuid())
+		SKIP(return, "needs root");
+	make_pipe(_metadata, self);
+	self->ft = (struct fuse_test) {
+		.mode = FUSE_MODE_ZC,
+		.depth = 2,
+		.buffers = 2,
+		.max_write = LEN,
+		.max_pages = 1,
+		.serve = serve,
+		.completed = completed,
+		.run = run,
+	};
+	ret = fuse_test_mount(&self->ft);
+	if (fuse_test_missing(ret))
+		SKIP(return, "%s", fuse_test_missing(ret));
+	ASSERT_EQ(0, ret);
+	self->fd = open(self->ft.file, O_RDWR);
+	ASSERT_LE(0, self->fd);
+	self->direct_fd = open(self->ft.file, O_RDWR | O_DIRECT);
+	ASSERT_LE(0, self->direct_fd);
+	self->map = mmap(NULL, LEN, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 self->fd, 0);
+	ASSERT_NE(MAP_FAILED, self->map);
+}
+
+FIXTURE_TEARDOWN(fuse_revoke)
+{
+	munmap(self->map, LEN);
+	close(self->direct_fd);
+	close(self->fd);
+	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+	munmap(self->mem, LEN);
+	munmap(orders, sizeof(*orders));
+}
+
+/* Something in the pipe, which is all that it holds */
+static void fill_pipe(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(fuse_revoke) *self)
+{
+	unsigned char data[LEN];
+
+	memset(data, SERVER_DATA, LEN);
+	ASSERT_EQ(LEN, write(self->pipe[1], data, LEN));
+}
+
+static void drain_pipe(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(fuse_revoke) *self)
+{
+	unsigned char data[LEN];
+
+	ASSERT_EQ(LEN, read(self->pipe[0], data, LEN));
+	ASSERT_TRUE(bytes_are(data, LEN, SERVER_DATA));
+}
+
+static int pipe_has(const FIXTURE_DATA(fuse_revoke) *self)
+{
+	int nr = -1;
+
+	ioctl(self->pipe[0], FIONREAD, &nr);
+	return nr;
+}
+
+static void wait_for(struct __test_metadata *_metadata, int fd)
+{
+	eventfd_t nr;
+
+	ASSERT_EQ(0, eventfd_read(fd, &nr));
+}
+
+/* The I/O on the slot has ended, and was refused */
+static void expect_refused(struct __test_metadata *_metadata)
+{
+	wait_for(_metadata, orders->done_fd);
+	EXPECT_EQ(-EFAULT, orders->res);
+}
+
+/* A reply that comes while a read into the slot waits for data */
+TEST_F_TIMEOUT(fuse_revoke, read_of_client_after_reply, 60)
+{
+	orders->park = true;
+	orders->reply = true;
+	orders->io_fd = self->pipe[0];
+	ASSERT_EQ(LEN, pread(self->direct_fd, self->mem, LEN, 0));
+	memset(self->mem, CANARY, LEN);
+	fill_pipe(_metadata, self);
+	expect_refused(_metadata);
+	EXPECT_TRUE(bytes_are(self->mem, LEN, CANARY));
+}
+
+TEST_F_TIMEOUT(fuse_revoke, read_of_cache_after_reply, 60)
+{
+	orders->park = true;
+	orders->reply = true;
+	orders->io_fd = self->pipe[0];
+	/* nothing was filled in */
+	ASSERT_EQ(LEN, pread(self->fd, self->mem, LEN, 0));
+	ASSERT_TRUE(bytes_are(self->map, LEN, 0));
+	fill_pipe(_metadata, self);
+	expect_refused(_metadata);
+	EXPECT_TRUE(bytes_are(self->map, LEN, 0));
+}
+
+/* Likewise, while a write from the slot waits for room */
+TEST_F_TIMEOUT(fuse_revoke, write_of_client_after_reply, 60)
+{
+	fill_pipe(_metadata, self);
+	orders->park = true;
+	orders->reply = true;
+	orders->io_fd = self->pipe[1];
+	ASSERT_EQ(LEN, pwrite(self->direct_fd, self->mem, LEN, 0));
+	memset(self->mem, CANARY, LEN);
+	drain_pipe(_metadata, self);
+	expect_refused(_metadata);
+	EXPECT_EQ(0, pipe_has(self));
+}
+
+TEST_F_TIMEOUT(fuse_revoke, write_of_cache_after_reply, 60)
+{
+	fill_pipe(_metadata, self);
+	orders->park = true;
+	orders->reply = true;
+	orders->io_fd = self->pipe[1];
+	ASSERT_EQ(LEN, pwrite(self->fd, self->mem, LEN, 0));
+	memset(self->map, CANARY, LEN);
+	drain_pipe(_metadata, self);
+	expect_refused(_metadata);
+	EXPECT_EQ(0, pipe_has(self));
+}
+
+enum client_op {
+	READ_DIRECT,
+	WRITE_DIRECT,
+	SYNC_MAPPED,
+};
+
+/* In a process of its own: it has to fail */
+static pid_t start_client(const FIXTURE_DATA(fuse_revoke) *self,
+			  enum client_op op)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	switch (op) {
+	case READ_DIRECT:
+		_exit(pread(self->direct_fd, self->mem, LEN, 0) != -1);
+	case WRITE_DIRECT:
+		_exit(pwrite(self->direct_fd, self->mem, LEN, 0) != -1);
+	case SYNC_MAPPED:
+		_exit(msync(self->map, LEN, MS_SYNC) != -1);
+	}
+	_exit(1);
+}
+
+/* A request that is never answered; in @mem is something else when it has ended */
+static void abort_io(struct __test_metadata *_metadata,
+		     FIXTURE_DATA(fuse_revoke) *self, enum client_op op,
+		     unsigned char *mem)
+{
+	pid_t pid = start_client(self, op);
+
+	ASSERT_LT(0, pid);
+	wait_for(_metadata, orders->come_fd);
+	EXPECT_TRUE(fuse_test_abort(&self->ft));
+	EXPECT_EQ(0, fuse_hold_end(pid, STEP_MS));
+	memset(mem, CANARY, LEN);
+}
+
+TEST_F_TIMEOUT(fuse_revoke, read_of_client_after_abort, 60)
+{
+	fill_pipe(_metadata, self);
+	orders->io_fd = self->pipe[0];
+	abort_io(_metadata, self, READ_DIRECT, self->mem);
+	eventfd_write(orders->go_fd, 1);
+	expect_refused(_metadata);
+	EXPECT_TRUE(bytes_are(self->mem, LEN, CANARY));
+	EXPECT_EQ(LEN, pipe_has(self));
+}
+
+TEST_F_TIMEOUT(fuse_revoke, parked_read_of_client_after_abort, 60)
+{
+	orders->park = true;
+	orders->io_fd = self->pipe[0];
+	abort_io(_metadata, self, READ_DIRECT, self->mem);
+	fill_pipe(_metadata, self);
+	eventfd_write(orders->go_fd, 1);
+	expect_refused(_metadata);
+	EXPECT_TRUE(bytes_are(self->mem, LEN, CANARY));
+}
+
+TEST_F_TIMEOUT(fuse_revoke, write_of_client_after_abort, 60)
+{
+	orders->io_fd = self->pipe[1];
+	abort_io(_metadata, self, WRITE_DIRECT, self->mem);
+	eventfd_write(orders->go_fd, 1);
+	expect_refused(_metadata);
+	EXPECT_EQ(0, pipe_has(self));
+}
+
+TEST_F_TIMEOUT(fuse_revoke, write_of_cache_after_abort, 60)
+{
+	orders->io_fd = self->pipe[1];
+	/* a page that is read, and then written to without asking the server */
+	orders->reply = true;
+	ASSERT_TRUE(bytes_are(self->map, LEN, 0));
+	wait_for(_metadata, orders->come_fd);
+	orders->reply = false;
+	self->map[0] = 1;
+	abort_io(_metadata, self, SYNC_MAPPED, self->map);
+	eventfd_write(orders->go_fd, 1);
+	expect_refused(_metadata);
+	EXPECT_EQ(0, pipe_has(self));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The memory of a region comes from the nodes that the task's cpuset allows, and
+ * from no others when those have no more. Needs two nodes (numa=fake=2).
+ */
+#include "kselftest_harness.h"
+#include "iou_cgroup.h"
+#include "iou_region.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CGROUP_ROOT	"/sys/fs/cgroup"
+#define NODE		1
+#define SPARE		(128UL << 20)
+
+FIXTURE(region_cpuset)
+{
+	struct test_cgroup cg;
+	struct io_uring ring;
+};
+
+/* Bytes that are free on the node, or 0 if there is no such node */
+static unsigned long node_free(void)
+{
+	char buf[4096], *line;
+
+	if (!test_read_file("/sys/devices/system/node/node1", "meminfo", buf,
+			    sizeof(buf)))
+		return 0;
+	line = strstr(buf, "MemFree:");
+	return line ? strtoul(line + strlen("MemFree:"), NULL, 10) << 10 : 0;
+}
+
+FIXTURE_SETUP(region_cpuset)
+{
+	if (getuid())
+		SKIP(return, "needs root");
+	if (!node_free())
+		SKIP(return, "needs two nodes with memory");
+	if (!test_cgroup_create(&self->cg, "iou_cpuset") ||
+	    !test_write_file(CGROUP_ROOT, "cgroup.subtree_control", "+cpuset"))
+		SKIP(return, "needs the cpuset controller of cgroup v2");
+	ASSERT_TRUE(test_write_file(self->cg.path, "cpuset.mems", "1"));
+	ASSERT_TRUE(test_cgroup_enter(&self->cg));
+	ASSERT_EQ(0, io_uring_queue_init(4, &self->ring, 0));
+}
+
+FIXTURE_TEARDOWN(region_cpuset)
+{
+	io_uring_queue_exit(&self->ring);
+	EXPECT_TRUE(test_cgroup_destroy(&self->cg));
+}
+
+/* Where a page is, or -errno */
+static int node_of(void *addr)
+{
+	int status = -1;
+
+	if (syscall(__NR_move_pages, 0, 1UL, &addr, NULL, &status, 0))
+		return -errno;
+	return status;
+}
+
+TEST_F(region_cpuset, small_region_on_node)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	char *mem = region_register(&self->ring, NULL, 16 * page);
+
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(NODE, node_of(mem));
+	EXPECT_EQ(NODE, node_of(mem + 15 * page));
+	munmap(mem, 16 * page);
+}
+
+TEST_F_TIMEOUT(region_cpuset, larger_than_node, 300)
+{
+	size_t size = (node_free() + SPARE) & ~((2UL << 20) - 1);
+
+	EXPECT_EQ(MAP_FAILED, region_register(&self->ring, NULL, size));
+	EXPECT_EQ(ENOMEM, errno);
+}
+
+TEST_HARNESS_MAIN
