@@ -5,7 +5,7 @@
 #
 #   lint.sh [--fresh]           all gates
 #   lint.sh [--fresh] GATE...   some: scripts rules subjects checkpatch maintainers
-#                               kerneldoc htmldocs warnings builds selftests
+#                               kerneldoc htmldocs layout warnings builds selftests
 #
 # What takes long, and passed with this very series, these scripts and these
 # tools, is not done again, but with --fresh.
@@ -16,8 +16,8 @@ other_tree=${LINT_LINUX:-}
 . "$TOP/harness/lint/remember.sh"
 
 light=(scripts rules subjects checkpatch maintainers kerneldoc htmldocs)
-heavy=(warnings builds selftests)
-kept=' kerneldoc htmldocs warnings builds selftests '
+heavy=(layout warnings builds selftests)
+kept=' kerneldoc htmldocs layout warnings builds selftests '
 fresh=0
 if [ "${1:-}" = --fresh ]; then
 	fresh=1

@@ -1,0 +1,37 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Gate: the series makes neither the context nor the requests of io_uring larger,
+# and moves none of the fields that every request uses (harness/lint/layout.h).
+#
+#   layout.sh            one point
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/common.sh"
+. "$(dirname "$0")/tree.sh"
+. "$(dirname "$0")/variants.sh"
+
+# layout_of REV FILE: what the compiler makes of the fields, a line each. Any file
+# of io_uring will do to be compiled with the header.
+layout_of() {
+	local log=$LOGS/lint-layout.log out=io_uring/notif.s
+	lint_checkout "$1"
+	variant w1
+	rm -f "$LINT_DIR/$v_out/$out"
+	kbuild_config "$LINT_DIR" "$v_out" "$v_arch" "${v_fragments[@]}" >"$log" 2>&1 &&
+		kbuild_make "$LINT_DIR" "$v_out" ARCH="$v_arch" \
+			CFLAGS_notif.o="-include $TOP/harness/lint/layout.h" "$out" >"$log" 2>&1 ||
+		die "the fields of io_uring cannot be looked at" "" "see $log"
+	sed -n 's/^.*\.ascii "layout \([^"]*\)".*$/\1/p' "$LINT_DIR/$v_out/$out" >"$2"
+	[ -s "$2" ] || die "the compiler told of no field" "" "see $log and harness/lint/layout.h"
+}
+
+lint_open
+lint_tmp
+kbuild_env
+v_extra=()
+layout_of "$LINT_BASE" "$lint_tmp/base"
+layout_of "$LINT_TIP" "$lint_tmp/tip"
+status=0
+diff "$lint_tmp/base" "$lint_tmp/tip" >"$lint_tmp/out" || status=1
+verdict "$status" "size and hot fields of io_ring_ctx and io_kiocb are those of the base" \
+	"$lint_tmp/out"
