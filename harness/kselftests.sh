@@ -3,12 +3,14 @@
 # Builds the io_uring kselftests of a tree and runs them on one of its kernels,
 # with kselftest's own runner (base) or several at a time (debug).
 #
-#   kselftests.sh [--build] TREE CONFIG [TEST]...
+#   kselftests.sh [--build | --machine NAME] TREE CONFIG [TEST]...
 #
 #   TREE      linux | bare
 #   CONFIG    base | debug
 #   TEST      names of programs, default all
 #   --build   build and install them, and run none
+#   --machine run those that harness/lists/kselftests.machines has for machine
+#             NAME, in such a machine
 #
 # They are built against the tree's exported headers and the harness' liburing,
 # and installed in build/kselftests/TREE-CONFIG/install. A test that is not for a
@@ -20,17 +22,17 @@ set -euo pipefail
 . "$TOP/harness/kconfig.sh"
 . "$TOP/harness/thirdparty.sh"
 
-run=1
-if [ "${1:-}" = --build ]; then
-	run=0
-	shift
-fi
-[ $# -ge 2 ] || die "usage: kselftests.sh [--build] linux|bare base|debug [TEST]..."
+run=1 machine=''
+case ${1:-} in
+--build) run=0; shift ;;
+--machine) machine=${2:-}; shift 2 ;;
+esac
+[ $# -ge 2 ] || die "usage: kselftests.sh [--build | --machine NAME] linux|bare base|debug [TEST]..."
 tree=$1 config=$2
 shift 2
 src=$(tree_dir "$tree")
 kernel=$(kernel_dir "$tree" "$config")
-name=kselftests-$tree-$config
+name=kselftests-$tree-$config${machine:+-$machine}
 result=$BUILD/results/$name.json
 out=$BUILD/kselftests/$tree-$config
 rm -f "$result"
@@ -57,12 +59,31 @@ run_logged "$name-build" build ||
 
 [ "$run" -eq 1 ] || exit 0
 
+# Tests that need another machine than the usual one: program by program, which
+# one it is, and the arguments of its kernel.
+machines=$TOP/harness/lists/kselftests.machines
+machine_of() {
+	local its_config its_name its_args pattern
+	while read -r its_config its_name its_args pattern _; do
+		if [ "$its_config" = "$config" ] && [[ $1 =~ ^($pattern)$ ]]; then
+			echo "$its_name $its_args"
+			return
+		fi
+	done <"$machines"
+}
+
 # What to run: the installed list, without what this configuration lacks.
 list=$out/install/kselftest-list.txt
 mapfile -t all < <(sed -n 's/^io_uring://p' "$list")
 wanted=("$@")
-tests=()
+tests=() append=()
 for test in "${all[@]}"; do
+	read -r its_machine its_args <<<"$(machine_of "$test")"
+	if [ "$its_machine" != "$machine" ]; then
+		[ -n "$machine" ] || say "$name: not run: $test (for machine '$its_machine')"
+		continue
+	fi
+	[ -z "$machine" ] || mapfile -t append < <(tr ',' '\n' <<<"$its_args" | sed 's/^/--append\n/')
 	if [ ${#wanted[@]} -gt 0 ]; then
 		[[ " ${wanted[*]} " != *" $test "* ]] || tests+=("$test")
 	elif why=$(list_reason "$TOP/harness/lists/kselftests.notrun" "$config $test"); then
@@ -86,7 +107,7 @@ fi
 say "$name: ${#tests[@]} test programs"
 status=0
 "$TOP/harness/vm.sh" --kernel "$kernel" --name "$name" --plan ${#tests[@]} \
-	--timeout "${KMBUF_KSELFTEST_DEADLINE:-1500}" \
+	--timeout "${KMBUF_KSELFTEST_DEADLINE:-1500}" "${append[@]}" \
 	-- bash "$TOP/harness/guest/kselftests.sh" "${runner[@]}" "$out/install" "${tests[@]}" || status=$?
 
 output=$BUILD/vm/$name/output

@@ -111,6 +111,7 @@ step file liburing "$here/liburing.sh" "${all[@]}"
 step file ublk "$here/ublk.sh" "${all[@]}"
 step need kernel-linux-debug "$here/kernel.sh" linux debug
 step file kselftests-linux-debug "$here/kselftests.sh" linux debug
+step file kselftests-linux-debug-nodes "$here/kselftests.sh" --machine nodes linux debug
 step tap modules "$here/modules.sh"
 if [ ${#all[@]} -gt 0 ]; then
 	step tap soak "$here/soak.sh"
