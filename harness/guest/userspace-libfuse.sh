@@ -15,7 +15,8 @@ export out=/tmp/out
 : >"$out"
 cd /tmp
 enable=/sys/module/fuse/parameters/enable_uring
-mkdir -p mnt src
+mkdir -p mnt src disk
+src=/tmp/src
 head -c 5000001 /dev/urandom >large
 head -c 70000 large >small
 server=''
@@ -35,11 +36,11 @@ serve() {
 
 serve_example() {
 	local example=$1 options=$2
-	rm -rf src && mkdir src
+	rm -rf "$src" && mkdir "$src"
 	case $example in
-	passthrough_ll) set -- -f -o "source=/tmp/src,$options" mnt ;;
-	passthrough_hp) set -- --foreground --nopassthrough -o "$options" src mnt ;;
-	fuse_threads) set -- src/file mnt -o "$options" ;;
+	passthrough_ll) set -- -f -o "source=$src,$options" mnt ;;
+	passthrough_hp) set -- --foreground --nopassthrough -o "$options" "$src" mnt ;;
+	fuse_threads) set -- "$src/file" mnt -o "$options" ;;
 	kmbuf-memo) set -- -f -o "$options" mnt ;;
 	esac
 	example=$(find "$made/new/example/$example" "$made/$example" -maxdepth 0 2>/dev/null)
@@ -72,6 +73,19 @@ copies() {
 		printf 'the end' >>"mnt/$1" && [ "$(tail -c 7 "mnt/$1")" = "the end" ]
 }
 
+# sectors NAME: reads and writes of a file that the server has open with O_DIRECT,
+# as the client does, in all kinds of sizes that are whole sectors.
+sectors() {
+	local bs
+	dd if=large of="mnt/$1" bs=512 count=9000 || return
+	for bs in 512 1536 4096 4608 66048 1048064 1049088; do
+		dd if="mnt/$1" of=back bs="$bs" count=4 iflag=direct &&
+			cmp -n $((4 * bs)) large back &&
+			dd if=back of="mnt/$1" bs="$bs" count=4 oflag=direct conv=notrunc &&
+			cmp -n 4608000 large "mnt/$1" || return
+	done
+}
+
 counter() {
 	awk -v name="$1" '$1 == name { sum += $2 } END { print sum + 0 }' \
 		/sys/fs/fuse/connections/*/io_uring
@@ -94,6 +108,14 @@ works() {
 	local status=0
 	serve_example "$1" "$2" || return
 	{ copies "$4" && uses "$3"; } || status=1
+	unserve && [ "$status" -eq 0 ]
+}
+
+# works_on_disk EXAMPLE OPTIONS: where memory for O_DIRECT has to be aligned.
+works_on_disk() {
+	local status=0 src=/tmp/disk/src
+	serve_example "$1" "$2" || return
+	sectors file || status=1
 	unserve && [ "$status" -eq 0 ]
 }
 
@@ -155,6 +177,19 @@ modes() {
 	done
 }
 
+direct() {
+	local example options
+	point "a disk whose blocks are sectors" mkfs.ext4 -q /dev/ram0
+	point "it can be mounted" mount -t ext4 /dev/ram0 disk
+	for example in passthrough_ll passthrough_hp; do
+		for options in rw io_uring io_uring_kmbuf io_uring_zero_copy; do
+			point "$example: O_DIRECT on a disk, $options" \
+				works_on_disk "$example" "$options"
+		done
+	done
+	point "the disk is not in use any more" umount disk
+}
+
 options() {
 	point "a wrong number of buffers is refused" \
 		refuses io_uring_kmbuf,io_uring_kmbuf_bufs=3 \
@@ -198,6 +233,7 @@ echo Y >"$enable"
 case $kernel in
 linux)
 	modes
+	direct
 	options
 	fallbacks
 	;;
