@@ -17,6 +17,7 @@
 #include <linux/cacheinfo.h>
 #include <linux/io_uring.h>
 #include <linux/io_uring/cmd.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
 #include <linux/overflow.h>
@@ -40,15 +41,15 @@
 struct io_kmbuf_ring {
 	/*
 	 * A leaf that is taken in any context, hence raw. Protects the rest of
-	 * this part. The numbers of the free buffers are ->nr_free entries of
-	 * the fifo, which go round: the first of them is at head, and tail is
-	 * behind the last one. Nobody but io_kmbuf_reset() looks at either
-	 * while there is no pin: all buffers are free then.
+	 * this part. The numbers of the free buffers are fifo[head..tail), both
+	 * counting freely and masked on use: the fifo has a power of two of
+	 * entries, whatever the number of buffers. While there is no pin all
+	 * buffers are free, and the fifo may be short of some: see
+	 * io_kmbuf_reclaim().
 	 */
 	raw_spinlock_t		lock;
 	u16			head;
 	u16			tail;
-	unsigned int		nr_free;
 	unsigned int		pins;
 	/* there is one pin, and is to be no other */
 	bool			exclusive;
@@ -57,6 +58,7 @@ struct io_kmbuf_ring {
 	unsigned long		*in_use;
 
 	/* what follows does not change while there is a reference */
+	u32			fifo_mask;
 	u32			nr_bufs;
 	u32			buf_size;
 	/* where the kernel reaches each buffer */
@@ -108,8 +110,12 @@ static void io_kmbuf_reset(struct io_kmbuf_ring *kr)
 	for (i = 0; i < kr->nr_bufs; i++)
 		kr->fifo[i] = i;
 	kr->head = 0;
-	kr->tail = 0;
-	kr->nr_free = kr->nr_bufs;
+	kr->tail = kr->nr_bufs;
+}
+
+static unsigned int io_kmbuf_nr_free(const struct io_kmbuf_ring *kr)
+{
+	return (u16)(kr->tail - kr->head);
 }
 
 static struct io_kmbuf_ring *
@@ -131,7 +137,9 @@ io_kmbuf_alloc(struct io_ring_ctx *ctx, const struct io_uring_kmbuf_reg *reg)
 	if (ctx->user)
 		kr->user = get_uid(ctx->user);
 
-	kr->fifo = kvmalloc_objs(*kr->fifo, kr->nr_bufs, GFP_KERNEL_ACCOUNT);
+	kr->fifo_mask = roundup_pow_of_two(kr->nr_bufs) - 1;
+	kr->fifo = kvmalloc_objs(*kr->fifo, kr->fifo_mask + 1,
+				 GFP_KERNEL_ACCOUNT);
 	kr->addrs = kvmalloc_objs(*kr->addrs, kr->nr_bufs, GFP_KERNEL_ACCOUNT);
 	kr->in_use = bitmap_alloc(kr->nr_bufs, GFP_KERNEL_ACCOUNT);
 	if (!kr->fifo || !kr->addrs || !kr->in_use) {
@@ -317,8 +325,8 @@ int io_register_kmbuf_ring(struct io_ring_ctx *ctx, void __user *arg)
 	BUILD_BUG_ON(offsetof(struct io_uring_kmbuf_reg, bgid) != 12);
 	BUILD_BUG_ON(offsetof(struct io_uring_kmbuf_reg, fixed_index) != 16);
 	BUILD_BUG_ON(offsetof(struct io_uring_kmbuf_reg, mmap_offset) != 24);
-	/* an id, and a place in the fifo, are a u16 */
-	BUILD_BUG_ON(IORING_KMBUF_MAX_ENTRIES > U16_MAX);
+	/* a free-running u16 has to tell a full fifo from an empty one */
+	BUILD_BUG_ON(IORING_KMBUF_MAX_ENTRIES > U16_MAX / 2 + 1);
 	/* no group's offset may reach into the bits that tell the kind */
 	BUILD_BUG_ON(((IORING_KMBUF_MAX_GROUPS - 1) << IORING_OFF_KMBUF_SHIFT) &
 		     IORING_OFF_MMAP_MASK);
@@ -505,7 +513,7 @@ void io_kmbuf_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m)
 
 		scoped_guard(raw_spinlock_irqsave, &kr->lock) {
 			pins = kr->pins;
-			nr_free = pins ? kr->nr_free : kr->nr_bufs;
+			nr_free = pins ? io_kmbuf_nr_free(kr) : kr->nr_bufs;
 		}
 		seq_printf(m, "%5lu: id=%u entries=%u size=%u flags=%x free=%u pins=%u whole=%u\n",
 			   bgid, kr->id, kr->nr_bufs, kr->buf_size, kr->flags,
@@ -523,7 +531,7 @@ static void io_kmbuf_reclaim(struct io_ring_ctx *ctx, struct io_kmbuf_ring *kr)
 {
 	lockdep_assert_held(&ctx->uring_lock);
 
-	if (!io_kmbuf_is_pinned(kr) && kr->nr_free != kr->nr_bufs)
+	if (!io_kmbuf_is_pinned(kr) && io_kmbuf_nr_free(kr) != kr->nr_bufs)
 		io_kmbuf_reset(kr);
 }
 
@@ -687,12 +695,6 @@ bool io_uring_cmd_on_kmbuf_ring(struct io_uring_cmd *cmd,
 }
 EXPORT_SYMBOL_GPL(io_uring_cmd_on_kmbuf_ring);
 
-/* The place after @i in the fifo */
-static u16 io_kmbuf_next(const struct io_kmbuf_ring *kr, unsigned int i)
-{
-	return ++i == kr->nr_bufs ? 0 : i;
-}
-
 /**
  * io_uring_kmbuf_select - take a free buffer out of a ring
  * @kr: a pinned ring
@@ -720,14 +722,12 @@ int io_uring_kmbuf_select(struct io_kmbuf_ring *kr, struct io_kmbuf *buf)
 	u16 bid;
 
 	raw_spin_lock_irqsave(&kr->lock, flags);
-	if (!kr->nr_free) {
+	if (kr->head == kr->tail) {
 		raw_spin_unlock_irqrestore(&kr->lock, flags);
 		trace_io_uring_kmbuf_exhausted(kr->id, kr->bgid);
 		return -ENOBUFS;
 	}
-	bid = kr->fifo[kr->head];
-	kr->head = io_kmbuf_next(kr, kr->head);
-	kr->nr_free--;
+	bid = kr->fifo[kr->head++ & kr->fifo_mask];
 	__set_bit(bid, kr->in_use);
 	raw_spin_unlock_irqrestore(&kr->lock, flags);
 
@@ -763,11 +763,8 @@ int io_uring_kmbuf_recycle(struct io_kmbuf_ring *kr, unsigned int bid)
 
 	raw_spin_lock_irqsave(&kr->lock, flags);
 	used = __test_and_clear_bit(bid, kr->in_use);
-	if (used) {
-		kr->fifo[kr->tail] = bid;
-		kr->tail = io_kmbuf_next(kr, kr->tail);
-		kr->nr_free++;
-	}
+	if (used)
+		kr->fifo[kr->tail++ & kr->fifo_mask] = bid;
 	raw_spin_unlock_irqrestore(&kr->lock, flags);
 
 	if (!used)

@@ -153,7 +153,7 @@ static bool read_one(FIXTURE_DATA(fuse_direct) *self, size_t place, size_t len,
 {
 	unsigned char *at = self->buf + place;
 
-	memset(self->buf, OLD, 2 * MIB + 2 * PAGE);
+	memset(self->buf, OLD, place + len + 1);
 	return pread(self->fd, at, len, offset) == (ssize_t)len &&
 	       !memcmp(at, self->want + offset, len) &&
 	       (!place || at[-1] == OLD) && at[len] == OLD;
@@ -195,7 +195,7 @@ TEST_F_TIMEOUT(fuse_direct, writes, TIMEOUT)
 	unsigned int i, j;
 
 	for (i = 0; i < ARRAY_SIZE(lens); i++) {
-		for (j = 0; j < ARRAY_SIZE(places); j++) {
+		for (j = i % 2; j < ARRAY_SIZE(places); j += 2) {
 			if (is_cut(places[j], lens[i]))
 				continue;
 			EXPECT_TRUE(write_one(self, places[j], lens[i],

@@ -309,7 +309,7 @@ static void stress_count(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, kmbuf_unregister(&tr->ring, BGID));
 }
 
-/* The list of free buffers goes round at their number, and at no other */
+/* The list of free buffers goes round, whatever their number */
 TEST_F_TIMEOUT(kmbuf_counts, stress, STRESS_TIMEOUT)
 {
 	const unsigned int counts[] = { 1, 2, 3, 5, 1000, 32767, 32768 };
