@@ -326,7 +326,7 @@ int io_register_kmbuf_ring(struct io_ring_ctx *ctx, void __user *arg)
 	BUILD_BUG_ON(offsetof(struct io_uring_kmbuf_reg, fixed_index) != 16);
 	BUILD_BUG_ON(offsetof(struct io_uring_kmbuf_reg, mmap_offset) != 24);
 	/* a free-running u16 has to tell a full fifo from an empty one */
-	BUILD_BUG_ON(IORING_KMBUF_MAX_ENTRIES > U16_MAX / 2 + 1);
+	BUILD_BUG_ON((IORING_KMBUF_MAX_ENTRIES - 1) * 2 > U16_MAX);
 	/* no group's offset may reach into the bits that tell the kind */
 	BUILD_BUG_ON(((IORING_KMBUF_MAX_GROUPS - 1) << IORING_OFF_KMBUF_SHIFT) &
 		     IORING_OFF_MMAP_MASK);

@@ -17,10 +17,11 @@ layout_of() {
 	lint_checkout "$1"
 	variant w1
 	rm -f "$LINT_DIR/$v_out/$out"
-	kbuild_config "$LINT_DIR" "$v_out" "$v_arch" "${v_fragments[@]}" >"$log" 2>&1 &&
-		kbuild_make "$LINT_DIR" "$v_out" ARCH="$v_arch" \
-			CFLAGS_notif.o="-include $TOP/harness/lint/layout.h" "$out" >"$log" 2>&1 ||
+	if ! kbuild_config "$LINT_DIR" "$v_out" "$v_arch" "${v_fragments[@]}" >"$log" 2>&1 ||
+		! kbuild_make "$LINT_DIR" "$v_out" ARCH="$v_arch" \
+			CFLAGS_notif.o="-include $TOP/harness/lint/layout.h" "$out" >"$log" 2>&1; then
 		die "the fields of io_uring cannot be looked at" "" "see $log"
+	fi
 	sed -n 's/^.*\.ascii "layout \([^"]*\)".*$/\1/p' "$LINT_DIR/$v_out/$out" >"$2"
 	[ -s "$2" ] || die "the compiler told of no field" "" "see $log and harness/lint/layout.h"
 }

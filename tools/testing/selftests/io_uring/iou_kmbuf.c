@@ -155,10 +155,19 @@ int kmbuf_exchange(struct test_ring *tr, int fd, int pin, unsigned int bid,
 
 int kmbuf_fdinfo(struct io_uring *ring, char *buf, size_t size)
 {
+	unsigned int tries;
 	char name[16];
 
 	snprintf(name, sizeof(name), "%d", ring->ring_fd);
-	return test_read_file("/proc/self/fdinfo", name, buf, size) ? 0 : -EIO;
+	/* while a polling thread has the io_uring's lock, the file is short */
+	for (tries = 0; tries < 5000; tries++) {
+		if (!test_read_file("/proc/self/fdinfo", name, buf, size))
+			return -EIO;
+		if (strstr(buf, "KmbufRings:\n"))
+			return 0;
+		usleep(1000);
+	}
+	return -EAGAIN;
 }
 
 long kmbuf_fdinfo_field(struct io_uring *ring, unsigned int bgid,

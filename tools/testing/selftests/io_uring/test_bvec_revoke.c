@@ -340,11 +340,8 @@ TEST_F_TIMEOUT(bvec_revoke, revoked_while_file_is_not_ready, 60)
 	ASSERT_EQ(0, test_ring_init(&other, 0, 0));
 	ASSERT_EQ(0, mock_revoke(&other, self->page.fd, 0));
 	test_ring_exit(&other);
-	if (variant->write) {
-		ASSERT_TRUE(drain(self->far, size));
-	} else {
-		ASSERT_EQ(LEN, write(self->far, data, LEN));
-	}
+	ASSERT_TRUE(variant->write ? drain(self->far, size) :
+				     write(self->far, data, LEN) == LEN);
 	EXPECT_EQ(-EFAULT, end_io(self));
 	expect_untouched(_metadata, self, variant->write);
 }

@@ -407,7 +407,7 @@ TEST_F(kmbuf_memcg, array_of_slot)
 }
 
 /* So are the arrays and nodes of buffers that userspace registers */
-TEST_F(kmbuf_memcg, nodes_of_user_buffers)
+TEST_F_TIMEOUT(kmbuf_memcg, nodes_of_user_buffers, 120)
 {
 	const unsigned int nr = 16384;
 	struct iovec *iov = calloc(nr, sizeof(*iov));

@@ -15,6 +15,8 @@
 #define SLOT		3
 #define SEED		31
 #define CHUNK		1024
+/* seconds: the largest ones are many pages to compare */
+#define TIMEOUT		120
 
 FIXTURE(kmbuf_pieces)
 {
@@ -98,7 +100,7 @@ FIXTURE_TEARDOWN(kmbuf_pieces)
 }
 
 /* Around the borders of all pages, the only place where pieces can meet */
-TEST_F(kmbuf_pieces, read_across_every_page)
+TEST_F_TIMEOUT(kmbuf_pieces, read_across_every_page, TIMEOUT)
 {
 	const unsigned int step = self->size > 64 * self->page ? 17 : 1;
 	size_t at, page;
@@ -115,7 +117,7 @@ TEST_F(kmbuf_pieces, read_across_every_page)
 	}
 }
 
-TEST_F(kmbuf_pieces, read_all)
+TEST_F_TIMEOUT(kmbuf_pieces, read_all, TIMEOUT)
 {
 	ASSERT_EQ((int)self->size, test_rw_fixed(&self->tr, false, self->file,
 						 SLOT, 0, self->size, 0));
@@ -131,7 +133,7 @@ TEST_F(kmbuf_pieces, read_all)
 					 self->size - 100, 101, 0));
 }
 
-TEST_F(kmbuf_pieces, write_all)
+TEST_F_TIMEOUT(kmbuf_pieces, write_all, TIMEOUT)
 {
 	unsigned char *back = malloc(self->size);
 
@@ -147,7 +149,7 @@ TEST_F(kmbuf_pieces, write_all)
 }
 
 /* Vectors that begin and end in the middle of pieces, out of order */
-TEST_F(kmbuf_pieces, vectored)
+TEST_F_TIMEOUT(kmbuf_pieces, vectored, TIMEOUT)
 {
 	const size_t third = self->size / 3;
 	struct iovec iov[] = {
