@@ -107,7 +107,7 @@ fi
 say "$name: ${#tests[@]} test programs"
 status=0
 "$TOP/harness/vm.sh" --kernel "$kernel" --name "$name" --plan ${#tests[@]} \
-	--timeout "${KMBUF_KSELFTEST_DEADLINE:-1500}" "${append[@]}" \
+	--timeout "${KMBUF_KSELFTEST_DEADLINE:-2400}" "${append[@]}" \
 	-- bash "$TOP/harness/guest/kselftests.sh" "${runner[@]}" "$out/install" "${tests[@]}" || status=$?
 
 output=$BUILD/vm/$name/output
