@@ -207,6 +207,9 @@ int fuse_dev_reader_next(struct fuse_dev_reader *reader)
 	int ret;
 
 	len = read(reader->ft->dev, in, reader->size);
+	/* the connection has ended, while there was a request to read */
+	if (len < 0 && errno == ECONNABORTED)
+		return -ENODEV;
 	if (len < 0)
 		/* a request that was taken back meanwhile is none */
 		return errno == EINTR || errno == ENOENT ? 0 : -errno;
