@@ -395,7 +395,7 @@ static long usage_of_rings(struct __test_metadata *_metadata,
 }
 
 /* The array of a slot, 16 bytes for each page here, is on top of the buffers */
-TEST_F(kmbuf_memcg, array_of_slot)
+TEST_F_TIMEOUT(kmbuf_memcg, array_of_slot, 120)
 {
 	long plain = usage_of_rings(_metadata, self, 0);
 	long fixed = usage_of_rings(_metadata, self, IOU_KMBUF_RING_FIXED);
