@@ -96,6 +96,9 @@ struct fuse_test {
 	unsigned int	max_write;
 	/* FUSE_*, besides those that the mode takes */
 	unsigned long long init_flags;
+	/* bytes of the file, and FOPEN_*; 0: the server does not know OPEN */
+	unsigned long long file_size;
+	unsigned int	open_flags;
 	/* NULL or the server's answer to what fuse_serve() does not do */
 	fuse_serve_t	serve;
 	void		*data;
