@@ -10,10 +10,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define CGROUP_ROOT	"/sys/fs/cgroup"
 #define NODE		1
 #define SPARE		(128UL << 20)
+/* what is allocated in one piece, if there is one */
+#define PIECE		(4UL << 20)
 
 FIXTURE(region_cpuset)
 {
@@ -80,6 +83,37 @@ TEST_F_TIMEOUT(region_cpuset, larger_than_node, 300)
 
 	EXPECT_EQ(MAP_FAILED, region_register(&self->ring, NULL, size));
 	EXPECT_EQ(ENOMEM, errno);
+}
+
+/* The memory of a new ring's region, or MAP_FAILED */
+static char *add_region(struct io_uring *ring)
+{
+	if (io_uring_queue_init(4, ring, 0))
+		return MAP_FAILED;
+	return region_register(ring, NULL, PIECE);
+}
+
+/* The task's own memory is locked: it must not be what the node lacks */
+TEST_F_TIMEOUT(region_cpuset, regions_together_larger_than_node, 300)
+{
+	size_t nr = (node_free() + SPARE) / PIECE, i;
+	struct rlimit files = { nr + 64, nr + 64 };
+	struct io_uring *rings;
+	const size_t page = sysconf(_SC_PAGESIZE);
+	char *mem;
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
+	rings = shared_alloc(nr * sizeof(*rings));
+	ASSERT_NE(NULL, rings);
+	ASSERT_EQ(0, mlockall(MCL_CURRENT));
+	for (i = 0; i < nr; i++) {
+		mem = add_region(&rings[i]);
+		if (mem == MAP_FAILED)
+			break;
+		ASSERT_EQ(NODE, node_of(mem));
+		ASSERT_EQ(NODE, node_of(mem + PIECE - page));
+	}
+	EXPECT_GT(nr, i);
 }
 
 TEST_HARNESS_MAIN
