@@ -33,7 +33,7 @@ build:     ## build the patched kernel
 boot:      ## boot it in a virtual machine, with a shell
 	@harness/vm/boot.sh
 
-demo:      ## see it work: a ublk disk and a FUSE directory with zero copy, in about a quarter of an hour
+demo:      ## see it work: a ublk disk and a FUSE directory with zero copy; the first line says how long it takes
 	@harness/demo/demo.sh
 
 test:      ## everything that must pass before a change is done

@@ -5,10 +5,10 @@
 usage: bench_plan.py KERNEL [CUT]...
 
 KERNEL: bare, linux or rival. CUT: ext4, null_blk, tmpfs, names, depth, buffers,
-slots, equal; default these; two, for a machine with two CPUs. Prints a line for
-each row, fields separated by tabs: "cut | operation | mode", the store that has
-the files, the server's arguments ("-": no server), the program that is measured,
-its arguments, and how many operations that is.
+slots, equal; default these; two, for a machine with two CPUs; demo, what the
+demo shows. Prints a line for each row, fields separated by tabs: "cut | operation
+| mode", the store that has the files, the server's arguments ("-": no server),
+the program that is measured, its arguments, and how many operations that is.
 """
 
 import itertools
@@ -142,13 +142,25 @@ def two(mode):
                    "two", client("read", "direct", size, number), 2 * number)
 
 
+@cut
+def demo(mode):
+    """Direct reads and writes of 64 KiB; native ones drop what filling the file
+    has left in the page cache, in folios that are costly to write to."""
+    yield from (row for row in files("ext4", mode, how=("direct",), orders=("sequential",))
+                if row[0].startswith("64 KiB "))
+
+
+# Not part of a comparison of kernels.
+OWN_MACHINE = ("two", "demo")
+
+
 def main(argv):
     """Returns the exit status."""
     if not argv or argv[0] not in MODES or set(argv[1:]) - set(CUTS):
         print(__doc__, file=sys.stderr)
         return 2
     rows = []
-    for name in argv[1:] or [name for name in CUTS if name != "two"]:
+    for name in argv[1:] or [name for name in CUTS if name not in OWN_MACHINE]:
         for mode in MODES[argv[0]]:
             rows += [(f"{name} | {what} | {mode}", *rest) for what, *rest in CUTS[name](mode)]
     for row in rows:

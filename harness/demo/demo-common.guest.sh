@@ -25,13 +25,12 @@ set -E
 
 # begin MODE: what is found out from now on is about it.
 begin() {
-	mode=$1 out=$KMBUF_RW/$1 began=$SECONDS
+	mode=$1 out=$KMBUF_RW/$1
 	mkdir -p "$out"
 	fact kernel "$(uname -r)"
 }
 
 end() {
-	fact wall_seconds $((SECONDS - began))
 	say "$mode mode: done"
 }
 
@@ -134,11 +133,7 @@ run_fio() {
 	fio_run fio-read "$1" "$2" --rw=randread
 }
 
-# measure_server PID: the most that was resident, and its processor time.
+# measure_server PID: the most that was resident.
 measure_server() {
-	local stat t
 	fact server_memory_kb "$(awk '/^VmHWM:/ { print $2 }' "/proc/$1/status")"
-	stat=$(sed 's/.*) //' "/proc/$1/stat")
-	read -r -a t <<<"$stat"
-	fact server_cpu_ticks $((t[11] + t[12]))
 }

@@ -9,7 +9,9 @@
 #   - by git, into a directory that libfuse's passthrough_hp or passthrough_ll
 #     shows in each of these ways, where sqlite works as well.
 #
-# Each ends with a table, and build/demo/{result,fuse,libfuse}.json.
+# Each ends with a table. A last one has the instructions and the copies that a
+# read and a write of 64 KiB take in each mode. All are in
+# build/demo/{result,fuse,libfuse,cost}.json as well.
 #
 #   demo.sh                 set up, build what is missing, run
 #   demo.sh --kernel DIR    run on the kernel in this output directory instead,
@@ -123,18 +125,31 @@ pack_libfuse() {
 	cp -a "$made"/lib/libfuse3.so.* "$BUILD"/userspace/liburing.made/install/lib/liburing.so.* "$out/lib/"
 }
 
+# How long it takes here, by what was measured on two processors: the virtual
+# machines, and before that the kernel if none has been built yet.
+announce() {
+	local minutes=8 why="the kernel is in the cache" processors
+	processors=$(nproc)
+	if ! compgen -G "$CACHE/kernels/*.tar.gz" >/dev/null; then
+		minutes=$((minutes + (16 + processors - 1) / processors))
+		why="the kernel is to be built"
+	fi
+	say "demo: about $minutes minutes here: $processors processors, $why"
+}
+
+[ -n "$kernel" ] || announce
 mkdir -p "$out"
-rm -f "$out/result.json" "$out/fuse.json" "$out/libfuse.json"
+rm -f "$out"/{result,fuse,libfuse,cost}.json
 if [ -z "$kernel" ]; then
-	say "demo 1/9: tools and sources"
+	say "demo 1/10: tools and sources"
 	"$here/setup/setup.sh"
 	"$here/queue/tree.sh"
-	say "demo 2/9: the patched kernel (first time: ten minutes on two cores)"
+	say "demo 2/10: the patched kernel"
 	"$here/kernel/kernel.sh" linux base
 	kernel=$LINUX/.base
 fi
 
-say "demo 3/9: the servers for ublk and FUSE, and the trees to copy"
+say "demo 3/10: the servers for ublk and FUSE, and the trees to copy"
 need_liburing
 [ -d "$kernel/usr/include/linux" ] || die "no kernel headers in $kernel/usr/include" \
 	"the kernel was built without them" "harness/kernel/kernel.sh linux base"
@@ -149,21 +164,30 @@ run_logged demo-liburing "$here/suites/userspace-liburing.sh" --build
 run_logged demo-libfuse-build "$here/suites/userspace-libfuse.sh" --build
 run_logged demo-libfuse pack_libfuse
 
-say "demo 4/9: ublk, in a virtual machine"
+say "demo 4/10: ublk, in a virtual machine"
 vm demo
-say "demo 5/9: the result for ublk"
+say "demo 5/10: the result for ublk"
 result demo tree demo_table.py result.json
 
-say "demo 6/9: FUSE, in a virtual machine"
+say "demo 6/10: FUSE, in a virtual machine"
 vm demo-fuse
-say "demo 7/9: the result for FUSE"
+say "demo 7/10: the result for FUSE"
 result demo-fuse fuse demo_fuse_table.py fuse.json
 
-say "demo 8/9: libfuse, in a virtual machine"
+say "demo 8/10: libfuse, in a virtual machine"
 vm demo-libfuse
-say "demo 9/9: the result for libfuse"
+say "demo 9/10: the result for libfuse"
 result demo-libfuse fuse demo_libfuse_table.py libfuse.json
+
+if [ "$kernel" = "$LINUX/.base" ]; then
+	say "demo 10/10: what 64 KiB cost, in a virtual machine that counts"
+	echo
+	"$here/demo/demo-cost.sh" "$out/kublk" "$out/cost.json"
+	echo
+else
+	say "demo 10/10: not run: what 64 KiB cost is counted on the harness' own kernel only"
+fi
 
 say "demo: ok: the same data in all modes; in zero-copy mode none of the disk's went through"
 say "the ublk server's memory, and no large read or write through the FUSE servers'"
-say "(build/demo/result.json, build/demo/fuse.json, build/demo/libfuse.json)"
+say "(build/demo/{result,fuse,libfuse,cost}.json)"

@@ -12,7 +12,7 @@ import typing
 
 # What the guest measures in every mode.
 FACTS = ("files", "bytes", "checksums_equal", "files_extra", "server_memory_kb",
-         "server_cpu_ticks", "wall_seconds", "trace_lost")
+         "trace_lost")
 
 SUBMIT = re.compile(r" io_uring_submit_req: ring (\S+), req (\S+),"
                     r" user_data 0x([0-9a-f]+), opcode (\w+),")
@@ -105,11 +105,6 @@ DATA_ROWS = (
     (" files copied", lambda m: "%d" % m["files"]),
     (" data in them, MB", lambda m: mb(m["bytes"])),
     (" random blocks fio verified, MB", lambda m: mb(m["fio_bytes_verified"])),
-)
-TIME_ROWS = (
-    ("Time, which means little here", None),
-    (" wall time, s", lambda m: "%d" % m["wall_seconds"]),
-    (" processor time of the server, s", lambda m: "%.1f" % (m["server_cpu_ticks"] / 100)),
 )
 
 

@@ -22,7 +22,7 @@ import os
 import sys
 
 import demo_common
-from demo_common import COMPLETE, DATA_ROWS, FACTS, SUBMIT, TIME_ROWS, mb
+from demo_common import COMPLETE, DATA_ROWS, FACTS, SUBMIT, mb
 
 MODES = {"plain": "plain", "kmbuf": "KMBUF", "zero-copy": "zero copy"}
 FUSE_FACTS = ("checksums_equal_behind", "queues", "entries", "buffers", "payload",
@@ -147,7 +147,6 @@ ROWS = (
     (" memory for payloads, MB", lambda m: mb(m["payload_bytes"])),
     ("   tied to waiting entries, MB", lambda m: mb(m["payload_held"])),
     (" resident memory of the server, MB", lambda m: mb(m["server_memory_kb"] * 1024)),
-    *TIME_ROWS,
 )
 
 LEGEND = """\
@@ -163,8 +162,7 @@ LEGEND = """\
  memory           plain: a buffer for each entry, whether or not it is in use; KMBUF: as many
                   as the server likes. No entry has one while it waits for a request
  resident         the most it had; a buffer of its own is once it was used, page by page,
-                  a kernel-managed one from the start
- time             the processor is emulated and shared: noise, not a benchmark"""
+                  a kernel-managed one from the start"""
 
 DEMO = demo_common.Demo(modes=MODES, rows=ROWS, legend=LEGEND, read_mode=read_mode,
                         judge=judge, judge_all=judge_all)

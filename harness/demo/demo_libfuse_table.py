@@ -20,15 +20,14 @@ import os
 import sys
 
 import demo_common
-from demo_common import TIME_ROWS, mb
+from demo_common import mb
 from demo_fuse_table import COUNTERS, SENT, read_counters
 
 MODES = {program + "-" + way: "%s %s" % (program, head)
          for program in ("hp", "ll")
          for way, head in (("plain", "plain"), ("kmbuf", "KMBUF"), ("zero-copy", "zc"))}
 FACTS = ("checksums_equal", "checksums_equal_behind", "git_objects", "sqlite_rows",
-         "kmbuf_bytes", "kmbuf_held", "server_data_kb", "server_memory_kb",
-         "server_cpu_ticks", "wall_seconds")
+         "kmbuf_bytes", "kmbuf_held", "server_data_kb", "server_memory_kb")
 # Of the thousand that were written, those that were not deleted.
 SQLITE_ROWS = 900
 
@@ -109,7 +108,6 @@ ROWS = (
     (" kernel-managed buffers, MB", lambda m: mb(m["kmbuf_bytes"])),
     (" data of the server's own, MB", lambda m: mb(m["server_data_kb"] * 1024)),
     (" resident memory of the server, MB", lambda m: mb(m["server_memory_kb"] * 1024)),
-    *TIME_ROWS,
 )
 
 LEGEND = """\
@@ -118,8 +116,7 @@ LEGEND = """\
  plain            -o io_uring: Linux's FUSE over io_uring, of which the kernel keeps no count
  KMBUF            -o io_uring_kmbuf: payloads in buffers of the kernel's
  zc               -o io_uring_zero_copy: likewise, and reads and writes from 16 KiB on go
-                  between the client's pages and the file
- time             the processor is emulated and shared: noise, not a benchmark"""
+                  between the client's pages and the file"""
 
 DEMO = demo_common.Demo(modes=MODES, rows=ROWS, legend=LEGEND, read_mode=read_mode,
                         judge=judge, judge_all=judge_all, width=9)

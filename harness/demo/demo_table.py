@@ -18,7 +18,7 @@ files cannot be read.
 import sys
 
 import demo_common
-from demo_common import COMPLETE, DATA_ROWS, FACTS, SUBMIT, TIME_ROWS, mb
+from demo_common import COMPLETE, DATA_ROWS, FACTS, SUBMIT, mb
 
 MODES = {"zero-copy": "zero copy", "copy": "copy"}
 DISK_FACTS = ("disk_bytes_read", "disk_bytes_written", "flag_zero_copy")
@@ -112,7 +112,6 @@ ROWS = (
     ("   their pages registered, then released", lambda m: "%d" % m["buffers_registered"]),
     ("   their pages copied", lambda m: "%d" % m["plain_requests"]),
     (" memory of the server, MB", lambda m: mb(m["server_memory_kb"] * 1024)),
-    *TIME_ROWS,
 )
 
 LEGEND = """\
@@ -125,8 +124,7 @@ LEGEND = """\
                   Either sum equals all traffic to the byte, or the demo fails
  registered       io_buffer_register_request(), which only a kernel with this series has, put
                   the request's pages into the table of the server's ring
- memory           the most the server had resident: to copy, it has to hold the data
- time             the processor is emulated and shared: noise, not a benchmark"""
+ memory           the most the server had resident: to copy, it has to hold the data"""
 
 DEMO = demo_common.Demo(modes=MODES, rows=ROWS, legend=LEGEND, read_mode=read_mode,
                         judge=judge, judge_all=judge_pair)
