@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# Thin verbs; each one is a script in harness/. 'make help' lists them.
+# Thin verbs; each one is a script in a room of harness/. 'make help' lists them.
 
 .DEFAULT_GOAL := help
 
@@ -7,52 +7,52 @@ help:      ## this list
 	@sed -n 's/^\([a-z-]*\): *## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 setup:     ## install the packages and tools that the rest needs (root), once
-	@harness/setup.sh
+	@harness/setup/setup.sh
 
 base:      ## fetch the Linux that the series is for into the cache
-	@harness/base.sh
+	@harness/queue/base.sh
 
 tree:      ## patches/ and new files -> build/linux, an editable git tree
-	@harness/tree.sh
+	@harness/queue/tree.sh
 
 export:    ## the commits of build/linux -> patches/ and new files
-	@harness/export.sh
+	@harness/queue/export.sh
 
 series:    ## build/series/, ready to mail (SIGNOFF=1: signed off by you)
-	@harness/series.sh
+	@harness/queue/series.sh
 
 roundtrip: ## prove that tree, export and series lose nothing
-	@harness/roundtrip.sh
+	@harness/queue/roundtrip.sh
 
 lint:      ## style and build gates for scripts and patches
-	@harness/lint.sh
+	@harness/lint/lint.sh
 
 build:     ## build the patched kernel
-	@harness/build.sh
+	@harness/kernel/build.sh
 
 boot:      ## boot it in a virtual machine, with a shell
-	@harness/boot.sh
+	@harness/vm/boot.sh
 
-demo:      ## see it work: a ublk disk and a FUSE directory with zero copy, in about a quarter of an hour
-	@harness/demo.sh
+demo:      ## see it work: a ublk disk and a FUSE directory with zero copy; the first line says how long it takes
+	@harness/demo/demo.sh
 
 test:      ## everything that must pass before a change is done
-	@harness/test.sh
+	@harness/suites/test.sh
 
 regress:   ## test, and all of the own tests of Linux's ublk, liburing and libfuse; the bench
-	@harness/regress.sh
+	@harness/suites/regress.sh
 
 bench:     ## what operations cost, in instructions of the guest
-	@harness/bench.sh
+	@harness/bench/bench.sh
 
 bench-kmbuf: ## the same, of kernel-managed buffers only
-	@harness/bench.sh kmbuf
+	@harness/bench/bench.sh kmbuf
 
 bench-fuse: ## the same, of FUSE only
-	@harness/bench.sh fuse
+	@harness/bench/bench.sh fuse
 
 clean:     ## remove build/ (the cache stays)
-	@harness/clean.sh
+	@harness/setup/clean.sh
 
 .PHONY: help setup base tree export series roundtrip lint build boot demo \
 	test regress bench bench-kmbuf bench-fuse clean

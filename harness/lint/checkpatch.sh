@@ -10,8 +10,8 @@
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"
-# shellcheck source=harness/queue.sh
-. "$TOP/harness/queue.sh"
+# shellcheck source=harness/queue/queue.sh
+. "$TOP/harness/queue/queue.sh"
 
 dictionary=/usr/lib/python3/dist-packages/codespell_lib/data/dictionary.txt
 need perl perl

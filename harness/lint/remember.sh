@@ -5,17 +5,18 @@
 
 GATES_PASSED=$CACHE/lint/gates
 
-# gates_key: stands for the series with its base, all scripts, lists and
-# configurations of the harness, and the packages that the harness wants.
+# gates_key: stands for the series with its base, the scripts, lists and
+# configurations of the harness (not its tests, nor what runs in the guest), and
+# the packages that the harness wants.
 gates_key() {
 	# shellcheck disable=SC2046 # names
 	{
 		git -C "$LINT_LINUX" -c safe.directory='*' rev-parse \
 			"$LINT_BASE^{tree}" "$LINT_TIP^{commit}" 2>&1 || true
 		cd "$TOP/harness" || exit
-		find . -maxdepth 1 -type f -exec sha256sum {} + | sort -k 2
-		find lint lists configs -type f -exec sha256sum {} + | sort -k 2
-		dpkg-query -W $(sed -E 's/\s*#.*//; /^$/d' packages) 2>&1
+		find . \( -path ./tests -o -name __pycache__ -o -name '*.guest.sh' \) -prune \
+			-o -type f -exec sha256sum {} + | sort -k 2
+		dpkg-query -W $(sed -E 's/\s*#.*//; /^$/d' setup/packages) 2>&1
 	} | sha256sum | cut -d ' ' -f 1
 }
 

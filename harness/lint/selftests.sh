@@ -37,7 +37,7 @@ headers=$LINT_DIR/$v_out/usr/include
 # Never CFLAGS=: that would replace what the Makefiles put there.
 ksft() {
 	make -C "$LINT_DIR/tools/testing/selftests" TARGETS=io_uring \
-		KSFT_INSTALL_PATH="$installed" CC="$TOP/harness/cclink.sh" \
+		KSFT_INSTALL_PATH="$installed" CC="$TOP/harness/kernel/cclink.sh" \
 		USERCFLAGS="-I$liburing/include" USERLDFLAGS="-L$liburing/lib" \
 		"${way[@]}" "$@" </dev/null
 }

@@ -7,8 +7,8 @@
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"
-# shellcheck source=harness/queue.sh
-. "$TOP/harness/queue.sh"
+# shellcheck source=harness/queue/queue.sh
+. "$TOP/harness/queue/queue.sh"
 
 need_tree
 lint_tmp

@@ -4,8 +4,8 @@
 # that steps through the series. It has an index of its own, and moves neither
 # HEAD nor a branch of build/linux. Only files that differ get new times.
 
-# shellcheck source=harness/queue.sh
-. "$TOP/harness/queue.sh"
+# shellcheck source=harness/queue/queue.sh
+. "$TOP/harness/queue/queue.sh"
 
 lint_git() {
 	GIT_INDEX_FILE=$BUILD/lint.index qgit --git-dir="$lint_gitdir" \

@@ -5,8 +5,8 @@
 
 # shellcheck source=harness/lint/messages.sh
 . "$TOP/harness/lint/messages.sh"
-# shellcheck source=harness/kconfig.sh
-. "$TOP/harness/kconfig.sh"
+# shellcheck source=harness/kernel/kconfig.sh
+. "$TOP/harness/kernel/kconfig.sh"
 
 # Users of the calls and headers that the series changes, io_uring itself first.
 USERS=(io_uring/ drivers/block/ublk_drv.o fs/fuse/)
@@ -18,7 +18,7 @@ STUB_USERS=(init/ fs/fuse/ fs/exec.o kernel/fork.o kernel/exit.o kernel/sched/co
 # variant NAME: sets v_out v_arch v_fragments v_args v_objects v_text.
 variant() {
 	v_out=.$1 v_arch=x86_64 v_args=(W=1) v_objects=("${USERS[@]}" "${v_extra[@]}")
-	v_fragments=("$TOP/harness/configs/base.config")
+	v_fragments=("$TOP/harness/kernel/base.config")
 	case $1 in
 	w1) v_text="gcc W=1" ;;
 	sparse)
@@ -104,7 +104,7 @@ baseline() {
 	key=$({
 		lint_git rev-parse "$LINT_BASE^{tree}"
 		sed '/^#/d' "${v_fragments[@]}"
-		cat "$TOP"/harness/{lint/messages,kconfig}.sh
+		cat "$TOP"/harness/{lint/messages,kernel/kconfig}.sh
 		gcc --version
 		echo "${v_args[*]} ${v_objects[*]}"
 		[ "$1" != sparse ] || sha256sum <"$SPARSE"

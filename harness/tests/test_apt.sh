@@ -14,12 +14,12 @@ bin=$dir/bin
 export KMBUF_CACHE=$dir/cache HOME=$dir LC_ALL=C DIR=$dir
 unset KERNEL_SRC
 mkdir -p "$dir/repo/harness" "$bin" "$dir/cache"
-cp "$src"/*.sh "$src"/*.py "$src"/base.pin "$src"/packages "$dir/repo/harness/"
+cp -r "$src"/{lib.sh,setup,queue,bases} "$dir/repo/harness/"
 PATH=$bin:$PATH
 
 # shellcheck source=harness/tests/points.sh
 . "$src/tests/points.sh"
-run() { local verb=$1; shift; "$dir/repo/harness/$verb.sh" "$@" >"$out" 2>&1; }
+run() { local verb=$1; shift; bash "$dir"/repo/harness/*/"$verb.sh" "$@" >"$out" 2>&1; }
 # stops "VERB ARGS" PATTERN...: fails, and the message holds every pattern.
 stops() {
 	local pattern
@@ -143,7 +143,7 @@ rm "$bin/df"
 # The base's own checksum.
 reset
 point "base: checksum mismatch" stops base 'checksum mismatch: linux-source-7.2' \
-	'6ea01e48037651b01076e4a369d1c76051c97c3cce6f87d48b7f3a9f5fac46a8' 'harness/base.pin'
+	'6ea01e48037651b01076e4a369d1c76051c97c3cce6f87d48b7f3a9f5fac46a8' 'harness/bases/base.pin'
 point "base: ... the file is not kept" test -z "$(find "$dir/cache/download" -name '*.deb')"
 point "base: ... no repository is made" test -z "$(find "$dir/cache" -maxdepth 1 -name 'base-*.git')"
 
@@ -179,7 +179,7 @@ stub id <<'END'
 echo 0
 END
 echo "E: Unable to locate package fio" >"$dir/install.error"
-point "setup: a package that the release lacks" stops setup 'no such package' 'fio' 'harness/packages'
+point "setup: a package that the release lacks" stops setup 'no such package' 'fio' 'harness/setup/packages'
 point "setup: root, the lists were read first" \
 	test "$(grep -oE ' (update|install) ' "$dir/calls" | paste -sd' ' | tr -s ' ')" = " update install "
 rm "$dir/install.error"

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of harness/bench_counts.py. Prints TAP."""
+"""Tests of harness/bench/bench_counts.py. Prints TAP."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ import unittest
 
 import tapunit
 
-TOOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench_counts.py")
+TOOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench", "bench_counts.py")
 
 
 class BenchCounts(unittest.TestCase):

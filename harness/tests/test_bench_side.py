@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of harness/bench_plan.py, bench_side.py and bench_plots.py. Prints TAP."""
+"""Tests of harness/bench/bench_plan.py, bench_side.py and bench_plots.py. Prints TAP."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import unittest
 
 import tapunit
 
-TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench")
 KERNELS = ("bare", "rival", "linux")
 COLUMNS = ("non-copy", "copied", "cleared", "charged", "clock")
 

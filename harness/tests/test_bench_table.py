@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of harness/bench_table.py. Prints TAP."""
+"""Tests of harness/bench/bench_table.py. Prints TAP."""
 
 import json
 import os
@@ -11,8 +11,9 @@ import unittest
 
 import tapunit
 
-TOOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench_table.py")
-LIMITS = os.path.join(os.path.dirname(TOOL), "lists", "bench.limits")
+HARNESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+TOOL = os.path.join(HARNESS, "bench", "bench_table.py")
+LIMITS = os.path.join(HARNESS, "lists", "bench.limits")
 
 
 class BenchTable(unittest.TestCase):

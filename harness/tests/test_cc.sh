@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Tests of harness/cc.sh: the compiler cache never serves an object made from an
-# older file that the source pulls in with .incbin. And of harness/cclink.sh: it
-# is a compiler, and caches what it links. Prints TAP.
+# Tests of harness/kernel/cc.sh: the compiler cache never serves an object made
+# from an older file that the source pulls in with .incbin. And of
+# harness/kernel/cclink.sh: it is a compiler, and caches what it links. Prints TAP.
 # shellcheck disable=SC2317 # commands handed over as arguments
 set -uo pipefail
 
@@ -22,15 +22,15 @@ echo 'int f(void) { return 1; }' >plain.c
 # object DATA: what of "data" ends up in the object.
 object() {
 	echo "$1" >data
-	"$src/cc.sh" -Wp,-MMD,pull.d -c -o pull.o pull.S
+	"$src/kernel/cc.sh" -Wp,-MMD,pull.d -c -o pull.o pull.S
 	objcopy -O binary -j .data pull.o pull.bin && cat pull.bin
 }
 holds() { [ "$(object "$1")" = "$1" ]; }
 # cached SOURCE: the second time, it comes out of the cache.
 cached() {
-	"$src/cc.sh" -Wp,-MMD,x.d -c -o x.o "$1" || return 1
+	"$src/kernel/cc.sh" -Wp,-MMD,x.d -c -o x.o "$1" || return 1
 	rm -f x.o stats
-	"$src/cc.sh" -Wp,-MMD,x.d -c -o x.o "$1" && [ -s x.o ] && grep -q hit stats
+	"$src/kernel/cc.sh" -Wp,-MMD,x.d -c -o x.o "$1" && [ -s x.o ] && grep -q hit stats
 }
 # program SAYS: linked of two sources, it says that.
 program() {
@@ -40,17 +40,17 @@ program() {
 	mkdir -p include
 	echo 'int f(void);' >include/f.h
 	rm -f program stats
-	"$src/cclink.sh" -O0 -fno-builtin -Wall -isystem include -DSUM="$(($1 + 1))" \
+	"$src/kernel/cclink.sh" -O0 -fno-builtin -Wall -isystem include -DSUM="$(($1 + 1))" \
 		-L. main.c f.c -lm -o program && ./program
 }
 linked_again() { program 3 && [ "$(grep -c -E '^(direct|preprocessed)_cache_hit$' stats)" -eq 2 ]; }
 warns() {
 	printf 'int main(void) { int unused; return 0; }\n' >warn.c
-	"$src/cclink.sh" -Wall warn.c -o warn 2>&1 | grep -q 'warn.c:1:.*unused'
+	"$src/kernel/cclink.sh" -Wall warn.c -o warn 2>&1 | grep -q 'warn.c:1:.*unused'
 }
-no_program() { ! "$src/cclink.sh" "$@" 2>/dev/null; }
+no_program() { ! "$src/kernel/cclink.sh" "$@" 2>/dev/null; }
 
-fails() { ! "$src/cc.sh" "$@" 2>/dev/null; }
+fails() { ! "$src/kernel/cc.sh" "$@" 2>/dev/null; }
 
 point "a file that is pulled in" holds old
 point "another one of the same size is not mistaken for it" holds new

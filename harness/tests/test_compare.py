@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of harness/compare.py and of the lists it reads. Run by run.sh; prints TAP."""
+"""Tests of harness/suites/compare.py and of the lists it reads. Run by run.sh; prints TAP."""
 
 import contextlib
 import glob
@@ -14,7 +14,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "suites"))
 sys.path.insert(0, HERE)
 
 import compare  # noqa: E402

@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of harness/demo_fuse_table.py. Run by run.sh; prints TAP."""
+"""Tests of harness/demo/demo_fuse_table.py. Run by run.sh; prints TAP."""
 
 import os
 import sys
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "demo"))
 sys.path.insert(0, HERE)
 
 import demo_case  # noqa: E402

@@ -13,8 +13,8 @@ needs_linux warnings builds selftests
 
 # The gates and what they read, the compilers, the base.
 key=$({
-	cd "$top/harness" && cat lint/* {lib,kconfig,queue,cc,cclink}.sh configs/base.config \
-		lists/*.lint tests/{gates,test_lint_builds}.sh
+	cd "$top/harness" && cat lint/* lib.sh queue/queue.sh \
+		kernel/{kconfig,cc,cclink}.sh kernel/base.config lists/*.lint tests/{gates,test_lint_builds}.sh
 	gcc --version
 	ld --version
 	cat "$TOOLS/sparse.stamp" "$TOOLS"/liburing*.stamp

@@ -19,7 +19,7 @@ unset GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
 
 # shellcheck source=harness/tests/points.sh
 . "$src/tests/points.sh"
-run() { "$repo/harness/$1.sh" >"$out" 2>&1; }
+run() { "$repo/harness/queue/$1.sh" >"$out" 2>&1; }
 # stops VERB PATTERN...: the verb fails and its message holds every pattern.
 stops() {
 	local verb=$1 pattern
@@ -53,7 +53,7 @@ export KERNEL_SRC=$dir/linux.tar.xz
 # A repository with two patches: one with a diff and a new file, one new only.
 mkdir -p "$repo/patches" "$repo/io_uring"
 mkdir -p "$repo/harness"
-cp "$src"/*.sh "$src"/*.py "$src"/base.pin "$repo/harness/"
+cp -r "$src"/{lib.sh,queue,bases,setup} "$repo/harness/"
 header() {
 	echo "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
 	echo "From: io_uring kmbuf series <kmbuf@localhost>"

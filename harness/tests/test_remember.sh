@@ -64,7 +64,7 @@ key=$(gates_key)
 echo >>harness/lint/builds.sh
 point "a gate that changed is another key" other_key
 key=$(gates_key)
-echo >>harness/configs/base.config
+echo >>harness/kernel/base.config
 point "a configuration that changed is another key" other_key
 echo "1..$n"
 exit "$failed"

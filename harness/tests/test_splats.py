@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of harness/splats.py on recorded consoles. Run by run.sh; prints TAP.
+"""Tests of harness/vm/splats.py on recorded consoles. Run by run.sh; prints TAP.
 
 consoles/clean-* hold no splat, consoles/splat-* one or more. They were recorded
 from the kernels of this repository and cut to the part that matters.
@@ -16,7 +16,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "vm"))
 sys.path.insert(0, HERE)
 
 import splats  # noqa: E402

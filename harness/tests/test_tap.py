@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of harness/tap.py. Run by run.sh; prints TAP."""
+"""Tests of harness/suites/tap.py. Run by run.sh; prints TAP."""
 
 import contextlib
 import io
@@ -12,7 +12,7 @@ import unittest
 
 sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "suites"))
 sys.path.insert(0, HERE)
 
 import tap  # noqa: E402

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Tests of harness/userspace.sh, userspace-export.sh and clean.sh on a tiny fake project,
-# with a copy of the scripts in a scratch directory. Prints TAP.
+# Tests of harness/suites/userspace.sh, userspace-export.sh and clean.sh on a tiny
+# fake project, with a copy of the scripts in a scratch directory. Prints TAP.
 # shellcheck disable=SC2016,SC2317 # commands handed over as arguments
 set -uo pipefail
 
@@ -17,23 +17,23 @@ export PROJECT=$dir/project KMBUF_CACHE=$dir/cache HOME=$dir LC_ALL=C
 # shellcheck source=harness/tests/points.sh
 . "$src/tests/points.sh"
 
-mkdir -p "$repo/harness" "$patches" "$dir/project"
-cp "$src"/{lib,queue,userspace,userspace-export,clean}.sh "$repo/harness/"
+mkdir -p "$repo/harness"/{queue,setup,suites} "$patches" "$dir/project"
+(cd "$src" && cp --parents lib.sh queue/queue.sh setup/clean.sh suites/userspace{,-export}.sh "$repo/harness/")
 seq 1 40 | sed 's/^/line /' >"$dir/project/file"
 
-cat >"$repo/harness/import.sh" <<'EOF'
+cat >"$repo/harness/suites/import.sh" <<'EOF'
 set -euo pipefail
-. "$(dirname "$0")/lib.sh"
-. "$TOP/harness/queue.sh"
-. "$TOP/harness/userspace.sh"
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/harness/queue/queue.sh"
+. "$TOP/harness/suites/userspace.sh"
 project() { cp "$PROJECT/file" "$1/"; }
 queue_tmp
 userspace_import liburing "$1" project
 EOF
 
-import() { bash "$repo/harness/import.sh" "${1:-1.0}" >"$out" 2>&1; }
-clean_it() { "$repo/harness/clean.sh" >"$out" 2>&1; }
-export_it() { "$repo/harness/userspace-export.sh" liburing >"$out" 2>&1; }
+import() { bash "$repo/harness/suites/import.sh" "${1:-1.0}" >"$out" 2>&1; }
+clean_it() { "$repo/harness/setup/clean.sh" >"$out" 2>&1; }
+export_it() { "$repo/harness/suites/userspace-export.sh" liburing >"$out" 2>&1; }
 # stops COMMAND PATTERN: it fails, and says so.
 stops() { ! "$1" && grep -q -- "$2" "$out"; }
 g() { git -C "$tree" "$@"; }
@@ -114,8 +114,8 @@ rm -rf "$tree"
 mkdir "$tree"
 point "import: keeps a directory that is not its own" stops import 'is not what this script makes'
 
-# shellcheck source=harness/userspace.sh
-. "$src/userspace.sh"
+# shellcheck source=harness/suites/userspace.sh
+. "$src/suites/userspace.sh"
 cat >"$dir/text.md" <<'END'
 ```c
 /* one: a program */

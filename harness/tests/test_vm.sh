@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Tests of harness/vm.sh that need no kernel: what it refuses, and how it judges
+# Tests of harness/vm/vm.sh that need no kernel: what it refuses, and how it judges
 # a run. A stand-in for virtme-run prints a console. Prints TAP.
 set -uo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
-vm=$top/harness/vm.sh
+vm=$top/harness/vm/vm.sh
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"; rm -rf "$top"/build/vm/selftest-vm* "$top"/build/logs/selftest-vm*' EXIT
 

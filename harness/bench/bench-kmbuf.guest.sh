@@ -1,0 +1,10 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# In the VM: what kernel-managed buffers cost.
+#
+#   bench-kmbuf.guest.sh PROGRAM     the kselftests' bench_kmbuf
+#
+# Writes "row<tab>instructions" lines to $KMBUF_RW/figures.
+set -euo pipefail
+
+"$1" | tee "$KMBUF_RW/figures"

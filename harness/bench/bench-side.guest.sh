@@ -1,0 +1,72 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# In the VM: what a plan of reads, writes and work with names costs, with a FUSE
+# server between and without one.
+#
+#   bench-side.guest.sh PLAN DIR     the plan of bench_plan.py; where the programs are
+#
+# The machine counts what the programs mark; "row<tab>operations<tab>ticks" lines
+# in $KMBUF_RW/runs say what each of these stretches was, in their order.
+set -euo pipefail
+. "$(dirname "$0")/stores.guest.sh"
+. "$(dirname "$0")/wait-mount.guest.sh"
+. "$(dirname "$0")/run-row.guest.sh"
+
+plan=$1 dir=$2
+mnt=/tmp/mnt
+server_pid=''
+
+stop_server() {
+	[ -n "$server_pid" ] || return 0
+	# It unmounts by itself, and before that says what the kernel has counted.
+	kill "$server_pid"
+	wait "$server_pid"
+	server_pid=''
+}
+
+# start_server STORE ARGUMENT...: shows the store.
+start_server() {
+	local store=$1
+	shift
+	echo "# $*, $store" >>"$KMBUF_RW/counters"
+	"$dir/server" "$@" "/tmp/$store" "$mnt" >>"$KMBUF_RW/counters" &
+	server_pid=$!
+	wait_mount "$mnt" || { echo "server $*: no mount" >&2; return 1; }
+}
+
+# engaged: have buffers and zero copy been used by the modes that are there for it?
+# The server's own memory and /dev/fuse have no counters.
+engaged() {
+	awk '
+		/^#/ { mode = $3; way[mode] = mode ~ /zc$/ ? "zero_copy" : "buffer"; next }
+		{ sum[mode, $1] += $2 }
+		END {
+			for (mode in way)
+				if (mode !~ /^(entry|dev)$/ && !sum[mode, way[mode]]) {
+					print mode ": no request went by " way[mode]
+					bad = 1
+				}
+			exit bad
+		}
+	' "$KMBUF_RW/counters"
+}
+
+# Nor is it written behind our back.
+echo 0 >/proc/sys/vm/dirty_writeback_centisecs
+make_stores
+mkdir "$mnt"
+last=''
+while IFS=$'\t' read -r row store flags program args operations <&3; do
+	if [ "$store $flags" != "$last" ]; then
+		stop_server
+		# shellcheck disable=SC2086 # words
+		[ "$flags" = - ] || start_server "$store" $flags
+		last="$store $flags"
+	fi
+	at=/tmp/$store
+	[ "$flags" = - ] || at=$mnt
+	# shellcheck disable=SC2086 # likewise
+	run_row "$row" "$operations" "$dir/$program" "$at"/$args
+done 3<"$plan"
+stop_server
+! grep -q '1 MiB' "$plan" || engaged

@@ -1,0 +1,94 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# FUSE side by side: this kernel, the one it is for, and the newer one that has
+# buffer pools; one server, the same files, the same work, the same way to count.
+#
+#   bench-side.sh [CUT]...     some of bench_plan.py's cuts; default all, and memory
+#
+# Builds what is missing, runs two machines at a time, and writes to build/bench:
+# report.md, results.json, sizes.svg, growth.svg. Fails when no two runs of a row
+# agree, or one is missing that the comparison needs.
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/harness/suites/thirdparty.sh"
+. "$TOP/harness/bench/benchlib.sh"
+
+here=$TOP/harness
+out=$BENCH/side
+trees=(linux rival bare)
+
+# The modes of bench-memory.guest.sh, by kernel.
+declare -A modes=([bare]=entry [linux]="entry kmbuf zc" [rival]="entry pool registered pool-zc")
+
+# counted TREE CUT...: one kernel, from its plan to its figures.
+counted() {
+	local tree=$1 name=bench-side-$1 number operations
+	/usr/bin/python3 "$here/bench/bench_plan.py" "$@" >"$out/plan.$tree"
+	bench_machine "$name" "$tree" --timeout 3600 \
+		-- bash "$here/bench/bench-side.guest.sh" "$out/plan.$tree" "$BENCH"
+	bench_figures "$name" "$out/$tree"
+	rm -rf "$out/profiles/$tree"
+	mkdir -p "$out/profiles/$tree"
+	while IFS=$'\t' read -r _ number operations; do
+		bench_profile "$name" "$tree" "$number" "$operations" >"$out/profiles/$tree/$number.md"
+	done <"$out/$tree.stretches"
+}
+
+# uncounted TREE: what the plugin cannot say: two CPUs, and memory.
+uncounted() {
+	local tree=$1 kernel words
+	kernel=$(kernel_dir "$tree" base)
+	/usr/bin/python3 "$here/bench/bench_plan.py" "$tree" two >"$out/plan.two.$tree"
+	"$here/vm/vm.sh" --icount --cpus 2 --kernel "$kernel" --name "bench-two-$tree" \
+		-- bash "$here/bench/bench-side.guest.sh" "$out/plan.two.$tree" "$BENCH"
+	read -ra words <<<"${modes[$tree]}"
+	"$here/vm/vm.sh" --icount --kernel "$kernel" --name "bench-memory-$tree" \
+		-- bash "$here/bench/bench-memory.guest.sh" "$BENCH/server" "$BENCH/client" "${words[@]}"
+	# The first run of a row warms up.
+	awk -F '\t' '
+		$1 != row { row = $1; order[++n] = row; next }
+		!(row in least) || $3 / $2 < least[row] { least[row] = $3 / $2 }
+		END { for (i = 1; i <= n; i++) printf "%s\t%d\n", order[i], least[order[i]] }
+	' "$BUILD/vm/bench-two-$tree/runs" >"$out/$tree.others"
+	cat "$BUILD/vm/bench-memory-$tree/figures" >>"$out/$tree.others"
+}
+
+# side TREE CUT...: all of one kernel.
+side() (
+	set -e
+	: >"$out/$1.others"
+	counted "$@"
+	[ $# -gt 1 ] || uncounted "$1"
+)
+
+# version TREE: what the kernel is.
+version() {
+	local text
+	text="Linux $(make -s -C "$(tree_dir "$1")" kernelversion)"
+	[ "$1" != linux ] || text+=" with this series"
+	echo "$text"
+}
+
+mkdir -p "$out"
+rm -f "$out"/*.*
+bench_programs
+say "bench: FUSE side by side"
+status=0 running=() versions=()
+for tree in "${trees[@]}"; do
+	versions+=(--version "$tree=$(version "$tree")")
+	[ ${#running[@]} -lt "$(nproc)" ] || {
+		wait "${running[0]}" || status=1
+		running=("${running[@]:1}")
+	}
+	side "$tree" "$@" >"$LOGS/bench-side-$tree.log" 2>&1 8>&- 9>&- &
+	running+=($!)
+done
+for pid in "${running[@]}"; do
+	wait "$pid" || status=1
+done
+cat "$LOGS"/bench-side-*.log
+[ "$status" -eq 0 ] || die "the figures are not whole" "" "see $LOGS/bench-side-*.log"
+/usr/bin/python3 "$here/bench/bench_side.py" --dir "$out" --profiles "$out/profiles" "${versions[@]}"
+/usr/bin/python3 "$here/bench/bench_plots.py" "$out/results.json" "$out"
+cp "$out"/{report.md,results.json,sizes.svg,growth.svg} "$BENCH/"
+cat "$BENCH/report.md"

@@ -1,0 +1,110 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# What operations cost, in instructions of the guest: one emulated CPU whose
+# clock advances one nanosecond an instruction, so that a figure repeats
+# whatever the host is doing.
+#
+#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory, side; default: all
+#
+# Builds what is missing, runs bench-NAME.guest.sh on the kernels it compares,
+# and prints build/bench/NAME.md; the same is in build/bench/NAME.json, and
+# profiles of FUSE in build/bench/profile.fuse; for side see bench-side.sh. Fails
+# when a figure is missing, or beyond what harness/lists/bench.limits allows.
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/harness/suites/thirdparty.sh"
+. "$TOP/harness/bench/benchlib.sh"
+
+here=$TOP/harness
+out=$BENCH
+[ $# -gt 0 ] || set -- ublk kmbuf fuse memory side
+for name in "$@"; do
+	[ -f "$here/bench/bench-$name.guest.sh" ] || die "there is no bench '$name'" "" \
+		"$(cd "$here/bench" && echo bench-*.guest.sh | sed 's/bench-\([a-z]*\).guest.sh/\1/g')"
+done
+
+say "bench: tools, sources, kernels"
+"$here/setup/setup.sh"
+"$here/queue/tree.sh"
+"$here/kernel/kernel.sh" linux base
+"$here/kernel/kernel.sh" bare base
+
+# bench NAME TREE PROGRAM...: figures of one kernel, "row<tab>figure" lines; a
+# column of the table.
+bench() {
+	local name=$1 tree=$2 figures=$out/$1.$2
+	columns+=("$figures")
+	rm -f "$figures"
+	"$here/vm/vm.sh" --icount --kernel "$(kernel_dir "$tree" base)" --name "bench-$name-$tree" \
+		-- bash "$here/bench/bench-$name.guest.sh" "${@:3}"
+	cp "$BUILD/vm/bench-$name-$tree/figures" "$figures"
+}
+
+bench_ublk() {
+	local tree
+	need_liburing
+	run_logged bench-kublk build_kublk "$(kernel_dir linux base)" "$out/kublk"
+	for tree in bare linux; do
+		bench ublk "$tree" "$out/kublk"
+	done
+}
+
+# The bare kernel has no such buffers.
+bench_kmbuf() {
+	"$here/suites/kselftests.sh" --build linux base
+	cp "$BUILD/kselftests/linux-base/install/io_uring/bench_kmbuf" "$out/"
+	bench kmbuf linux "$out/bench_kmbuf"
+}
+
+# bench_counted NAME TREE PROGRAM: figures of one kernel, a column for each kind,
+# and a profile of each row.
+bench_counted() {
+	local name=$1 tree=$2 kind row number operations
+	rm -rf "$out/$name".* "$out/profile.$name"
+	bench_machine "bench-$name-$tree" "$tree" \
+		-- bash "$here/bench/bench-$name.guest.sh" "$3" "$out/client"
+	bench_figures "bench-$name-$tree" "$out/$name" || status=1
+	for kind in non-copy copied cleared charged clock; do
+		columns+=("$out/$name.$kind")
+	done
+	mkdir "$out/profile.$name"
+	while IFS=$'\t' read -r row number operations; do
+		bench_profile "bench-$name-$tree" "$tree" "$number" "$operations" \
+			>"$out/profile.$name/${row// /-}.md"
+	done <"$out/$name.stretches"
+	held=(--held non-copy)
+}
+
+# Nor does its FUSE have the queues. What it does have is a row of its own.
+bench_fuse() {
+	bench_programs
+	bench_counted fuse linux "$out/server"
+}
+
+# How much of it a queue has, in KiB.
+bench_memory() {
+	bench_programs
+	bench memory linux "$out/server" "$out/client" entry kmbuf zc
+	unit=(--unit KiB)
+}
+
+mkdir -p "$out"
+status=0
+for name in "$@"; do
+	say "bench: $name"
+	if [ "$name" = side ]; then
+		"$here/kernel/rival.sh"
+		"$here/bench/bench-side.sh" || status=1
+		continue
+	fi
+	columns=() held=() unit=()
+	case $name in
+	ublk) bench_ublk ;;
+	kmbuf) bench_kmbuf ;;
+	fuse) bench_fuse ;;
+	memory) bench_memory ;;
+	esac
+	/usr/bin/python3 "$here/bench/bench_table.py" --name "$name" --json "$out/$name.json" \
+		--limits "$here/lists/bench.limits" "${held[@]}" "${unit[@]}" "${columns[@]}" | tee "$out/$name.md" || status=1
+done
+exit "$status"

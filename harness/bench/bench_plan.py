@@ -1,0 +1,172 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""What the side-by-side bench does on one kernel, for bench-side.guest.sh.
+
+usage: bench_plan.py KERNEL [CUT]...
+
+KERNEL: bare, linux or rival. CUT: ext4, null_blk, tmpfs, names, depth, buffers,
+slots, equal; default these; two, for a machine with two CPUs; demo, what the
+demo shows. Prints a line for each row, fields separated by tabs: "cut | operation
+| mode", the store that has the files, the server's arguments ("-": no server),
+the program that is measured, its arguments, and how many operations that is.
+"""
+
+import itertools
+import sys
+
+# The server's -m, by the kernel that has it; native is none.
+MODES = {
+    "bare": ("native", "dev", "entry"),
+    "linux": ("native", "entry", "kmbuf", "zc"),
+    "rival": ("native", "entry", "pool", "registered", "pool-zc"),
+}
+POOLED = ("pool", "registered", "pool-zc", "kmbuf", "zc")
+KIB = 1024
+# Bytes of an operation, what people call it, how many of them are measured.
+SIZES = ((4 * KIB, "4 KiB", 1000), (64 * KIB, "64 KiB", 240),
+         (128 * KIB, "128 KiB", 160), (1024 * KIB, "1 MiB", 60))
+DEPTH = BUFFERS = 8
+CUTS = {}
+
+
+def cut(function):
+    """Register a function that yields the rows of a cut for one mode."""
+    CUTS[function.__name__] = function
+    return function
+
+
+def server(mode, *flags, depth=DEPTH, buffers=BUFFERS):
+    """The arguments of the server."""
+    if mode == "native":
+        return "-"
+    words = ["-m", mode, "-d", depth, *flags]
+    if mode in POOLED:
+        words += ["-b", buffers]
+    if mode != "dev":
+        words.append("-t")
+    return " ".join(map(str, words))
+
+
+def client(rw, how, size, number, *, order="sequential", depth=DEPTH):
+    """The arguments of the client."""
+    return f"file {rw} {how} {size} {depth} {number} small {order}"
+
+
+def files(store, mode, *flags, how=("direct", "buffered"), orders=("sequential", "random")):
+    """Reads and writes of all sizes."""
+    for rw, caching, order, (size, name, number) in itertools.product(
+            ("read", "write"), how, orders, SIZES):
+        yield (f"{name} {caching} {order} {rw}", store, server(mode, *flags),
+               "client", client(rw, caching, size, number, order=order), number)
+
+
+@cut
+def ext4(mode):
+    """A file system on a disk in memory."""
+    yield from files("ext4", mode)
+
+
+@cut
+def null_blk(mode):
+    """A disk that moves no data, so that what is copied is FUSE's."""
+    if mode != "dev":
+        yield from files("raw", mode, "-D", how=("direct",), orders=("sequential",))
+
+
+@cut
+def tmpfs(mode):
+    """A file system without asynchronous I/O."""
+    if mode != "dev":
+        yield from files("tmpfs", mode, how=("direct",), orders=("sequential",))
+
+
+@cut
+def names(mode):
+    """No data to speak of."""
+    for name, word, where, number in (
+            ("readdir and stat of 1,000 files, a file", "list", "list", 1000),
+            ("create and unlink", "create", ".", 300),
+            ("set and get an attribute of 64 KiB", "xattr", ".", 60)):
+        yield (name, "ext4", server(mode, "-n"), "names", f"{where} {word} {number}", number)
+
+
+def read_64k(mode, what, *flags, depth=DEPTH, buffers=BUFFERS):
+    """A row of a curve."""
+    return (f"{what}, 64 KiB direct read", "ext4",
+            server(mode, *flags, depth=depth, buffers=buffers), "client",
+            client("read", "direct", 64 * KIB, 240, depth=depth), 240)
+
+
+@cut
+def depth(mode):
+    """More requests at a time."""
+    if mode not in ("native", "dev"):
+        for number in (1, 2, 4, 16, 32, 64):
+            yield read_64k(mode, number, depth=number, buffers=min(number, BUFFERS))
+
+
+@cut
+def buffers(mode):
+    """As many requests as ever, and more or fewer buffers for them."""
+    if mode in POOLED:
+        for number in (2, 4, 16, 32, 64):
+            yield read_64k(mode, number, depth=32, buffers=number)
+
+
+@cut
+def slots(mode):
+    """A larger table of registered buffers."""
+    if mode in ("zc", "registered", "pool-zc"):
+        for number in (64, 1024, 15000):
+            yield read_64k(mode, number, "-s", number)
+
+
+@cut
+def equal(mode):
+    """4 MiB for payloads, whatever can be done with it."""
+    if mode in ("native", "dev"):
+        return
+    entries = 32 if mode in POOLED else 4
+    for size, name, number in SIZES:
+        yield (f"{name} direct sequential read", "ext4",
+               server(mode, depth=entries, buffers=4), "client",
+               client("read", "direct", size, number, depth=32), number)
+
+
+@cut
+def two(mode):
+    """Two clients at a time, each on a CPU."""
+    if mode != "dev":
+        for size, name, number in SIZES:
+            yield (f"{name} direct sequential read", "ext4", server(mode, buffers=16),
+                   "two", client("read", "direct", size, number), 2 * number)
+
+
+@cut
+def demo(mode):
+    """Direct reads and writes of 64 KiB; native ones drop what filling the file
+    has left in the page cache, in folios that are costly to write to."""
+    yield from (row for row in files("ext4", mode, how=("direct",), orders=("sequential",))
+                if row[0].startswith("64 KiB "))
+
+
+# Not part of a comparison of kernels.
+OWN_MACHINE = ("two", "demo")
+
+
+def main(argv):
+    """Returns the exit status."""
+    if not argv or argv[0] not in MODES or set(argv[1:]) - set(CUTS):
+        print(__doc__, file=sys.stderr)
+        return 2
+    rows = []
+    for name in argv[1:] or [name for name in CUTS if name not in OWN_MACHINE]:
+        for mode in MODES[argv[0]]:
+            rows += [(f"{name} | {what} | {mode}", *rest) for what, *rest in CUTS[name](mode)]
+    for row in rows:
+        print(*row, sep="\t")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced, after lib.sh and thirdparty.sh, by the scripts of the benches: their
+# programs, and machines that count what these mark.
+
+BENCH=$BUILD/bench
+
+# bench_programs: client, names, server and count.so, in $BENCH.
+bench_programs() {
+	need_liburing
+	mkdir -p "$BENCH"
+	export CCACHE_DIR=$CACHE/ccache
+	run_logged bench-programs make -C "$TOP/harness/bench" O="$BENCH" \
+		LIBURING="$TOOLS/liburing" TESTS="$TOP/tools/testing/selftests/io_uring" \
+		UAPI="$(kernel_dir linux base)/usr/include"
+	install "$TOP/harness/bench/two.guest.sh" "$BENCH/two"
+}
+
+# bench_machine NAME TREE [VM OPTION]... -- COMMAND...: runs COMMAND on the tree's
+# base kernel, in a machine that counts.
+bench_machine() {
+	local name=$1 tree=$2 map
+	shift 2
+	map=$(kernel_dir "$tree" base)/System.map
+	/usr/bin/python3 "$TOP/harness/bench/symbols.py" ranges "$map" \
+		"$TOP/harness/lists/bench.copying" >"$BENCH/ranges.$tree"
+	"$TOP/harness/vm/vm.sh" --icount --kernel "$(kernel_dir "$tree" base)" --name "$name" \
+		--plugin "$BENCH/count.so,ranges=$BENCH/ranges.$tree,out=$BUILD/vm/$name/counts" "$@"
+}
+
+# bench_figures NAME PREFIX: what that machine has counted, in PREFIX.COLUMN.
+bench_figures() {
+	/usr/bin/python3 "$TOP/harness/bench/bench_counts.py" --runs "$BUILD/vm/$1/runs" \
+		--counts "$BUILD/vm/$1/counts" --out "$2"
+}
+
+# bench_profile NAME TREE NUMBER OPERATIONS: of one stretch, on stdout.
+bench_profile() {
+	/usr/bin/python3 "$TOP/harness/bench/symbols.py" profile "$(kernel_dir "$2" base)/System.map" \
+		"$BUILD/vm/$1/counts.$3" "$4" 40
+}

@@ -1,0 +1,203 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# make demo: on the patched kernel, part of the kernel's own source is copied
+# and every byte checked,
+#
+#   - onto a ublk disk over a file, in zero-copy and in copy mode;
+#   - into a directory that a FUSE server shows: over io_uring as Linux has it,
+#     with kernel-managed buffers, and with zero copy;
+#   - by git, into a directory that libfuse's passthrough_hp or passthrough_ll
+#     shows in each of these ways, where sqlite works as well.
+#
+# Each ends with a table. A last one has the instructions and the copies that a
+# read and a write of 64 KiB take in each mode. All are in
+# build/demo/{result,fuse,libfuse,cost}.json as well.
+#
+#   demo.sh                 set up, build what is missing, run
+#   demo.sh --kernel DIR    run on the kernel in this output directory instead,
+#                           and build nothing but the servers (build/bare/.base
+#                           shows that the demo notices a kernel without the series)
+#
+# Exit status: 0 only when everything was copied, compared and counted.
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/harness/suites/thirdparty.sh"
+
+here=$TOP/harness
+out=$BUILD/demo
+
+kernel=''
+case $#,${1:-} in
+0,) ;;
+2,--kernel) kernel=$2 ;;
+*) die "usage: demo.sh [--kernel DIR]" ;;
+esac
+if [ -n "$kernel" ]; then
+	[ -d "$kernel" ] || die "no directory $kernel" "" "harness/kernel/kernel.sh builds kernels"
+	kernel=$(realpath "$kernel")
+fi
+
+# pack_tree NAME DIR...: names and checksums from the source, contents in one
+# archive, since thousands of small files are slow to fetch one by one through 9p.
+pack_tree() {
+	local to=$out/$1
+	shift
+	cd "$LINUX"
+	# Regular files (mode 100...) that git knows: no build products.
+	git -c safe.directory='*' ls-files -s -z -- "$@" |
+		sed -z -n 's/^100[^\t]*\t//p' >"$to.list"
+	xargs -0 sha256sum -- <"$to.list" >"$to.sha256"
+	tar --no-recursion --null -T "$to.list" -cf "$to.tar"
+}
+
+# tree NAME MIN_FILES MIN_BYTES DIR...: what to copy, and at least how much of it
+# the demo promises; says $files and $bytes.
+tree() {
+	local name=$1 min_files=$2 min_bytes=$3
+	shift 3
+	run_logged demo-tree pack_tree "$name" "$@"
+	count_tree "$name"
+	if [ "$files" -lt "$min_files" ] || [ "$bytes" -lt "$min_bytes" ]; then
+		die "the tree to copy is too small: $files files, $bytes bytes" \
+			"the demo promises $min_files files and $min_bytes bytes" \
+			"add a directory to 'tree $name' in harness/demo/demo.sh"
+	fi
+	say "  $*: $files files, $((bytes / 1000000)) MB"
+}
+
+count_tree() {
+	files=$(tr -cd '\0' <"$out/$1.list" | wc -c)
+	bytes=$(cd "$LINUX" && du -cb --files0-from="$out/$1.list" | tail -n 1 | cut -f 1)
+}
+
+# vm NAME: run NAME.guest.sh in a virtual machine, and show its progress.
+vm() {
+	local vm status=0
+	rm -rf "$BUILD/vm/$1"
+	"$here/vm/vm.sh" --kernel "$kernel" --name "$1" --timeout 900 --append brd.rd_size=524288 \
+		-- bash "$here/demo/$1.guest.sh" "$out" &
+	vm=$!
+	# shellcheck disable=SC2064 # this machine, now
+	trap "kill $vm 2>/dev/null || true" EXIT
+	while IFS= read -r line; do
+		case $line in
+		'demo: '*) say "  ${line#demo: }" ;;
+		esac
+	done < <(tail -n +1 -F --pid="$vm" "$BUILD/vm/$1/output" 2>/dev/null)
+	wait "$vm" || status=$?
+	trap - EXIT
+	[ "$status" -eq 0 ] || die "the demo failed in the virtual machine" \
+		"$(grep -a -s '^demo: FAILED' "$BUILD/vm/$1/output" || echo "see above")" \
+		"logs: build/vm/$1/ and build/logs/$1.console"
+}
+
+# result NAME TREE TABLE JSON: judge and show what NAME.guest.sh measured.
+result() {
+	count_tree "$2"
+	echo
+	/usr/bin/python3 "$here/demo/$3" --json "$out/$4" --files "$files" --bytes "$bytes" \
+		"$BUILD/vm/$1" || die "the demo's numbers do not agree" "see above" \
+		"logs: build/vm/$1/ and build/logs/$1.console"
+	echo
+}
+
+# pack_repository: the tree "fuse" as a repository to clone.
+pack_repository() {
+	rm -rf "$out/work" "$out/repository"
+	mkdir "$out/work"
+	tar -xf "$out/fuse.tar" -C "$out/work"
+	cd "$out/work"
+	export GIT_AUTHOR_NAME=demo GIT_AUTHOR_EMAIL=demo@localhost
+	export GIT_COMMITTER_NAME=demo GIT_COMMITTER_EMAIL=demo@localhost
+	git init -q
+	git add -f -A
+	git commit -q -m "the tree of the demo"
+	git clone -q --bare "$out/work" "$out/repository"
+	rm -rf "$out/work"
+}
+
+# The file systems, and the libraries that they are to find.
+pack_libfuse() {
+	local made=$BUILD/userspace/libfuse.made/new
+	rm -rf "${out:?}/lib"
+	mkdir "$out/lib"
+	cp "$made/example/passthrough_hp" "$made/example/passthrough_ll" "$out/"
+	cp -a "$made"/lib/libfuse3.so.* "$BUILD"/userspace/liburing.made/install/lib/liburing.so.* "$out/lib/"
+}
+
+# How long it takes here, by what was measured on two processors: the virtual
+# machines, and before that the kernel if none has been built yet.
+announce() {
+	local minutes=8 why="the kernel is in the cache" processors
+	processors=$(nproc)
+	if ! compgen -G "$CACHE/kernels/*.tar.gz" >/dev/null; then
+		minutes=$((minutes + (16 + processors - 1) / processors))
+		why="the kernel is to be built"
+	fi
+	say "demo: about $minutes minutes here: $processors processors, $why"
+}
+
+[ -n "$kernel" ] || announce
+mkdir -p "$out"
+rm -f "$out"/{result,fuse,libfuse,cost}.json
+if [ -z "$kernel" ]; then
+	say "demo 1/10: tools and sources"
+	"$here/setup/setup.sh"
+	"$here/queue/tree.sh"
+	say "demo 2/10: the patched kernel"
+	"$here/kernel/kernel.sh" linux base
+	kernel=$LINUX/.base
+fi
+
+say "demo 3/10: the servers for ublk and FUSE, and the trees to copy"
+need_liburing
+[ -d "$kernel/usr/include/linux" ] || die "no kernel headers in $kernel/usr/include" \
+	"the kernel was built without them" "harness/kernel/kernel.sh linux base"
+run_logged demo-server build_kublk "$kernel" "$out/kublk"
+"$here/suites/kselftests.sh" --build linux base
+cp "$BUILD/kselftests/linux-base/install/io_uring/fuse_passthrough" "$out/"
+tree tree 2000 50000000 block drivers/block fs io_uring mm
+# Each file is a dozen requests to a FUSE server: fewer of them.
+tree fuse 200 5000000 io_uring mm
+run_logged demo-repository pack_repository
+status=0
+not_shown=$("$here/demo/demo-userspace.sh") || status=$?
+case $status in
+0) run_logged demo-pack-libfuse pack_libfuse ;;
+3) ;;
+*) die "liburing or libfuse does not build" "see above" ;;
+esac
+
+say "demo 4/10: ublk, in a virtual machine"
+vm demo
+say "demo 5/10: the result for ublk"
+result demo tree demo_table.py result.json
+
+say "demo 6/10: FUSE, in a virtual machine"
+vm demo-fuse
+say "demo 7/10: the result for FUSE"
+result demo-fuse fuse demo_fuse_table.py fuse.json
+
+if [ -z "$not_shown" ]; then
+	say "demo 8/10: libfuse, in a virtual machine"
+	vm demo-libfuse
+	say "demo 9/10: the result for libfuse"
+	result demo-libfuse fuse demo_libfuse_table.py libfuse.json
+fi
+
+if [ "$kernel" = "$LINUX/.base" ]; then
+	say "demo 10/10: what 64 KiB cost, in a virtual machine that counts"
+	echo
+	"$here/demo/demo-cost.sh" "$out/kublk" "$out/cost.json"
+	echo
+else
+	say "demo 10/10: not run: what 64 KiB cost is counted on the harness' own kernel only"
+fi
+
+say "demo: ok: the same data in all modes; in zero-copy mode none of the disk's went through"
+say "the ublk server's memory, and no large read or write through the FUSE servers'"
+say "(build/demo/{result,fuse,libfuse,cost}.json)"
+if [ -n "$not_shown" ]; then
+	say "demo: not shown: libfuse's file systems with git and sqlite:"
+	say "$not_shown"
+fi

@@ -1,0 +1,151 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The Linux that the series is for, as a bare git repository in the cache: one
+# commit, tag "base", the same id everywhere. Made once; then nothing is
+# downloaded any more.
+#
+#   base.sh                        make sure it is there
+#   base.sh --path                 the same; prints its path on stdout
+#   KERNEL_SRC=<tarball or tree>   take that instead of the pinned package
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/harness/queue/queue.sh"
+. "$TOP/harness/bases/base.pin"
+
+exec 3>/dev/null
+if [ "${1:-}" = --path ]; then
+	exec 3>&1 1>&2
+fi
+
+LOG=$LOGS/base-import.log
+
+# import_tree REPO SUBJECT COMMAND...: the tar stream COMMAND prints -> commit.
+import_tree() {
+	local repo=$1 subject=$2
+	shift 2
+	"$@" |
+	python3 "$TOP/harness/queue/import_tar.py" "$subject" "$QUEUE_EPOCH" |
+	qgit -C "$repo" fast-import --quiet --done --depth=0
+}
+
+# make_repo REPO SUBJECT COMMAND...: all or nothing.
+make_repo() {
+	local repo=$1 subject=$2 new=$1.new
+	shift 2
+	need_space "$CACHE" 700 "the base's git repository"
+	rm -rf "$new"
+	qgit init -q --bare "$new"
+	qgit -C "$new" config gc.auto 0
+	say "base: importing $subject into git"
+	if ! run_logged base-import import_tree "$new" "$subject" "$@" 2>"$LOG.err" ||
+		! qgit -C "$new" rev-parse -q --verify 'refs/tags/base^{tree}' >/dev/null; then
+		rm -rf "$new"
+		! grep -qiE 'no space left|out of diskspace' "$LOG" "$LOG.err" ||
+			die "disk full while importing $subject" "no space left under $CACHE" \
+				"free some space, or move the cache with KMBUF_CACHE=<dir>"
+		cat "$LOG.err" >&2
+		die "cannot import $subject" "see the log: $LOG"
+	fi
+	rm -rf "$repo"
+	mv "$new" "$repo"
+	say "base: $repo ($(du -sh "$repo" | cut -f1))"
+}
+
+unpack_deb() {
+	dpkg-deb --fsys-tarfile "$1" |
+	tar -xO "./usr/src/$BASE_PACKAGE.tar.xz" | xz -dc -T0
+}
+
+unpack_tarball() {
+	case $1 in
+	*.xz) xz -dc -T0 "$1" ;;
+	*.gz | *.tgz) gzip -dc "$1" ;;
+	*.bz2) bzip2 -dc "$1" ;;
+	*.zst) zstd -dc "$1" ;;
+	*) cat "$1" ;;
+	esac
+}
+
+# KERNEL_SRC: kept under a name made of what it is, so a change is noticed.
+from_kernel_src() {
+	local src state key
+	src=$(realpath -e "$KERNEL_SRC" 2>/dev/null) ||
+		die "KERNEL_SRC=$KERNEL_SRC does not exist" "" "name a tarball or a tree"
+	local -a cmd
+	if [ -f "$src" ]; then
+		state=$(stat -c '%s %Y' "$src")
+		cmd=(unpack_tarball "$src")
+	elif [ ! -f "$src/Kbuild" ]; then
+		die "KERNEL_SRC=$src is no Linux tree" "it has no Kbuild file"
+	elif [ -e "$src/.git" ]; then
+		say "base: KERNEL_SRC is a git tree: taking its HEAD commit"
+		state=$(qgit -C "$src" rev-parse HEAD)
+		cmd=(qgit -C "$src" archive --format=tar --prefix=linux/ HEAD)
+	elif [ -e "$src/.config" ] || [ -e "$src/vmlinux" ]; then
+		die "KERNEL_SRC=$src holds a build" "its objects would become part of the base" \
+			"use a clean tree ('make mrproper' there), a git tree or a tarball"
+	else
+		state=$(find "$src" -printf '%P %s %T@\n' | sort | sha256sum)
+		cmd=(tar -C "$(dirname "$src")" -cf - "$(basename "$src")")
+	fi
+	key=$(printf '%s\n' "$src" "$state" | sha256sum | cut -c1-12)
+	REPO=$CACHE/base-src-$key.git
+	[ -d "$REPO" ] || make_repo "$REPO" "Linux from KERNEL_SRC" "${cmd[@]}"
+}
+
+# A later version of the package that stood in for this pin before.
+stand_in() {
+	local repo
+	for repo in "$CACHE"/base-[0-9]*.git; do
+		[ "$(qgit -C "$repo" config kmbuf.instead-of 2>/dev/null)" != "$BASE_VERSION" ] || {
+			echo "$repo"
+			return
+		}
+	done
+}
+
+from_package() {
+	local versions version deb sum dir
+	REPO=$CACHE/base-$BASE_VERSION.git
+	[ ! -d "$REPO" ] || return 0
+	REPO=$(stand_in)
+	if [ -n "$REPO" ]; then
+		say "base: notice: using ${REPO##*/base-} in place of the pinned $BASE_VERSION"
+		return
+	fi
+	need_space "$CACHE" 900 "$BASE_PACKAGE and its git repository"
+	versions=$("$TOP/harness/setup/apt.sh" versions "$BASE_PACKAGE")
+	version=${versions%%$'\n'*}
+	if grep -qxF "$BASE_VERSION" <<<"$versions"; then
+		version=$BASE_VERSION
+	else
+		say "base: notice: $BASE_PACKAGE $BASE_VERSION is gone; taking $version," \
+			"whose checksum is not pinned (apt's signatures still hold)"
+	fi
+	dir=$CACHE/download
+	deb=$("$TOP/harness/setup/apt.sh" deb "$BASE_PACKAGE=$version" "$dir")
+	sum=$(sha256sum "$deb" | cut -d' ' -f1)
+	if [ "$version" = "$BASE_VERSION" ] && [ "$sum" != "$BASE_SHA256" ]; then
+		rm -f "$deb"
+		die "checksum mismatch: ${deb##*/}" \
+			"sha256 is $sum, harness/bases/base.pin says $BASE_SHA256" \
+			"try again; if it stays so, do not trust this mirror"
+	fi
+	REPO=$CACHE/base-$version.git
+	make_repo "$REPO" "Linux $version ($BASE_PACKAGE)" unpack_deb "$deb"
+	[ "$version" = "$BASE_VERSION" ] ||
+		qgit -C "$REPO" config kmbuf.instead-of "$BASE_VERSION"
+	rm -f "$deb"
+}
+
+mkdir -p "$CACHE"
+# Two checkouts may share the cache.
+exec 9>"$CACHE/base.lock"
+flock 9
+if [ -n "${KERNEL_SRC:-}" ]; then
+	from_kernel_src
+else
+	from_package
+fi
+say "base: $(qgit -C "$REPO" log -1 --format=%s refs/tags/base) is in ${REPO##*/}"
+echo "$REPO" >&3

@@ -1,0 +1,81 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Proves, without touching build/linux, that nothing gets lost between the two
+# forms of the series. Prints TAP.
+#
+#   roundtrip.sh
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/harness/queue/queue.sh"
+queue_tmp
+
+n=0 failed=0
+# point STATUS TEXT: one line of TAP.
+point() {
+	n=$((n + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $n - $2"
+	else
+		echo "not ok $n - $2"
+		failed=1
+	fi
+}
+
+# copy_series TO: the files that an export writes.
+copy_series() {
+	local dir
+	mkdir -p "$1"
+	cp -a "$TOP/patches" "$1/"
+	for dir in "${QUEUE_DIRS[@]}"; do
+		[ ! -d "$TOP/$dir" ] || cp -a "$TOP/$dir" "$1/"
+	done
+}
+
+# mailed_tree REPO: git am of build/series on the base; only the files that the
+# series touches are checked out.
+mailed_tree() {
+	local am=$BUILD/am
+	rm -rf "$am"
+	qgit init -q "$am"
+	queue_link "$am" "$base"
+	qgit -C "$q_repo" diff --name-only --no-renames refs/tags/base "$imported" |
+		sed 's,[][*?\\],\\&,g; s,^,/,' |
+		qgit -C "$am" sparse-checkout set --no-cone --stdin
+	qgit -C "$am" checkout -q -B am refs/tags/base
+	qgit -C "$am" am -q --no-3way "$BUILD"/series/*.patch >&2 || return 1
+	qgit -C "$am" rev-parse 'HEAD^{tree}'
+}
+
+echo "TAP version 13"
+echo "1..3"
+base=$("$TOP/harness/queue/base.sh" --path)
+queue_scratch "$base"
+
+queue_import "$q_repo" "$TOP"
+imported=$q_commit
+tree=$(qgit -C "$q_repo" rev-parse "$imported^{tree}")
+
+# import -> export: no file changes, comes or goes.
+copy_series "$q_tmp/before"
+copy_series "$q_tmp/after"
+queue_export "$q_repo" "$imported" "$q_tmp/after" >&2
+status=0
+diff -r "$q_tmp/before" "$q_tmp/after" >&2 || status=1
+point $status "import, then export, changes nothing"
+
+status=0
+"$TOP/harness/queue/series.sh" >&2
+mailed=$(mailed_tree) || status=1
+[ "${mailed:-}" = "$tree" ] || status=1
+point $status "git am of the mailed series gives the same tree hash"
+[ "$status" -eq 0 ] || echo "# patches/: $tree, build/series: ${mailed:-did not apply}"
+
+# What gets built and tested is what the patches say.
+status=0
+if [ -f "$LINUX/.git/kmbuf-synced" ]; then
+	[ "$(qgit -C "$LINUX" rev-parse 'HEAD^{tree}')" = "$tree" ] || status=1
+	[ -z "$(qgit -C "$LINUX" status --porcelain)" ] || status=1
+fi
+point $status "build/linux holds nothing that is not exported"
+[ "$status" -eq 0 ] || echo "# commit and 'make export', or 'make tree FORCE=1'"
+exit $failed

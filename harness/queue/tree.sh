@@ -1,0 +1,120 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# patches/ and the new files -> build/linux, an editable git tree with one
+# commit a patch (branch "series", tag "base"), and build/bare, the same tree at
+# the base. Only files that change get new times, so a rebuild stays small.
+#
+#   tree.sh          make or update both
+#   FORCE=1 tree.sh  also throw away edits and commits that were not exported
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/harness/queue/queue.sh"
+queue_tmp
+
+base=$("$TOP/harness/queue/base.sh" --path)
+mkdir -p "$BUILD"
+# "HEAD STAMP" of the last import or export: what patches/ and the tree agree on.
+synced_file=$LINUX/.git/kmbuf-synced
+synced_head='' synced_stamp=''
+
+# What the tree holds that patches/ does not: prints a reason, or nothing.
+unexported() {
+	local branch dirty
+	branch=$(qgit -C "$LINUX" symbolic-ref -q --short HEAD || true)
+	if [ "$branch" != series ]; then
+		echo "it is not on branch series (a rebase in progress?)"
+	elif [ "$(qgit -C "$LINUX" rev-parse HEAD)" != "$synced_head" ]; then
+		echo "it has commits that are not exported"
+	else
+		dirty=$(qgit -C "$LINUX" status --porcelain)
+		[ -z "$dirty" ] || echo "it has uncommitted edits: $(head -n 3 <<<"$dirty" | paste -sd' ')"
+	fi
+}
+
+# Another directory than last time (a moved or copied checkout): git keeps
+# absolute paths between a worktree and its repository.
+repair_worktree() {
+	local admin=$LINUX/.git/worktrees/bare
+	[ -d "$admin" ] && [ -d "$BARE" ] || return 0
+	echo "gitdir: $admin" >"$BARE/.git"
+	echo "$BARE/.git" >"$admin/gitdir"
+}
+
+make_linux() {
+	need_space "$BUILD" 4500 "two checkouts of Linux"
+	[ -d "$LINUX/.git" ] || qgit init -q "$LINUX"
+	qgit -C "$LINUX" config gc.auto 0
+	qgit -C "$LINUX" config core.hooksPath /dev/null
+	# Commits made here are normalised on export; no identity is needed.
+	qgit -C "$LINUX" config user.name "$QUEUE_NAME"
+	qgit -C "$LINUX" config user.email "$QUEUE_EMAIL"
+}
+
+update_linux() {
+	local stamp why='' new head
+	queue_link "$LINUX" "$base"
+	stamp=$(queue_stamp "$TOP" "$(qgit -C "$LINUX" rev-parse refs/tags/base)")
+	if [ -n "$synced_head" ]; then
+		qgit -C "$LINUX" cat-file -e 'HEAD^{tree}' 2>/dev/null ||
+			die "build/linux lost the base under it" "a base was removed from $CACHE" \
+				"bring it back (make base), or remove build/linux and build/bare"
+		why=$(unexported)
+		if [[ $stamp = "$synced_stamp" && ( -z ${FORCE:-} || -z $why ) ]]; then
+			[ -z "$why" ] || say "tree: notice: build/linux differs from patches/: $why"
+			say "tree: patches/ did not change; build/linux stays as it is"
+			return
+		fi
+		[ -z "$why" ] || [ -n "${FORCE:-}" ] ||
+			die "build/linux would be overwritten" "$why, and patches/ changed as well" \
+				"'make export' writes it to patches/ (see git diff there); FORCE=1 throws it away"
+	fi
+	queue_import "$LINUX" "$TOP"
+	new=$q_commit
+	head=$(qgit -C "$LINUX" rev-parse -q --verify HEAD || true)
+	if [ -z "$synced_head" ]; then
+		say "tree: checking out build/linux"
+		qgit -C "$LINUX" checkout -q -f -B series "$new"
+	elif [ -n "$why" ]; then
+		say "tree: FORCE: throwing away what was not exported (the reflog keeps commits): $why"
+		rm -rf "$LINUX/.git/rebase-merge" "$LINUX/.git/rebase-apply"
+		qgit -C "$LINUX" checkout -q -f -B series "$new"
+		qgit -C "$LINUX" clean -qfd
+	elif [ "$head" != "$new" ]; then
+		qgit -C "$LINUX" checkout -q -B series "$new"
+		say "tree: build/linux moved: $(qgit -C "$LINUX" diff --shortstat "$head" "$new")"
+	fi
+	echo "$new $stamp" >"$synced_file"
+	say "tree: build/linux has ${#q_patches[@]} patches on the base, ${#q_owner[@]} new files"
+}
+
+update_bare() {
+	local admin=$LINUX/.git/worktrees/bare dirty=''
+	if [ ! -e "$BARE/.git" ] || [ ! -d "$admin" ]; then
+		rm -rf "$admin" "$BARE"
+		qgit -C "$LINUX" worktree add -q --no-checkout --detach "$BARE" refs/tags/base
+	fi
+	if [ ! -e "$admin/kmbuf-complete" ]; then
+		say "tree: checking out build/bare"
+		qgit -C "$BARE" checkout -q -f --detach refs/tags/base
+		touch "$admin/kmbuf-complete"
+		return
+	fi
+	dirty=$(qgit -C "$BARE" status --porcelain -uno)
+	[ -z "$dirty" ] || [ -n "${FORCE:-}" ] ||
+		die "build/bare was edited" "it must stay the base: $(head -n 3 <<<"$dirty" | paste -sd' ')" \
+			"edit build/linux; FORCE=1 restores build/bare"
+	if [ -n "$dirty" ] || [ "$(qgit -C "$BARE" rev-parse HEAD)" != \
+		"$(qgit -C "$LINUX" rev-parse 'refs/tags/base^{commit}')" ]; then
+		qgit -C "$BARE" checkout -q -f --detach refs/tags/base
+	fi
+}
+
+if [ -f "$synced_file" ]; then
+	read -r synced_head synced_stamp <"$synced_file"
+else
+	make_linux
+fi
+repair_worktree
+update_linux
+update_bare
+say "tree: ready"

@@ -1,0 +1,237 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Packages of other Debian suites, through a private apt root in the cache.
+#
+#   apt.sh version [src:]PKG           the newest version
+#   apt.sh versions [src:]PKG          all of them, newest first
+#   apt.sh deb PKG[=VERSION] DIR       download a .deb into DIR, print its path
+#   apt.sh source PKG[=VERSION] DIR    download a source, print the .dsc's path
+#   apt.sh install PKG...              install from the machine's own release
+#
+# The mirror is the one this machine's own apt uses for its Debian release, and
+# the machine's apt settings (proxy, Check-Valid-Until ...) stay in force; the
+# lists and caches of the private root are its own. Results go to stdout,
+# progress to stderr.
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/harness/bases/base.pin"
+exec 3>&1 1>&2
+export LC_ALL=C
+
+ROOT=$CACHE/apt
+CONF=$ROOT/apt.conf
+LOG=$LOGS/apt.log
+# What the configuration below was made for.
+TAG="# $ROOT: $BASE_SUITES, sources: $SOURCE_SUITES"
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# The address of the Debian archive, as the machine's own apt knows it. apt
+# parses its .list and .sources files for us; other vendors use the release's
+# name as well, so what calls itself Debian wins, then what looks like it (a
+# machine that never ran 'apt-get update' knows no origins).
+mirror() {
+	# shellcheck disable=SC2016 # apt expands these
+	local release='' format='$(ORIGIN)|$(LABEL)|$(RELEASE)|$(COMPONENT)|$(REPO_URI)'
+	# shellcheck source=/dev/null
+	[ ! -r /etc/os-release ] || release=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+	{
+		apt-get indextargets --format "$format" 'Created-By: Packages' &&
+		apt-get indextargets --no-release-info --format "$format" 'Created-By: Packages'
+	} |
+	awk -F'|' -v release="$release" '
+		$4 != "main" || $3 ~ /[-\/]/ || $5 ~ /^cdrom:/ { next }
+		{ score = 1 }
+		$1 == "Debian" && $2 == "Debian" { score += 8 }
+		$5 ~ /\/debian\/?$/ { score += 4 }
+		$3 == release { score += 2 }
+		# A field that apt does not know stays as it is spelt.
+		$1 != "Debian" && $1 !~ /^(\$\(ORIGIN\))?$/ { next }
+		score > best { best = score; uri = $5 }
+		END { if (uri) print uri }'
+}
+
+write_config() {
+	local uri suite arch signed=
+	uri=$(mirror) || die "apt-get indextargets failed" "this is not a Debian machine?" ""
+	[ -n "$uri" ] || die "no Debian mirror found" \
+		"this machine's apt configuration names no Debian archive with component main" \
+		"run 'apt-get indextargets' to see what it knows"
+	arch=$(dpkg --print-architecture)
+	[ ! -r "$KEYRING" ] || signed=" signed-by=$KEYRING"
+	mkdir -p "$ROOT/state/lists/partial" "$ROOT/cache/archives/partial"
+	[ -e "$ROOT/status" ] || : >"$ROOT/status"
+	{
+		echo "$TAG"
+		for suite in $BASE_SUITES; do
+			echo "deb [arch=$arch target=Packages$signed] $uri $suite main"
+		done
+		for suite in $SOURCE_SUITES; do
+			echo "deb-src [target=Sources$signed] $uri $suite main"
+		done
+	} >"$ROOT/sources.new"
+	# Another mirror or another list of suites: read it all again. A file that
+	# is the same keeps its time, or apt would build its cache anew.
+	if ! cmp -s "$ROOT/sources.new" "$ROOT/sources.list"; then
+		rm -f "$ROOT/stamp"
+		mv "$ROOT/sources.new" "$ROOT/sources.list"
+	fi
+	rm -f "$ROOT/sources.new"
+	# Read after the machine's own settings (apt-get -c), so that it wins.
+	cat >"$CONF" <<-END
+		Dir::State "$ROOT/state";
+		Dir::State::lists "$ROOT/state/lists";
+		Dir::State::status "$ROOT/status";
+		Dir::Cache "$ROOT/cache";
+		Dir::Cache::pkgcache "pkgcache.bin";
+		Dir::Cache::srcpkgcache "srcpkgcache.bin";
+		Dir::Etc::sourcelist "$ROOT/sources.list";
+		Dir::Etc::sourceparts "/dev/null";
+		Dir::Etc::preferences "/dev/null";
+		Dir::Etc::preferencesparts "/dev/null";
+		Acquire::Languages "none";
+		Acquire::Retries "2";
+		APT::Sandbox::User "root";
+		APT::Default-Release "";
+		#clear APT::Update::Pre-Invoke;
+		#clear APT::Update::Post-Invoke;
+		#clear APT::Update::Post-Invoke-Success;
+	END
+}
+
+# explain WHAT: die with the cause that apt's log shows.
+explain() {
+	local what=$1 cause next
+	tail -n 5 "$LOG"
+	if grep -qi 'no space left on device' "$LOG" ||
+		[ "$(df -Pm "$ROOT" | awk 'NR == 2 { print $4 }')" -lt 2 ]; then
+		cause="disk full: no space left under $CACHE"
+		next="free some space, or move the cache with KMBUF_CACHE=<dir>"
+	elif grep -qiE 'hash sum mismatch|unexpected size|checksum' "$LOG"; then
+		cause="checksum mismatch: what the mirror sent is not what its signed index promises"
+		next="try again; a proxy or a mirror in the middle of an update is the usual cause"
+	elif grep -qiE 'could not (resolve|connect)|temporary failure|unable to connect|connection (failed|refused|timed out|reset)|network is unreachable|no route to host|proxy' "$LOG"; then
+		cause="no network: $(grep -iEm1 'resolve|connect|temporary failure|unreachable|no route|proxy' "$LOG")"
+		next="check the network and the proxy in apt's configuration, then try again"
+	elif grep -qiE 'no_pubkey|not signed|signatures? (were|was|could)' "$LOG"; then
+		cause="the archive's signature cannot be checked"
+		next="install or upgrade debian-archive-keyring"
+	elif grep -qi 'unable to locate package' "$LOG"; then
+		cause="no such package: $(grep -iom1 'unable to locate package.*' "$LOG")"
+		next="the harness is written for Debian 12; see harness/setup/packages"
+	else
+		cause=$(grep -m1 -E '^(E|Err|W):' "$LOG" || tail -n 1 "$LOG")
+		next="see $LOG"
+	fi
+	die "$what" "$cause" "$next"
+}
+
+# Sets update_failed; whether that matters depends on what is then found.
+update_failed=
+refresh() {
+	mkdir -p "$ROOT"
+	write_config
+	need_space "$ROOT" 400 "package lists"
+	say "apt: reading the lists of $BASE_SUITES (private, in the cache)"
+	update_failed=
+	# On a full disk apt can wait for ever.
+	if timeout -k 5 900 apt-get -c "$CONF" update --error-on=any >"$LOG" 2>&1; then
+		touch "$ROOT/stamp"
+	else
+		update_failed=1
+	fi
+	refreshed=1
+}
+
+# versions [src:]PKG: newest first; nothing when there is none.
+versions() {
+	local kind=Packages
+	[ "$1" = "${1#src:}" ] || kind=Sources
+	{ apt-cache -c "$CONF" madison "${1#src:}" 2>/dev/null || true; } |
+	awk -F' *[|] *' -v kind="$kind" '$3 ~ kind "$" { print $2 }' | sort -rVu
+}
+
+# find_package [src:]PKG [VERSION]: sets found (a list) and version (wanted or newest).
+find_package() {
+	refreshed=
+	[ -n "$(find "$ROOT/stamp" -mmin -1440 2>/dev/null)" ] || refresh
+	while :; do
+		found=$(versions "$1")
+		version=${2:-${found%%$'\n'*}}
+		if [ -n "$version" ] && grep -qxF -- "$version" <<<"$found"; then
+			[ -z "$update_failed" ] ||
+				say "apt: notice: not every list could be read (see $LOG); going on"
+			return 0
+		fi
+		[ -z "$refreshed" ] || break
+		refresh
+	done
+	[ -z "$update_failed" ] || explain "cannot read the package lists"
+	if [ -n "$found" ]; then
+		die "no such version: ${1#src:} $2" \
+			"the suites $BASE_SUITES have ${found//$'\n'/, }" "ask for one of these"
+	fi
+	die "no such package: ${1#src:}" "none of the suites $BASE_SUITES has it" \
+		"check the name, or harness/bases/base.pin if Debian has moved on"
+}
+
+# fetch VERB [src:]PKG [VERSION] DIR PATTERN: download, print the new file's path.
+fetch() {
+	local verb=$1 pkg=$2 want=$3 dir=$4 pattern=$5 name=${2#src:} try file
+	mkdir -p "$dir"
+	for try in first again; do
+		find_package "$pkg" "$want"
+		say "apt: downloading $name $version"
+		if (cd "$dir" && timeout -k 5 3600 apt-get -c "$CONF" -q --download-only "$verb" "$name=$version") >"$LOG" 2>&1; then
+			# apt writes the epoch's colon as %3a.
+			file=$(find "$dir" -maxdepth 1 -name "$pattern" -newer "$CONF" -print -quit)
+			[ -n "$file" ] || file=$(find "$dir" -maxdepth 1 -name "$pattern" -print -quit)
+			[ -n "$file" ] || die "apt-get $verb $name wrote no file" "" "see $LOG"
+			echo "$file" >&3
+			return 0
+		fi
+		# The lists may be older than the mirror: once more with new ones.
+		[ "$try" = first ] || break
+		grep -q '404' "$LOG" || break
+		rm -f "$ROOT/stamp"
+	done
+	explain "download failed: $name $version"
+}
+
+# install PKG...: the one verb that changes the system; its own apt, as root.
+install() {
+	mkdir -p "$ROOT"
+	need_space / 1500 "packages"
+	say "apt: reading the system's package lists"
+	apt-get -q update --error-on=any >"$LOG" 2>&1 ||
+		say "apt: notice: not every list could be read (see $LOG); going on"
+	say "apt: installing $*"
+	DEBIAN_FRONTEND=noninteractive apt-get -qy install --no-install-recommends \
+		"$@" >>"$LOG" 2>&1 </dev/null || explain "cannot install packages"
+}
+
+usage() {
+	die "usage: apt.sh version[s] [src:]PKG | deb PKG[=VERSION] DIR | source PKG[=VERSION] DIR | install PKG..."
+}
+
+[ $# -ge 2 ] || usage
+if [ "$1" = install ]; then
+	shift
+	install "$@"
+	exit
+fi
+mkdir -p "$ROOT"
+# One at a time; checkouts share the cache.
+exec 9>"$ROOT/lock"
+flock 9
+# Asking apt for the mirror takes a second or two: only with new lists.
+grep -qxF "$TAG" "$ROOT/sources.list" 2>/dev/null || rm -f "$ROOT/stamp"
+pkg=${2%%=*}
+want=
+[ "$pkg" = "$2" ] || want=${2#*=}
+case $1 in
+version) find_package "$pkg"; echo "$version" >&3 ;;
+versions) find_package "$pkg"; echo "$found" >&3 ;;
+deb) fetch download "$pkg" "$want" "${3:?DIR}" "${pkg}_*.deb" ;;
+source) fetch source "src:$pkg" "$want" "${3:?DIR}" "${pkg}_*.dsc" ;;
+*) usage ;;
+esac

@@ -1,0 +1,140 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# In the VM: Debian's sshfs, with a libfuse that is not Debian's, shows a directory
+# of an SFTP server, to which it talks through a pipe. A tree is copied there and
+# compared, in each mode.
+#
+#   packaged-fs.guest.sh PROGRAMS LIBRARY TREE
+#
+# PROGRAMS is the usr of the unpacked packages, LIBRARY where libfuse3.so.4 is.
+set -euo pipefail
+. "$(dirname "$0")/../tests/points.sh"
+
+programs=$1 library=$2 source=$3
+private=$programs/lib/x86_64-linux-gnu
+loader=$private/ld-linux-x86-64.so.2
+export out=/tmp/out
+: >"$out"
+cd /tmp
+connections=/sys/fs/fuse/connections
+
+# make_tree: what is copied: many small files, one large, and what is no file.
+make_tree() {
+	mkdir -p mnt tree/empty
+	cp -r "$source" tree/files
+	head -c 5000001 /dev/urandom >tree/large
+	: >tree/nothing
+	chmod 750 tree/files
+	ln -s large tree/link
+	list tree >tree.list
+	(cd tree && find . -type f -print0 | xargs -0 sha256sum) >tree.sums
+	files=$(wc -l <tree.sums)
+	# cp writes 128 KiB at a time, and the kernel reads no more than that ahead.
+	pieces=$(find tree -type f -size +4096c -printf '%s\n' |
+		awk '{ n += 2 * int(($1 + 131071) / 131072) } END { print n }')
+}
+
+# list DIR: types, modes, names, sizes of files, where links lead.
+list() {
+	(cd "$1" && find . -type d -printf '%y %m %p\n' -o -printf '%y %m %p %s %l\n' | sort)
+}
+
+same() {
+	diff tree.list <(list "$1") && (cd "$1" && sha256sum --check --quiet /tmp/tree.sums)
+}
+
+# sshfs starts this in place of ssh; the arguments are for ssh only.
+make_pipe() {
+	cat >sftp <<-END
+		#!/bin/sh
+		exec $loader --library-path $private $programs/lib/openssh/sftp-server
+	END
+	chmod 755 sftp
+}
+
+# silent: sshfs has said nothing, apart from libnuma, which this kernel is not for.
+silent() {
+	! grep -v '^mbind: Function not implemented$' said
+}
+
+# mounts OPTION: it is there, and runs with the library that is to be tried.
+mounts() {
+	local i
+	rm -rf shown && mkdir shown || return
+	"$loader" --library-path "$library:$private" "$programs/bin/sshfs" -f \
+		localhost:/tmp/shown mnt -o "ssh_command=/tmp/sftp${1:+,$1}" >said 2>&1 &
+	server=$!
+	for ((i = 0; i < 100; i++)); do
+		! mountpoint -q mnt || break
+		kill -0 "$server" 2>/dev/null || break
+		sleep 0.1
+	done
+	[ "$(awk '$6 ~ /\/libfuse3/ { print $6 }' "/proc/$server/maps" | sort -u)" = \
+		"$(realpath "$library/libfuse3.so.4")" ] && mountpoint -q mnt &&
+		silent
+}
+
+copies() {
+	mountpoint -q mnt && cp -r --preserve=mode,links tree/. mnt && sync &&
+		echo 3 >/proc/sys/vm/drop_caches && same mnt && same shown
+}
+
+# ring_sum FIELD: of all io_urings of the server.
+ring_sum() {
+	find "/proc/$server/fd" -lname '*io_uring*' -printf "/proc/$server/fdinfo/%f\n" |
+		xargs -r cat | awk -v field="$1:" '$1 == field { sum += $2 } END { print sum + 0 }'
+}
+
+# count NAME: of the kernel's counters.
+count() {
+	awk -v name="$1" '$1 == name { sum += $2 } END { print sum + 0 }' "$connections"/*/io_uring
+}
+
+# went WAY: there are at least four requests for each file: to look it up, to
+# create it, to flush it, to release it; and each piece that does not fit behind a
+# header is written and read in a buffer. No file asks for zero copy, so that it
+# is only ready to be used.
+went() {
+	local answers slots buffer small
+	mountpoint -q mnt || return
+	answers=$(ring_sum CqTail) slots=$(ring_sum UserBufs) buffer=$(count buffer)
+	small=$(($(count none) + $(count inline)))
+	echo "$files files, $pieces pieces: $answers completions, $slots slots," \
+		"$(cat "$connections"/*/io_uring | xargs)" | tee ways
+	[ "$(count zero_copy)" -eq 0 ] && [ "$(count fallback)" -eq 0 ] || return
+	case $1 in
+	plain) [ "$answers" -eq 0 ] && [ "$((buffer + small))" -eq 0 ] ;;
+	io_uring) [ "$answers" -gt $((4 * files)) ] && [ "$((buffer + small))" -eq 0 ] ;;
+	io_uring_kmbuf) [ "$slots" -eq 0 ] && in_kmbuf "$buffer" "$small" ;;
+	io_uring_zero_copy) [ "$slots" -gt 0 ] && in_kmbuf "$buffer" "$small" ;;
+	esac
+}
+
+# in_kmbuf BUFFER SMALL: that many requests, through memory of the kernel.
+in_kmbuf() {
+	[ "$1" -ge "$pieces" ] && [ "$2" -gt $((4 * files)) ]
+}
+
+ends() {
+	local status=0
+	umount mnt || return
+	wait "$server" || status=$?
+	[ "$status" -eq 0 ] && silent
+}
+
+mountpoint -q "$connections" || mount -t fusectl fusectl "$connections"
+echo Y >/sys/module/fuse/parameters/enable_uring
+make_tree
+make_pipe
+for mode in plain io_uring io_uring_kmbuf io_uring_zero_copy; do
+	option=${mode#plain}
+	point "$mode: it mounts, with the patched library" mounts "$option"
+	point "$mode: a copied tree is the same, here and there" copies
+	: >ways
+	point "$mode: the kernel counted it where it belongs" went "$mode"
+	sed 's/^/# /' ways
+	point "$mode: it ends well" ends
+done
+echo "1..$n"
+echo "$n" >"$KMBUF_PLAN"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# A file system that Debian packages, sshfs, with the patched libfuse in place of
+# the one it was linked with, otherwise unchanged: in each mode it shows a
+# directory of an SFTP server, a tree is copied there, and the kernel's counters
+# have to say which way the data took.
+#
+#   packaged-fs.sh
+#
+# Prints TAP. Needs libfuse as userspace-libfuse.sh leaves it.
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/harness/suites/thirdparty.sh"
+. "$TOP/harness/tests/points.sh"
+. "$TOP/harness/vm/vmpoints.sh"
+
+[ $# -eq 0 ] || die "usage: packaged-fs.sh"
+name=packaged-fs
+package=$TOOLS/sshfs
+library=$BUILD/userspace/libfuse.made/new/lib
+# Read by point.
+export out=$LOGS/$name.out
+: >"$out"
+
+[ -f "$package.stamp" ] || die "no sshfs in $package" "" "make setup"
+[ -f "$library/libfuse3.so.4" ] ||
+	die "no libfuse in $library" "it has not been built" "harness/suites/userspace-libfuse.sh"
+
+as_packaged() {
+	(cd "$package" && md5sum --check --quiet sshfs.md5sums)
+}
+
+# fuse_symbols KIND FILE: those that FILE defines or leaves undefined, with versions.
+fuse_symbols() {
+	nm -D "--$1-only" --with-symbol-versions "$2" | grep -o '[^ ]*@.*FUSE_.*' |
+		sed 's/@@/@/' | sort
+}
+
+# has_symbols PROGRAM LIBRARY: every symbol that it takes from libfuse is there, in
+# the version that it asks for.
+has_symbols() {
+	local wanted missing
+	wanted=$(fuse_symbols undefined "$1") && [ -n "$wanted" ] &&
+		missing=$(comm -23 <(echo "$wanted") <(fuse_symbols defined "$2")) || return
+	echo "wanted: ${wanted//$'\n'/ }"
+	echo "missing: ${missing//$'\n'/ }"
+	[ -z "$missing" ]
+}
+
+echo "TAP version 13"
+sed 's/^/# /' "$package/packages"
+point "sshfs is as Debian packaged it" as_packaged
+point "the library has every symbol of libfuse that it was linked with" \
+	has_symbols "$package/usr/bin/sshfs" "$library/libfuse3.so.4"
+vm_points "$name" linux bash "$TOP/harness/suites/$name.guest.sh" \
+	"$package/usr" "$library" "$TOP/patches"
+echo "1..$n"
+[ "$failed" -eq 0 ]

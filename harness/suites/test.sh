@@ -1,0 +1,121 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Everything that must pass before a change is done: "make test".
+#
+#   test.sh           the short form of the third-party suites
+#   test.sh --all     all of them, the soak test and the bench ("make regress")
+#
+# A step that later ones need (tools, trees, kernels) ends the run when it
+# fails; a failing test does not. At the end a table, what failed, and one line
+# "N passed, N failed, N skipped". Fails if anything failed or was skipped.
+# "known" counts what harness/lists/ explains: skips, and failures that the bare
+# kernel shows as well. Logs of the steps: build/logs/step-*.log.
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+
+all=()
+case ${1:-} in
+'') ;;
+--all) all=(--all) ;;
+*) die "usage: test.sh [--all]" ;;
+esac
+here=$TOP/harness
+results=$BUILD/results
+steps=$results/steps.tsv
+rm -rf "$results"
+mkdir -p "$results"
+: >"$steps"
+stopped=''
+
+# step KIND NAME COMMAND...: one line of the table. KIND says what counts:
+#   need  the step itself, and without it there is no point in going on
+#   once  the step itself
+#   tap   the points that it prints
+#   file  what it leaves in build/results/NAME.json
+step() {
+	local kind=$1 name=$2 log=$LOGS/step-$2.log json=$results/$2.json
+	local start=$SECONDS status=0
+	shift 2
+	if [ -n "$stopped" ]; then
+		printf '%s\tnot run\t0\t\n' "$name" >>"$steps"
+		return 0
+	fi
+	say "=== $name"
+	[ -z "${started[$name]:-}" ] || wait "${started[$name]}" || true
+	set +e
+	"$@" </dev/null 2>&1 | tee "$log" | quiet "$kind"
+	status=${PIPESTATUS[0]}
+	set -e
+	case $kind in
+	tap) /usr/bin/python3 "$here/suites/tap.py" --name "$name" --json "$json" "$log" || status=$? ;;
+	need | once) ;;
+	file) [ -s "$json" ] || [ "$status" -ne 0 ] || status=1 ;;
+	esac
+	if [ "$status" -eq 0 ]; then
+		say "=== $name: ok, $((SECONDS - start)) s"
+	else
+		say "=== $name: FAILED, $((SECONDS - start)) s, log: $log"
+		[ "$kind" != need ] || stopped=$name
+	fi
+	printf '%s\t%s\t%d\t%s\n' "$name" "$([ "$status" -eq 0 ] && echo ok || echo failed)" \
+		$((SECONDS - start)) "$json" >>"$steps"
+}
+
+# ahead NAME COMMAND...: starts the work of the step NAME while others leave a CPU
+# idle, as those do that compile little or run a machine. The step waits for it,
+# and does what is left to do.
+declare -A started=()
+ahead() {
+	local name=$1
+	shift
+	[ -z "$stopped" ] || return 0
+	# In a session of its own, so that all of it can be ended.
+	setsid nice -n 19 "$@" </dev/null >"$LOGS/ahead-$name.log" 2>&1 &
+	started[$name]=$!
+}
+
+end_started() {
+	local pid
+	for pid in "${started[@]}"; do
+		kill -- "-$pid" 2>/dev/null || true
+	done
+}
+trap end_started EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Points that passed need no line on the terminal.
+quiet() {
+	if [ "$1" = tap ]; then
+		grep --line-buffered -v -E '^(ok |TAP version|1\.\.)' || true
+	else
+		cat
+	fi
+}
+
+step need setup "$here/setup/setup.sh"
+step need base "$here/queue/base.sh"
+step need tree "$here/queue/tree.sh"
+ahead kernel-linux-base "$here/kernel/kernel.sh" linux base
+step tap harness "$here/tests/run.sh"
+step tap roundtrip "$here/queue/roundtrip.sh"
+step tap lint "$here/lint/lint.sh"
+step need kernel-linux-base "$here/kernel/kernel.sh" linux base
+step need kernel-bare-base "$here/kernel/kernel.sh" bare base
+ahead kernel-linux-debug "$here/kernel/kernel.sh" linux debug
+step file kselftests-linux-base "$here/suites/kselftests.sh" linux base
+step tap userspace-liburing "$here/suites/userspace-liburing.sh"
+step tap userspace-libfuse "$here/suites/userspace-libfuse.sh" "${all[@]}"
+step tap packaged-fs "$here/suites/packaged-fs.sh"
+step file liburing "$here/suites/liburing.sh" "${all[@]}"
+step file ublk "$here/suites/ublk.sh" "${all[@]}"
+step need kernel-linux-debug "$here/kernel/kernel.sh" linux debug
+step file kselftests-linux-debug "$here/suites/kselftests.sh" linux debug
+step file kselftests-linux-debug-nodes "$here/suites/kselftests.sh" --machine nodes linux debug
+step tap modules "$here/suites/modules.sh"
+if [ ${#all[@]} -gt 0 ]; then
+	step tap soak "$here/suites/soak.sh"
+	step once bench "$here/bench/bench.sh"
+fi
+
+exec /usr/bin/python3 "$here/suites/table.py" "$steps"

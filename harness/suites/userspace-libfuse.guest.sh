@@ -1,0 +1,246 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# In the VM: files are copied through libfuse's examples, the program of the
+# README and a server with threads of its own.
+#
+#   userspace-libfuse.guest.sh linux|bare MADE
+#
+# In each mode the kernel's counters have to say what it was. On the bare kernel
+# only fallbacks are tried.
+set -euo pipefail
+. "$(dirname "$0")/../tests/points.sh"
+
+kernel=$1 made=$2
+export out=/tmp/out
+: >"$out"
+cd /tmp
+enable=/sys/module/fuse/parameters/enable_uring
+mkdir -p mnt src disk
+src=/tmp/src
+head -c 5000001 /dev/urandom >large
+head -c 70000 large >small
+server=''
+
+# serve COMMAND...: until mnt is mounted. What it says goes to the file said.
+serve() {
+	"$@" >said 2>&1 &
+	server=$!
+	for ((i = 0; i < 100; i++)); do
+		! mountpoint -q mnt || return 0
+		kill -0 "$server" 2>/dev/null || break
+		sleep 0.1
+	done
+	cat said
+	return 1
+}
+
+serve_example() {
+	local example=$1 options=$2
+	rm -rf "$src" && mkdir "$src"
+	case $example in
+	passthrough_ll) set -- -f -o "source=$src,$options" mnt ;;
+	passthrough_hp) set -- --foreground --nopassthrough -o "$options" "$src" mnt ;;
+	fuse_threads) set -- "$src/file" mnt -o "$options" ;;
+	kmbuf-memo) set -- -f -o "$options" mnt ;;
+	esac
+	example=$(find "$made/new/example/$example" "$made/$example" -maxdepth 0 2>/dev/null)
+	serve "$example" "$@"
+}
+
+# The server has to end well, and not before.
+unserve() {
+	local status=0
+	umount mnt || return
+	wait "$server" || status=$?
+	grep -v '^mbind: ' said || true
+	[ "$status" -eq 0 ]
+}
+
+# copied FROM TO DD_OPTION...
+copied() {
+	local from=$1 to=$2
+	shift 2
+	dd if="$from" of="$to" bs=1M "$@" && cmp "$from" "$to" &&
+		echo 3 >/proc/sys/vm/drop_caches && cmp "$from" "$to"
+}
+
+# copies NAME: files through mnt, buffered and not, and what is in the end of one.
+copies() {
+	copied large "mnt/$1" &&
+		copied "mnt/$1" back iflag=direct &&
+		copied large "mnt/$1" oflag=direct conv=notrunc &&
+		copied small "mnt/$1" &&
+		printf 'the end' >>"mnt/$1" && [ "$(tail -c 7 "mnt/$1")" = "the end" ]
+}
+
+# sectors NAME: reads and writes of a file that the server has open with O_DIRECT,
+# as the client does, in all kinds of sizes that are whole sectors.
+sectors() {
+	local bs
+	head -c 4608000 large >"mnt/$1" || return
+	for bs in 512 1536 4096 4608 66048 1048064 1049088; do
+		dd if="mnt/$1" of=back bs="$bs" count=4 iflag=direct &&
+			cmp -n $((4 * bs)) large back &&
+			dd if=back of="mnt/$1" bs="$bs" count=4 oflag=direct conv=notrunc &&
+			cmp -n 4608000 large "mnt/$1" || return
+	done
+}
+
+counter() {
+	awk -v name="$1" '$1 == name { sum += $2 } END { print sum + 0 }' \
+		/sys/fs/fuse/connections/*/io_uring
+}
+
+# uses MODE: so say the counters. A few requests are too small for zero copy.
+uses() {
+	local buffer zero_copy inline
+	cat /sys/fs/fuse/connections/*/io_uring
+	buffer=$(counter buffer) zero_copy=$(counter zero_copy) inline=$(counter inline)
+	case $1 in
+	none) [ "$buffer" -eq 0 ] && [ "$zero_copy" -eq 0 ] && [ "$inline" -eq 0 ] ;;
+	kmbuf) [ "$buffer" -gt 10 ] && [ "$zero_copy" -eq 0 ] && [ "$inline" -gt 4 ] ;;
+	zero_copy) [ "$zero_copy" -gt 10 ] && [ "$inline" -gt 4 ] && [ "$(counter fallback)" -eq 0 ] ;;
+	esac
+}
+
+# works EXAMPLE OPTIONS MODE FILE
+works() {
+	local status=0
+	serve_example "$1" "$2" || return
+	{ copies "$4" && uses "$3"; } || status=1
+	unserve && [ "$status" -eq 0 ]
+}
+
+# works_on_disk EXAMPLE OPTIONS: where memory for O_DIRECT has to be aligned.
+works_on_disk() {
+	local status=0 src=/tmp/disk/src
+	serve_example "$1" "$2" || return
+	sectors file || status=1
+	unserve && [ "$status" -eq 0 ]
+}
+
+# says TEXT: that, once, and nothing else of the kind.
+says() {
+	[ "$(grep -c 'is not used' said)" -eq 1 ] && grep -q -F -x "fuse: $1" said
+}
+
+# dropped MEMLOCK OPTIONS: a server without privileges, which mount.fuse3 mounts.
+dropped() {
+	printf '#!/bin/sh\nexec %s -f "$@"\n' "$made/kmbuf-memo" >memo.sh
+	chmod 755 memo.sh
+	# shellcheck disable=SC2016 # the shell's own arguments
+	serve sh -c 'ulimit -l "$1" && shift && exec "$@"' sh "$1" \
+		"$made/new/util/mount.fuse3" /tmp/memo.sh mnt -o "drop_privileges,$2"
+}
+
+# falls_back MODE FILE SAYS COMMAND...
+falls_back() {
+	local status=0 mode=$1 file=$2 text=$3
+	shift 3
+	"$@" || return
+	{ copies "$file" && { [ "$kernel" = bare ] || uses "$mode"; }; } || status=1
+	unserve && says "$text" && [ "$status" -eq 0 ]
+}
+
+# refuses OPTIONS TEXT: no mount, but this message.
+refuses() {
+	local status=0
+	timeout 10 "$made/kmbuf-memo" -f -o "$1" mnt >said 2>&1 || status=$?
+	cat said
+	[ "$status" -ne 0 ] && [ "$status" -lt 124 ] && grep -q -F -x "fuse: $2" said &&
+		! mountpoint -q mnt
+}
+
+file_of() {
+	case $1 in
+	kmbuf-memo) echo memo ;;
+	*) echo file ;;
+	esac
+}
+
+modes() {
+	local example
+
+	: >src/file
+	for example in passthrough_ll passthrough_hp kmbuf-memo fuse_threads; do
+		point "$example: io_uring" works "$example" io_uring none "$(file_of "$example")"
+		point "$example: memory of the kernel" \
+			works "$example" io_uring_kmbuf kmbuf "$(file_of "$example")"
+		point "$example: one small buffer" \
+			works "$example" io_uring_kmbuf_bufs=1,io_uring_kmbuf,io_uring_kmbuf_bufsize=65536 \
+			kmbuf "$(file_of "$example")"
+		point "$example: zero copy" \
+			works "$example" io_uring_zero_copy zero_copy "$(file_of "$example")"
+		point "$example: zero copy, one entry" \
+			works "$example" io_uring_zero_copy,io_uring_q_depth=1 zero_copy \
+			"$(file_of "$example")"
+	done
+}
+
+direct() {
+	local example options
+	truncate -s 64M disk.img
+	point "a disk whose blocks are sectors" mkfs.ext4 -q -F disk.img
+	point "it can be mounted" mount -t ext4 -o loop disk.img disk
+	for example in passthrough_ll passthrough_hp; do
+		for options in rw io_uring io_uring_kmbuf io_uring_zero_copy; do
+			point "$example: O_DIRECT on a disk, $options" \
+				works_on_disk "$example" "$options"
+		done
+	done
+	point "the disk is not in use any more" umount disk
+}
+
+options() {
+	point "a wrong number of buffers is refused" \
+		refuses io_uring_kmbuf,io_uring_kmbuf_bufs=3 \
+		"io_uring_kmbuf_bufs=3: has to be a power of two up to 32768"
+	point "buffers that are too small are refused" \
+		refuses io_uring_kmbuf,io_uring_kmbuf_bufsize=4096 \
+		"io_uring_kmbuf_bufsize=4096: has to be from 8192 to 1073741824"
+	point "zero copy without an entry is refused" \
+		refuses io_uring_zero_copy,io_uring_q_depth=0 \
+		"io_uring_q_depth=0: has to be from 1 to 16384 with io_uring_zero_copy"
+}
+
+fallbacks() {
+	local need
+	point "no privilege: memory of the kernel, but no zero copy" \
+		falls_back kmbuf memo "io_uring_zero_copy is not used: it takes CAP_SYS_ADMIN" \
+		dropped unlimited io_uring_zero_copy
+	# For each of two CPUs: four buffers of 1 MiB, and the headers.
+	need=$((2 * (4 * 1024 + 8)))
+	point "over RLIMIT_MEMLOCK: plain io_uring" \
+		falls_back none memo "io_uring_kmbuf is not used: it takes $need KiB of locked memory, RLIMIT_MEMLOCK allows 64 KiB" \
+		dropped 64 io_uring_kmbuf
+}
+
+without_kernel() {
+	point "a kernel without kernel-managed buffers: plain io_uring" \
+		falls_back none memo "io_uring_kmbuf is not used: the kernel does not offer buffers of its own for FUSE" \
+		serve_example kmbuf-memo io_uring_zero_copy
+}
+
+without_uring() {
+	echo N >"$enable"
+	point "a kernel that does not want io_uring: none" \
+		falls_back none memo "io_uring_kmbuf is not used: the kernel does not offer io_uring, which the parameter enable_uring of its module fuse is for" \
+		serve_example kmbuf-memo io_uring_zero_copy
+	echo Y >"$enable"
+}
+
+mountpoint -q /sys/fs/fuse/connections || mount -t fusectl fusectl /sys/fs/fuse/connections
+echo Y >"$enable"
+case $kernel in
+linux)
+	modes
+	direct
+	options
+	fallbacks
+	;;
+bare) without_kernel ;;
+esac
+without_uring
+echo "1..$n"
+echo "$n" >"$KMBUF_PLAN"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,213 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# libfuse with the patches of userspace/libfuse: builds it, compares what it
+# exports with the unpatched one, and copies files through its examples and the
+# program of userspace/libfuse.md on the patched kernel, in each mode, and on the
+# bare one, where it has to do without.
+#
+#   userspace-libfuse.sh [--tree | --build | --fresh | --all]
+#
+#   --tree    only build/userspace/libfuse, a git tree with a commit a patch
+#   --build   only the library and its examples, for others to use
+#   --fresh   build again, though nothing changed
+#   --all     libfuse's own tests as well: unpatched on the bare kernel, patched in
+#             four modes on the patched one, and no failure that is new
+#
+# Prints TAP. Needs liburing as userspace-liburing.sh leaves it.
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/harness/queue/queue.sh"
+. "$TOP/harness/suites/userspace.sh"
+. "$TOP/harness/suites/thirdparty.sh"
+. "$TOP/harness/tests/points.sh"
+. "$TOP/harness/vm/vmpoints.sh"
+
+only_tree=0 only_build=0 fresh=0 all=0
+case $#,${1:-} in
+0,) ;;
+1,--tree) only_tree=1 ;;
+1,--build) only_build=1 ;;
+1,--fresh) fresh=1 ;;
+1,--all) all=1 ;;
+*) die "usage: userspace-libfuse.sh [--tree | --build | --fresh | --all]" ;;
+esac
+
+name=userspace-libfuse
+tree=$BUILD/userspace/libfuse
+made=$BUILD/userspace/libfuse.made
+uring=$BUILD/userspace/liburing.made/install
+old_uring=$TOOLS/liburing
+readme=$TOP/userspace/libfuse.md
+modes=(plain io_uring kmbuf zero_copy)
+# Read by point.
+export out=$LOGS/$name.out
+mkdir -p "$made"
+: >"$out"
+
+libfuse_pristine() {
+	cp -a "$TOOLS/libfuse-3.18.3/." "$1/"
+}
+
+[ -f "$TOOLS/libfuse-3.18.3.stamp" ] || die "no libfuse in $TOOLS" "" "make setup"
+exec 8>"$made/.lock"
+flock -n 8 || die "another $name.sh is running" "" "wait for it to end"
+queue_tmp
+userspace_import libfuse "$(cat "$TOOLS/libfuse-3.18.3.stamp")" libfuse_pristine
+[ "$only_tree" -eq 0 ] || exit 0
+[ -f "$uring/lib/liburing.so" ] ||
+	die "no liburing in $uring" "it has not been built" "harness/suites/userspace-liburing.sh"
+
+# compile SOURCE DIR LIBURING [OPTION]...: the library and what comes with it.
+compile() {
+	local source=$1 dir=$2 liburing=$3
+	shift 3
+	rm -rf "$dir" && mkdir -p "$dir.pc" &&
+		cat >"$dir.pc/liburing.pc" <<-END &&
+			Name: liburing
+			Description: liburing
+			Version: 2
+			Libs: -L$liburing/lib -luring
+			Cflags: -I$liburing/include
+		END
+		PKG_CONFIG_PATH=$dir.pc LDFLAGS=-Wl,-rpath,$liburing/lib \
+			meson setup --werror "$@" "$dir" "$source" && ninja -C "$dir" &&
+		grep -q '^#define HAVE_URING$' "$dir/fuse_config.h"
+}
+
+compile_old() {
+	userspace_checkout libfuse refs/tags/base "$made/old.source" &&
+		compile "$made/old.source" "$made/old" "$old_uring"
+}
+
+# The option has to be all that is missing.
+compile_without() {
+	compile "$tree" "$made/without" "$old_uring" &&
+		! grep -q HAVE_URING_KMBUF "$made/without/fuse_config.h"
+}
+
+compile_new() {
+	compile "$tree" "$made/new" "$uring" &&
+		grep -q '^#define HAVE_URING_KMBUF$' "$made/new/fuse_config.h"
+}
+
+exported() {
+	nm -D --defined-only --with-symbol-versions "$1" | sed 's/^[0-9a-f]* //' | sort
+}
+
+same_symbols() {
+	diff <(exported "$made/old/lib/libfuse3.so") <(exported "$made/new/lib/libfuse3.so")
+}
+
+# One struct has a bit less of padding. Nothing else is to differ in what programs
+# can see; abidiff's status is 4 for a change that need not break anything.
+same_abi() {
+	local status=0 report=$q_tmp/abi
+	abidiff --no-added-syms --headers-dir1 "$made/old.source/include" \
+		--headers-dir2 "$tree/include" "$made/old/lib/libfuse3.so" \
+		"$made/new/lib/libfuse3.so" >"$report" || status=$?
+	cat "$report"
+	[ $((status & ~4)) -eq 0 ] &&
+		! grep -v "'uint32_t padding' offset changed" "$report" |
+		grep -E 'size changed|offset changed|deletion'
+}
+
+# The definitions are those of the kernel.
+same_headers() {
+	cmp "$LINUX/include/uapi/linux/fuse.h" "$tree/include/fuse_kernel.h"
+}
+
+readme_program() {
+	userspace_program "$readme" kmbuf-memo >"$made/kmbuf-memo.c" &&
+		[ "$(wc -l <"$made/kmbuf-memo.c")" -gt 0 ] &&
+		[ "$(wc -l <"$made/kmbuf-memo.c")" -le 40 ] &&
+		gcc -O2 -Wall -Wextra -Werror -D_FILE_OFFSET_BITS=64 -I "$tree/include" \
+			-I "$made/new" -o "$made/kmbuf-memo" "$made/kmbuf-memo.c" \
+			-L "$made/new/lib" -lfuse3 -Wl,-rpath,"$made/new/lib" \
+			-Wl,-rpath-link,"$uring/lib"
+}
+
+# The test programs that only this harness has, built against the library.
+guest_programs() {
+	local program
+	for program in "$TOP"/harness/suites/fuse_*.c; do
+		gcc -O2 -Wall -Wextra -Werror -D_FILE_OFFSET_BITS=64 -I "$tree/include" \
+			-I "$made/new" -o "$made/$(basename "$program" .c)" "$program" \
+			-L "$made/new/lib" -lfuse3 -pthread -Wl,-rpath,"$made/new/lib" \
+			-Wl,-rpath-link,"$uring/lib" || return
+	done
+}
+
+library_points() {
+	point "it builds" compile_new
+}
+
+build_points() {
+	point "the library builds without the patches" compile_old
+	point "it builds after each patch" \
+		userspace_once "libfuse-each-$key" \
+			userspace_each libfuse "$uring" -Dexamples=false -Dtests=false
+	point "it builds with a liburing that has no kernel-managed buffers" \
+		userspace_once "libfuse-without-$key" compile_without
+	library_points
+}
+
+# suite TREE MODE WHICH: libfuse's own tests, in one machine. The results are
+# lines of a verdict and a name.
+suite() {
+	local vm=$name-suite-$1-$2-$3 results=$BUILD/vm/$name-suite-$1-$2-$3/results
+	local source=$tree
+	[ "$3" = new ] || source=$made/old.source
+	rm -f "$results"
+	"$TOP/harness/vm/vm.sh" --kernel "$(kernel_dir "$1" base)" --name "$vm" --timeout 1500 \
+		-- bash "$TOP/harness/suites/libfuse-suite.guest.sh" "$2" "$source" "$made/$3" &&
+		[ "$(wc -l <"$results")" -ge 80 ]
+}
+
+# no_new_failures MODE: what fails with the patches fails without, now or as
+# harness/lists/libfuse.known says.
+no_new_failures() {
+	local verdict test why status=0
+	local old=$BUILD/vm/$name-suite-bare-plain-old/results
+	local new=$BUILD/vm/$name-suite-linux-$1-new/results
+	diff <(cut -d ' ' -f 2 "$old" | sort) <(cut -d ' ' -f 2 "$new" | sort) || return
+	echo "unpatched: $(cut -d ' ' -f 1 "$old" | sort | uniq -c | xargs)"
+	echo "$1: $(cut -d ' ' -f 1 "$new" | sort | uniq -c | xargs)"
+	while read -r verdict test; do
+		if [ "$verdict" = FAIL ] && why=$(list_reason "$TOP/harness/lists/libfuse.known" "$test"); then
+			echo "known: $test ($why)"
+		else
+			echo "$verdict $test"
+			status=1
+		fi
+	done < <(grep -v '^PASS' "$new" | grep -v -x -F -f "$old")
+	return "$status"
+}
+
+suite_points() {
+	local mode
+	point "the tests of the unpatched libfuse run on the bare kernel" suite bare plain old
+	for mode in "${modes[@]}"; do
+		point "libfuse's tests run, mode $mode" suite linux "$mode" new
+		point "no failure is new, mode $mode" no_new_failures "$mode"
+	done
+}
+
+key=$({
+	userspace_stamp libfuse "$(cat "$TOOLS/libfuse-3.18.3.stamp")"
+	cat "$TOP/harness/suites/$name.sh" "$TOP/harness/suites/userspace.sh"
+	userspace_stamp liburing "$(liburing_version)"
+	gcc --version
+} | sha256sum | cut -d ' ' -f 1)
+echo "TAP version 13"
+userspace_build
+
+point "its definitions are the kernel's" same_headers
+point "it exports the same symbols" same_symbols
+point "what it exports has not changed" same_abi
+point "the program of userspace/libfuse.md builds as printed" readme_program
+point "the guest's programs build" guest_programs
+vm_points "$name" linux bash "$TOP/harness/suites/$name.guest.sh" linux "$made"
+vm_points "$name" bare bash "$TOP/harness/suites/$name.guest.sh" bare "$made"
+[ "$all" -eq 0 ] || suite_points
+echo "1..$n"
+[ "$failed" -eq 0 ]

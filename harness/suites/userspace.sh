@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2154 # q_* come from queue.sh, n and failed from points.sh
+# Sourced, after lib.sh and queue.sh, by the scripts that build other projects
+# with the patches of userspace/: NAME below is liburing or libfuse.
+
+# What an import and the tree agree on: "HEAD STAMP".
+userspace_synced() {
+	echo "$BUILD/userspace/$1/.git/kmbuf-synced"
+}
+
+userspace_patches() {
+	(cd "$TOP" && find "userspace/$1" -name '*.patch' | sort)
+}
+
+# userspace_stamp NAME VERSION: one hash of what makes the tree.
+userspace_stamp() {
+	{
+		echo "$2"
+		userspace_patches "$1" | (cd "$TOP" && xargs -rd '\n' sha256sum --)
+	} | sha256sum | cut -d ' ' -f 1
+}
+
+# userspace_base NAME VERSION PRISTINE: the project's own source is the tag base.
+# PRISTINE DIR fills an empty directory with it.
+userspace_base() {
+	local repo=$BUILD/userspace/$1 source=$q_tmp/pristine commit
+	mkdir -p "$source"
+	"$3" "$source"
+	mkdir -p "$repo"
+	[ -d "$repo/.git" ] || qgit init -q -b series "$repo"
+	qgit -C "$repo" config user.name "$QUEUE_NAME"
+	qgit -C "$repo" config user.email "$QUEUE_EMAIL"
+	rm -f "$q_tmp/index"
+	GIT_INDEX_FILE=$q_tmp/index qgit --git-dir="$repo/.git" --work-tree="$source" add -A -f .
+	commit=$(GIT_INDEX_FILE=$q_tmp/index qgit -C "$repo" write-tree)
+	commit=$(GIT_AUTHOR_DATE="$QUEUE_EPOCH +0000" GIT_COMMITTER_DATE="$QUEUE_EPOCH +0000" \
+		qgit -C "$repo" commit-tree -m "$1 $2" "$commit")
+	qgit -C "$repo" tag -f base "$commit" >/dev/null
+	rm -rf "$source"
+}
+
+# userspace_unborn REPO: an import began here and did not get to the end.
+userspace_unborn() {
+	[ -d "$1/.git" ] && ! qgit -C "$1" rev-parse -q --verify HEAD >/dev/null
+}
+
+# userspace_import NAME VERSION PRISTINE: build/userspace/NAME is a git tree with
+# one commit a patch on the tag base; patches apply exactly, or this stops. What
+# was not exported is not overwritten. Needs queue_tmp.
+userspace_import() {
+	local repo=$BUILD/userspace/$1 stamp head='' synced='' patch tree n=0
+	stamp=$(userspace_stamp "$1" "$2")
+	if [ -e "$(userspace_synced "$1")" ]; then
+		read -r head synced <"$(userspace_synced "$1")"
+		[ "$synced" != "$stamp" ] || return 0
+		[[ $(qgit -C "$repo" rev-parse HEAD) = "$head" &&
+			-z $(qgit -C "$repo" status --porcelain) ]] ||
+			die "build/userspace/$1 would be overwritten" \
+				"it was edited, and userspace/$1 changed as well" \
+				"export it (harness/suites/userspace-export.sh $1), or remove it"
+	elif [ -e "$repo" ] && ! userspace_unborn "$repo"; then
+		die "build/userspace/$1 is not what this script makes" "" "remove it"
+	fi
+	userspace_base "$@"
+	q_commit=$(qgit -C "$repo" rev-parse 'refs/tags/base^{commit}')
+	while IFS= read -r patch; do
+		n=$((n + 1))
+		queue_mail "$TOP" "$patch"
+		queue_apply "$patch" "$q_tmp/diff" "$q_tmp/index" "$repo"
+		tree=$(GIT_INDEX_FILE=$q_tmp/index qgit -C "$repo" write-tree)
+		queue_commit "$repo" "$n" "$tree"
+	done < <(userspace_patches "$1")
+	[ "$n" -gt 0 ] || die "userspace/$1 has no patch"
+	qgit -C "$repo" checkout -q -f -B series "$q_commit"
+	qgit -C "$repo" clean -qfdx
+	echo "$q_commit $stamp" >"$(userspace_synced "$1")"
+	say "userspace: build/userspace/$1 has $n patches on $2"
+}
+
+# userspace_export NAME: the commits of build/userspace/NAME are the patches.
+userspace_export() {
+	local repo=$BUILD/userspace/$1 to=$TOP/userspace/$1 commit version n=0
+	[ -d "$repo/.git" ] || die "there is no build/userspace/$1" "" "harness/suites/userspace-$1.sh makes it"
+	[ -z "$(qgit -C "$repo" status --porcelain)" ] ||
+		die "build/userspace/$1 has uncommitted changes" "" "commit them"
+	mkdir -p "$q_tmp/out" "$to"
+	for commit in $(qgit -C "$repo" rev-list --reverse --topo-order refs/tags/base..HEAD); do
+		n=$((n + 1))
+		queue_describe "$repo" "$commit" "$n"
+		# New files are part of these patches.
+		queue_write_patch "$repo" "$commit" --diff-filter=AMDT >"$q_tmp/out/$q_name"
+	done
+	[ "$n" -gt 0 ] || die "build/userspace/$1 has no commit on the tag base"
+	rm -f "$to"/*.patch
+	cp "$q_tmp/out"/*.patch "$to/"
+	version=$(qgit -C "$repo" log -1 --format=%s refs/tags/base)
+	echo "$(qgit -C "$repo" rev-parse HEAD) $(userspace_stamp "$1" "${version#"$1 "}")" \
+		>"$(userspace_synced "$1")"
+	say "export: userspace/$1 has $n patches"
+}
+
+# userspace_checkout NAME REVISION TO: the files of a commit, in a new directory.
+userspace_checkout() {
+	rm -rf "$3"
+	mkdir -p "$3"
+	qgit -C "$BUILD/userspace/$1" archive "$2" | tar -x -C "$3"
+}
+
+# userspace_once KEY COMMAND...: COMMAND, unless it went well with that key before,
+# in whatever checkout, and nobody asked to do all of it again (--fresh).
+userspace_once() {
+	local mark=$CACHE/userspace/$1
+	shift
+	if [ "${fresh:-0}" -eq 0 ] && [ -e "$mark" ]; then
+		touch "$mark"
+		echo "nothing has changed since it went well"
+		return
+	fi
+	"$@" || return
+	mkdir -p "$CACHE/userspace"
+	find "$CACHE/userspace" -type f -mtime +30 -delete
+	touch "$mark"
+}
+
+# userspace_each NAME ARGUMENT...: what is there after each patch but the last
+# builds, with the script's compile SOURCE DIR ARGUMENT...
+userspace_each() {
+	local commit repo=$BUILD/userspace/$1
+	for commit in $(qgit -C "$repo" rev-list --reverse refs/tags/base..HEAD~1); do
+		qgit -C "$repo" log -1 --format=%s "$commit"
+		userspace_checkout "$1" "$commit" "$made/each.source" &&
+			compile "$made/each.source" "$made/each" "${@:2}" || return
+	done
+	rm -rf "$made"/each "$made"/each.*
+}
+
+# userspace_build: the points of the script's library_points, if it is to build only
+# (--build), and end there; or those of its build_points. Neither does anything in a
+# checkout where it has with this $key, but for --fresh.
+userspace_build() {
+	if [ "$only_build" -eq 1 ]; then
+		if ! grep -q -s -x -F -- "$key" "$made/.built" "$made/.library"; then
+			rm -f "$made/.built" "$made/.library"
+			library_points
+			[ "$failed" -ne 0 ] || echo "$key" >"$made/.library"
+		fi
+		echo "1..$n"
+		exit "$failed"
+	fi
+	if [ "$fresh" -eq 0 ] && [ "$key" = "$(cat "$made/.built" 2>/dev/null)" ]; then
+		say "$name: unchanged since it was built (--fresh builds it again)"
+		cat "$made/points"
+		n=$(grep -c '^ok' "$made/points")
+		return
+	fi
+	rm -f "$made/.built"
+	say "$name: build"
+	build_points >"$made/points.new"
+	cat "$made/points.new"
+	if [ "$failed" -ne 0 ]; then
+		echo "Bail out! the library does not build, see $out"
+		exit 1
+	fi
+	mv "$made/points.new" "$made/points"
+	echo "$key" >"$made/.built"
+}
+
+# userspace_program FILE NAME: the program that FILE, a Markdown text, prints with
+# "/* NAME: ..." as its first line.
+userspace_program() {
+	awk -v name="/* $2:" '
+		/^```c$/ { inside = 1; first = 1; next }
+		/^```$/ { if (found) exit; inside = 0; next }
+		inside && first { found = index($0, name) == 1; first = 0 }
+		inside && found { print }' "$1"
+}
