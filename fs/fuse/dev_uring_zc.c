@@ -89,12 +89,8 @@ static void zc_release(struct io_buf_lease *lease)
  * or the registered buffer of an io_uring. It stays until the request ends, but
  * not all of it can be held on to for longer.
  */
-static bool zc_hold(const struct fuse_args *args, struct folio *folio)
+static bool zc_try_hold(struct folio *folio)
 {
-	if (!args->user_pages || args->is_pinned) {
-		folio_get(folio);
-		return true;
-	}
 	return !folio_test_slab(folio) && !folio_test_large_kmalloc(folio) &&
 	       folio_try_get(folio);
 }
@@ -105,38 +101,37 @@ static bool zc_hold(const struct fuse_args *args, struct folio *folio)
  * if there are pages that cannot be held.
  */
 static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
-				      size_t size)
+				      u32 size)
 {
-	const unsigned int nr_folios = ap->num_folios;
-	const struct fuse_folio_desc *descs = ap->descs;
+	const bool held = !ap->args.user_pages || ap->args.is_pinned;
+	const struct fuse_folio_desc *desc = ap->descs;
 	struct folio **folios = ap->folios, *last = NULL;
 	struct fuse_uring_zc *zc;
 	struct bio_vec *bv;
-	size_t end = 0;
-	unsigned int i;
+	u32 len, end = 0;
 
-	zc = kvmalloc_flex(*zc, bvs, nr_folios, GFP_KERNEL_ACCOUNT);
+	zc = kvmalloc_flex(*zc, bvs, ap->num_folios, GFP_KERNEL_ACCOUNT);
 	if (!zc)
 		return ERR_PTR(-ENOMEM);
 
 	io_buf_lease_init(&zc->lease, zc_release);
 	refcount_set(&zc->refs, 2);
 	bv = zc->bvs;
-	for (i = 0; i < nr_folios && size; i++) {
-		size_t len = min_t(size_t, size, descs[i].length);
-		size_t offset = descs[i].offset;
-		struct folio *folio = folios[i];
+	for (; size; size -= len, desc++) {
+		struct folio *folio = *folios++;
 
-		if (folio == last && offset == end) {
+		len = min(size, desc->length);
+		if (folio == last && desc->offset == end) {
 			bv[-1].bv_len += len;
 		} else {
-			if (!zc_hold(&ap->args, folio))
+			if (held)
+				folio_get(folio);
+			else if (!zc_try_hold(folio))
 				break;
-			bvec_set_folio(bv++, folio, len, offset);
+			bvec_set_folio(bv++, folio, len, desc->offset);
 			last = folio;
 		}
-		end = offset + len;
-		size -= len;
+		end = desc->offset + len;
 	}
 	zc->nr_bvecs = bv - zc->bvs;
 	if (!size)
