@@ -106,6 +106,7 @@ static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
 	const bool held = !ap->args.user_pages || ap->args.is_pinned;
 	const struct fuse_folio_desc *desc = ap->descs;
 	struct folio **folios = ap->folios, *last = NULL;
+	struct folio **const folios_end = folios + ap->num_folios;
 	struct fuse_uring_zc *zc;
 	struct bio_vec *bv;
 	u32 len, end = 0;
@@ -117,7 +118,7 @@ static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
 	io_buf_lease_init(&zc->lease, zc_release);
 	refcount_set(&zc->refs, 2);
 	bv = zc->bvs;
-	for (; size; size -= len, desc++) {
+	for (; size && folios != folios_end; size -= len, desc++) {
 		struct folio *folio = *folios++;
 
 		len = min(size, desc->length);
