@@ -9,16 +9,16 @@ help:      ## this list
 setup:     ## install the packages and tools that the rest needs (root), once
 	@harness/setup/setup.sh
 
-base:      ## fetch the Linux that the series is for into the cache
+base:      ## fetch the Linux that the series is for into the cache (BASE=<version>: which)
 	@harness/queue/base.sh
 
-tree:      ## patches/ and new files -> build/linux, an editable git tree
+tree:      ## patches/ and new files -> build/<base>/linux, an editable git tree
 	@harness/queue/tree.sh
 
-export:    ## the commits of build/linux -> patches/ and new files
+export:    ## the commits of build/<base>/linux -> patches/ and new files
 	@harness/queue/export.sh
 
-series:    ## build/series/, ready to mail (SIGNOFF=1: signed off by you)
+series:    ## build/<base>/series/, ready to mail (SIGNOFF=1: signed off by you)
 	@harness/queue/series.sh
 
 roundtrip: ## prove that tree, export and series lose nothing

@@ -3,7 +3,13 @@
 # Sourced by every script of the harness: paths, progress lines, errors.
 
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-BUILD=$TOP/build
+# shellcheck source=harness/bases/default
+. "$TOP/harness/bases/default"
+# The Linux that all is about: a file in harness/bases.
+BASE=${BASE:-${BASES%% *}}
+# What is made: here what the bases share, in BUILD what belongs to this one.
+BUILDS=$TOP/build
+BUILD=$BUILDS/$BASE
 LOGS=$BUILD/logs
 CACHE=${KMBUF_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kmbuf}
 TOOLS=$CACHE/tools
@@ -11,14 +17,14 @@ TOOLS=$CACHE/tools
 LINUX=$BUILD/linux
 BARE=$BUILD/bare
 # Another Linux to compare with, from rival.sh.
-RIVAL=$BUILD/rival
+RIVAL=$BUILDS/rival
+# Other projects with our patches.
+USERSPACE=$BUILDS/userspace
 # Read by the scripts that source this file.
-export TOP BUILD LOGS CACHE TOOLS LINUX BARE RIVAL
+export TOP BASE BASES BUILDS BUILD LOGS CACHE TOOLS LINUX BARE RIVAL USERSPACE
 
 # One clock for a whole chain of scripts: the first one starts it.
 export KMBUF_T0=${KMBUF_T0:-$(date +%s)}
-
-mkdir -p "$LOGS"
 
 # say TEXT...: a progress line with the seconds since the chain started.
 say() {
@@ -32,6 +38,11 @@ die() {
 	[ -z "${3:-}" ] || printf '  next:  %s\n' "$3" >&2
 	exit 1
 }
+
+[[ $BASE =~ ^[0-9]+\.[0-9]+$ && -f $TOP/harness/bases/$BASE ]] ||
+	die "there is no base '$BASE'" "" \
+		"BASE=<version>, one of: $(cd "$TOP/harness/bases" && echo [0-9]*)"
+mkdir -p "$LOGS"
 
 # run_logged NAME COMMAND...: output goes to a log; a sign of life every half
 # minute; on failure the end of the log, its path, and the command's status.

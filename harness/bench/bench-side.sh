@@ -5,7 +5,7 @@
 #
 #   bench-side.sh [CUT]...     some of bench_plan.py's cuts; default all, and memory
 #
-# Builds what is missing, runs two machines at a time, and writes to build/bench:
+# Builds what is missing, runs two machines at a time, and writes to build/<base>/bench:
 # report.md, results.json, sizes.svg, growth.svg. Fails when no two runs of a row
 # agree, or one is missing that the comparison needs.
 set -euo pipefail

@@ -7,8 +7,8 @@
 #   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory, side; default: all
 #
 # Builds what is missing, runs bench-NAME.guest.sh on the kernels it compares,
-# and prints build/bench/NAME.md; the same is in build/bench/NAME.json, and
-# profiles of FUSE in build/bench/profile.fuse; for side see bench-side.sh. Fails
+# and prints build/<base>/bench/NAME.md; the same is in build/<base>/bench/NAME.json, and
+# profiles of FUSE in build/<base>/bench/profile.fuse; for side see bench-side.sh. Fails
 # when a figure is missing, or beyond what harness/lists/bench.limits allows.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"

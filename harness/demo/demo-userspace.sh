@@ -26,7 +26,7 @@ library() {
 	[ "$status" -ne 0 ] || return 0
 	[ -n "$have" ] || exit 1
 	echo "the patches for $name $3 do not fit $name $have, which is what Debian has now" \
-		"(build/logs/demo-$name.log)"
+		"(${LOGS#"$TOP/"}/demo-$name.log)"
 	exit 3
 }
 

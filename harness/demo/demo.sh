@@ -11,11 +11,11 @@
 #
 # Each ends with a table. A last one has the instructions and the copies that a
 # read and a write of 64 KiB take in each mode. All are in
-# build/demo/{result,fuse,libfuse,cost}.json as well.
+# build/<base>/demo/{result,fuse,libfuse,cost}.json as well.
 #
 #   demo.sh                 set up, build what is missing, run
 #   demo.sh --kernel DIR    run on the kernel in this output directory instead,
-#                           and build nothing but the servers (build/bare/.base
+#                           and build nothing but the servers (build/<base>/bare/.base
 #                           shows that the demo notices a kernel without the series)
 #
 # Exit status: 0 only when everything was copied, compared and counted.
@@ -25,6 +25,7 @@ set -euo pipefail
 
 here=$TOP/harness
 out=$BUILD/demo
+made=${BUILD#"$TOP/"}
 
 kernel=''
 case $#,${1:-} in
@@ -88,7 +89,7 @@ vm() {
 	trap - EXIT
 	[ "$status" -eq 0 ] || die "the demo failed in the virtual machine" \
 		"$(grep -a -s '^demo: FAILED' "$BUILD/vm/$1/output" || echo "see above")" \
-		"logs: build/vm/$1/ and build/logs/$1.console"
+		"logs: $made/vm/$1/ and $made/logs/$1.console"
 }
 
 # result NAME TREE TABLE JSON: judge and show what NAME.guest.sh measured.
@@ -97,7 +98,7 @@ result() {
 	echo
 	/usr/bin/python3 "$here/demo/$3" --json "$out/$4" --files "$files" --bytes "$bytes" \
 		"$BUILD/vm/$1" || die "the demo's numbers do not agree" "see above" \
-		"logs: build/vm/$1/ and build/logs/$1.console"
+		"logs: $made/vm/$1/ and $made/logs/$1.console"
 	echo
 }
 
@@ -118,11 +119,11 @@ pack_repository() {
 
 # The file systems, and the libraries that they are to find.
 pack_libfuse() {
-	local made=$BUILD/userspace/libfuse.made/new
+	local libfuse=$USERSPACE/libfuse.made/new
 	rm -rf "${out:?}/lib"
 	mkdir "$out/lib"
-	cp "$made/example/passthrough_hp" "$made/example/passthrough_ll" "$out/"
-	cp -a "$made"/lib/libfuse3.so.* "$BUILD"/userspace/liburing.made/install/lib/liburing.so.* "$out/lib/"
+	cp "$libfuse/example/passthrough_hp" "$libfuse/example/passthrough_ll" "$out/"
+	cp -a "$libfuse"/lib/libfuse3.so.* "$USERSPACE"/liburing.made/install/lib/liburing.so.* "$out/lib/"
 }
 
 # How long it takes here, by what was measured on two processors: the virtual
@@ -196,7 +197,7 @@ fi
 
 say "demo: ok: the same data in all modes; in zero-copy mode none of the disk's went through"
 say "the ublk server's memory, and no large read or write through the FUSE servers'"
-say "(build/demo/{result,fuse,libfuse,cost}.json)"
+say "($made/demo/{result,fuse,libfuse,cost}.json)"
 if [ -n "$not_shown" ]; then
 	say "demo: not shown: libfuse's file systems with git and sqlite:"
 	say "$not_shown"

@@ -11,6 +11,6 @@ for config in base debug; do
 	"$here/kernel.sh" linux "$config"
 done
 for config in base debug; do
-	image=build/linux/.$config/arch/x86/boot/bzImage
-	say "$image: $(du -h "$TOP/$image" | cut -f 1)"
+	image=$LINUX/.$config/arch/x86/boot/bzImage
+	say "${image#"$TOP/"}: $(du -h "$image" | cut -f 1)"
 done

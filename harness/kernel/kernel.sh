@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds one kernel: build/TREE/.CONFIG/arch/x86/boot/bzImage (and vmlinux, the
+# Builds one kernel: build/<base>/TREE/.CONFIG/arch/x86/boot/bzImage (and vmlinux, the
 # exported headers in usr/include, and modules, which modules.order names, for the
 # configuration that is to have some).
 #
@@ -71,7 +71,7 @@ key() {
 	} | sha256sum | cut -d ' ' -f 1
 }
 
-# keep KEY: the kernel goes to the cache, which holds the newest six.
+# keep KEY: the kernel goes to the cache, which holds the newest ten.
 keep() {
 	local old objects
 	mkdir -p "$kept"
@@ -79,7 +79,7 @@ keep() {
 	tar -C "$out" -cf - "${made[@]}" "${objects[@]}" | gzip -1 >"$kept/$1.$$"
 	mv "$kept/$1.$$" "$kept/$1.tar.gz"
 	# shellcheck disable=SC2012 # names are hashes
-	ls -t "$kept"/*.tar.gz | tail -n +7 | while IFS= read -r old; do rm -f "$old"; done
+	ls -t "$kept"/*.tar.gz | tail -n +11 | while IFS= read -r old; do rm -f "$old"; done
 }
 
 # restore KEY: as new files, so that make remakes what comes to differ.
@@ -113,7 +113,7 @@ if [ -s "$out/.config-wanted" ]; then
 		"see 'depends on' where it is defined, then edit harness/kernel/*.config"
 fi
 
-say "$name: build (log: build/logs/$name.log)"
+say "$name: build (log: ${LOGS#"$TOP/"}/$name.log)"
 rm -f "$CCACHE_STATSLOG"
 run_logged "$name" kbuild_make "$tree" ".$2" -j"$(nproc)" "${goals[@]}" || {
 	grep -n -E '(error|Error [0-9]|undefined reference)' "$LOGS/$name.log" | head -n 5 >&2

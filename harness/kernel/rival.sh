@@ -7,7 +7,8 @@
 #   rival.sh --tree     unpack it only
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
-. "$TOP/harness/bases/base.pin"
+# Whatever version of it there is.
+RIVAL_PACKAGE=linux-source-7.3
 
 case ${1:-} in
 '' | --tree) ;;
@@ -28,7 +29,7 @@ get_tree() {
 		say "rival: $(cat "$RIVAL/.package") is in build/rival"
 		return
 	fi
-	need_space "$BUILD" 4500 "a third checkout of Linux"
+	need_space "$BUILDS" 4500 "a third checkout of Linux"
 	version=$("$TOP/harness/setup/apt.sh" version "$RIVAL_PACKAGE")
 	deb=$("$TOP/harness/setup/apt.sh" deb "$RIVAL_PACKAGE=$version" "$CACHE/download/rival")
 	say "rival: unpacking $RIVAL_PACKAGE $version"

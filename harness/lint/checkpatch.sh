@@ -6,7 +6,7 @@
 # passed is not checked again while it, the tree, the lists and the tools are
 # the same.
 #
-#   checkpatch.sh        one point a mail of build/series
+#   checkpatch.sh        one point a mail of build/<base>/series
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"

@@ -5,9 +5,9 @@
 # A gate prints unnumbered points ("ok - what" or "not ok - what") and lines
 # that begin with "# "; lint.sh numbers them. Variables let the tests of the
 # gates look at something else than the repository's own series:
-#   LINT_LINUX            git repository with the commits (build/linux)
+#   LINT_LINUX            git repository with the commits (build/<base>/linux)
 #   LINT_BASE, LINT_TIP   the series is the commits between these (base, series)
-#   LINT_SERIES           the mails (build/series)
+#   LINT_SERIES           the mails (build/<base>/series)
 #   LINT_TOP              the repository whose files are checked (this one)
 
 LINT_LINUX=${LINT_LINUX:-$LINUX}

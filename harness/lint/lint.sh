@@ -102,5 +102,5 @@ for name in "${light[@]}"; do
 	number "$name" <"$out/$name.out"
 done
 echo "1..$n"
-echo "# $(say "lint: $((n - failed)) of $n points passed (details: build/logs/lint)")"
+echo "# $(say "lint: $((n - failed)) of $n points passed (details: ${LOGS#"$TOP/"}/lint)")"
 [ "$failed" -eq 0 ] && [ "$n" -gt 0 ]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Sourced by the gates that build, after common.sh: build/lint, a work tree
+# Sourced by the gates that build, after common.sh: build/<base>/lint, a work tree
 # that steps through the series. It has an index of its own, and moves neither
-# HEAD nor a branch of build/linux. Only files that differ get new times.
+# HEAD nor a branch of build/<base>/linux. Only files that differ get new times.
 
 # shellcheck source=harness/queue/queue.sh
 . "$TOP/harness/queue/queue.sh"
@@ -18,7 +18,7 @@ lint_open() {
 	need_space "$BUILD" 2500 "a work tree of Linux to check the patches in"
 	mkdir -p "$LINT_DIR"
 	exec 8>"$BUILD/lint.lock"
-	flock -n 8 || die "another lint is using build/lint" "" "wait for it to end"
+	flock -n 8 || die "another lint is using $LINT_DIR" "" "wait for it to end"
 	lint_gitdir=$(qgit -C "$LINT_LINUX" rev-parse --absolute-git-dir)
 }
 

@@ -6,16 +6,29 @@
 #
 #   base.sh                        make sure it is there
 #   base.sh --path                 the same; prints its path on stdout
+#   base.sh --only [--path]        of this base, or fail: no other in its place
 #   KERNEL_SRC=<tarball or tree>   take that instead of the pinned package
+#
+# When Debian's archive has dropped the pinned version, the newest one of the
+# package is taken; when it has dropped the package, another base of the series.
+# Both is said, in a line.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
-. "$TOP/harness/bases/base.pin"
+. "$TOP/harness/bases/bases.sh"
 
+apt=$TOP/harness/setup/apt.sh
+# What may take the place of the asked base.
+others=$(bases_other "$BASE" | paste -sd' ')
+only=0
 exec 3>/dev/null
-if [ "${1:-}" = --path ]; then
-	exec 3>&1 1>&2
-fi
+for option; do
+	case $option in
+	--only) only=1 others='' ;;
+	--path) exec 3>&1 1>&2 ;;
+	*) die "usage: base.sh [--only] [--path]" ;;
+	esac
+done
 
 LOG=$LOGS/base-import.log
 
@@ -93,49 +106,81 @@ from_kernel_src() {
 	[ -d "$REPO" ] || make_repo "$REPO" "Linux from KERNEL_SRC" "${cmd[@]}"
 }
 
-# A later version of the package that stood in for this pin before.
+# A repository that stood in for this pin before, of a base that may.
 stand_in() {
 	local repo
 	for repo in "$CACHE"/base-[0-9]*.git; do
-		[ "$(qgit -C "$repo" config kmbuf.instead-of 2>/dev/null)" != "$BASE_VERSION" ] || {
-			echo "$repo"
-			return
-		}
-	done
+		qgit -C "$repo" config --get-all kmbuf.instead-of 2>/dev/null | grep -qxF -- "$BASE_VERSION" || continue
+		[[ " $BASE $others " != *" $(base_of "$repo") "* ]] || echo "$repo"
+	done | tail -n 1
 }
 
-from_package() {
-	local versions version deb sum dir
+# stands_in PIN: REPO is found in place of PIN from now on, without asking, and offline.
+stands_in() {
+	[ "$REPO" = "$CACHE/base-$1.git" ] ||
+		qgit -C "$REPO" config --get-all kmbuf.instead-of | grep -qxF -- "$1" ||
+		qgit -C "$REPO" config --add kmbuf.instead-of "$1"
+}
+
+# cached: sets REPO to what the cache has of the base whose file was read last.
+cached() {
 	REPO=$CACHE/base-$BASE_VERSION.git
 	[ ! -d "$REPO" ] || return 0
 	REPO=$(stand_in)
-	if [ -n "$REPO" ]; then
-		say "base: notice: using ${REPO##*/base-} in place of the pinned $BASE_VERSION"
-		return
-	fi
-	need_space "$CACHE" 900 "$BASE_PACKAGE and its git repository"
-	versions=$("$TOP/harness/setup/apt.sh" versions "$BASE_PACKAGE")
-	version=${versions%%$'\n'*}
-	if grep -qxF "$BASE_VERSION" <<<"$versions"; then
+	[ -n "$REPO" ] || return 1
+	say "base: notice: using ${REPO##*/base-} in place of the pinned $BASE_VERSION"
+}
+
+# download VERSIONS: the pinned one of these, or the newest, becomes REPO.
+download() {
+	local version=${1%%$'\n'*} deb sum
+	if grep -qxF -- "$BASE_VERSION" <<<"$1"; then
 		version=$BASE_VERSION
 	else
 		say "base: notice: $BASE_PACKAGE $BASE_VERSION is gone; taking $version," \
 			"whose checksum is not pinned (apt's signatures still hold)"
 	fi
-	dir=$CACHE/download
-	deb=$("$TOP/harness/setup/apt.sh" deb "$BASE_PACKAGE=$version" "$dir")
+	REPO=$CACHE/base-$version.git
+	[ ! -d "$REPO" ] || return 0
+	deb=$("$apt" deb "$BASE_PACKAGE=$version" "$CACHE/download")
 	sum=$(sha256sum "$deb" | cut -d' ' -f1)
 	if [ "$version" = "$BASE_VERSION" ] && [ "$sum" != "$BASE_SHA256" ]; then
 		rm -f "$deb"
 		die "checksum mismatch: ${deb##*/}" \
-			"sha256 is $sum, harness/bases/base.pin says $BASE_SHA256" \
+			"sha256 is $sum, harness/bases/$base says $BASE_SHA256" \
 			"try again; if it stays so, do not trust this mirror"
 	fi
-	REPO=$CACHE/base-$version.git
 	make_repo "$REPO" "Linux $version ($BASE_PACKAGE)" unpack_deb "$deb"
-	[ "$version" = "$BASE_VERSION" ] ||
-		qgit -C "$REPO" config kmbuf.instead-of "$BASE_VERSION"
 	rm -f "$deb"
+}
+
+# The asked base, else another one that the series lives on.
+from_package() {
+	local versions base pin='' gone=() tarballs=()
+	for base in "$BASE" $others; do
+		# shellcheck source=harness/bases/7.2
+		. "$TOP/harness/bases/$base"
+		pin=${pin:-$BASE_VERSION}
+		if ! cached; then
+			need_space "$CACHE" 900 "$BASE_PACKAGE and its git repository"
+			versions=$("$apt" have "$BASE_PACKAGE")
+			if [ -z "$versions" ]; then
+				gone+=("$BASE_PACKAGE")
+				tarballs+=("KERNEL_SRC=<directory>/linux-${BASE_VERSION%%-*}.tar.xz")
+				continue
+			fi
+			download "$versions"
+		fi
+		[ ${#gone[@]} -eq 0 ] ||
+			say "base: notice: ${gone[*]} is gone from Debian's archive; taking $BASE_PACKAGE"
+		stands_in "$BASE_VERSION"
+		stands_in "$pin"
+		return
+	done
+	versions=${gone[*]}
+	die "there is no Linux to put the patches on: no ${versions// / and no }" \
+		"the suites $BASE_SUITES of Debian's archive have dropped that" \
+		"take a tarball of kernel.org: ${tarballs[*]}"
 }
 
 mkdir -p "$CACHE"
@@ -146,6 +191,11 @@ if [ -n "${KERNEL_SRC:-}" ]; then
 	from_kernel_src
 else
 	from_package
+fi
+is=$(base_of "$REPO")
+if [ "$is" != "$BASE" ]; then
+	[ "$only" -eq 0 ] || die "KERNEL_SRC=$KERNEL_SRC is Linux $is, not $BASE" "" "BASE=$is"
+	say "base: notice: this is Linux $is, not $BASE: it gets the patches for $is, in ${BUILD#"$TOP/"}"
 fi
 say "base: $(qgit -C "$REPO" log -1 --format=%s refs/tags/base) is in ${REPO##*/}"
 echo "$REPO" >&3

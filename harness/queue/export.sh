@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The commits of build/linux (base..series) -> patches/ and the new files.
+# The commits of build/<base>/linux (base..series) -> patches/ and the new files.
 #
 #   export.sh          write what changed, remove what went away
 #   FORCE=1 export.sh  even if patches/ was edited since the last make tree
@@ -11,16 +11,17 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
 queue_tmp
+linux=${LINUX#"$TOP/"}
 
 synced_file=$LINUX/.git/kmbuf-synced
-[ -f "$synced_file" ] || die "there is no build/linux" "" "run 'make tree' first"
+[ -f "$synced_file" ] || die "there is no $linux" "" "run 'make tree' first"
 read -r _ synced_stamp <"$synced_file"
 
 [ "$(qgit -C "$LINUX" symbolic-ref -q --short HEAD || true)" = series ] ||
-	die "build/linux is not on branch series" "a rebase in progress?" \
+	die "$linux is not on branch series" "a rebase in progress?" \
 		"finish it (git rebase --continue), or git checkout series"
 dirty=$(qgit -C "$LINUX" status --porcelain)
-[ -z "$dirty" ] || die "build/linux has uncommitted changes" \
+[ -z "$dirty" ] || die "$linux has uncommitted changes" \
 	"$(head -n 5 <<<"$dirty" | paste -sd' ')" "commit them (git commit --amend, --fixup ...)"
 base_id=$(qgit -C "$LINUX" rev-parse refs/tags/base)
 if [ "$(queue_stamp "$TOP" "$base_id")" != "$synced_stamp" ] && [ -z "${FORCE:-}" ]; then
@@ -34,7 +35,7 @@ queue_import "$LINUX" "$TOP"
 [ "$(qgit -C "$LINUX" rev-parse "$q_commit^{tree}")" = \
 	"$(qgit -C "$LINUX" rev-parse 'series^{tree}')" ] ||
 	die "the export does not import to the same tree" "a bug in harness/queue/queue.sh" \
-		"the commits are still in build/linux; report it"
+		"the commits are still in $linux; report it"
 qgit -C "$LINUX" update-ref -m export refs/heads/series "$q_commit"
 echo "$q_commit $(queue_stamp "$TOP" "$base_id")" >"$synced_file"
 say "export: ${#q_patches[@]} patches, ${#q_owner[@]} new files"

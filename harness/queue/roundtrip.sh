@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Proves, without touching build/linux, that nothing gets lost between the two
+# Proves, without touching build/<base>/linux, that nothing gets lost between the two
 # forms of the series. Prints TAP.
 #
 #   roundtrip.sh
@@ -31,7 +31,7 @@ copy_series() {
 	done
 }
 
-# mailed_tree REPO: git am of build/series on the base; only the files that the
+# mailed_tree REPO: git am of build/<base>/series on the base; only the files that the
 # series touches are checked out.
 mailed_tree() {
 	local am=$BUILD/am
@@ -68,7 +68,7 @@ status=0
 mailed=$(mailed_tree) || status=1
 [ "${mailed:-}" = "$tree" ] || status=1
 point $status "git am of the mailed series gives the same tree hash"
-[ "$status" -eq 0 ] || echo "# patches/: $tree, build/series: ${mailed:-did not apply}"
+[ "$status" -eq 0 ] || echo "# patches/: $tree, ${BUILD#"$TOP/"}/series: ${mailed:-did not apply}"
 
 # What gets built and tested is what the patches say.
 status=0
@@ -76,6 +76,6 @@ if [ -f "$LINUX/.git/kmbuf-synced" ]; then
 	[ "$(qgit -C "$LINUX" rev-parse 'HEAD^{tree}')" = "$tree" ] || status=1
 	[ -z "$(qgit -C "$LINUX" status --porcelain)" ] || status=1
 fi
-point $status "build/linux holds nothing that is not exported"
+point $status "${LINUX#"$TOP/"} holds nothing that is not exported"
 [ "$status" -eq 0 ] || echo "# commit and 'make export', or 'make tree FORCE=1'"
 exit $failed

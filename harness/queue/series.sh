@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# patches/ and the new files -> build/series/, the series as it is mailed:
+# patches/ and the new files -> build/<base>/series/, the series as it is mailed:
 # whole patches, a cover letter (patches/cover: subject, blank line, text).
 #
 #   series.sh            from the project's neutral identity
 #   SIGNOFF=1 series.sh  from you, with your Signed-off-by (git's user.name, user.email)
 #
-# 'git am build/series/*.patch' applies it; 'git send-email build/series' sends
-# it, cover letter first. To and Cc are yours to choose.
+# 'git am build/<base>/series/*.patch' applies it; 'git send-email
+# build/<base>/series' sends it, cover letter first. To and Cc are yours to choose.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
@@ -55,5 +55,5 @@ GIT_COMMITTER_DATE="$QUEUE_EPOCH +0000" qgit -C "$q_repo" -c branch.mail.descrip
 	-o "$OUT" refs/tags/base..mail
 # Not *.patch: git am stops at a mail that holds no diff.
 mv "$OUT/0000-cover-letter.patch" "$OUT/0000-cover-letter.txt"
-say "series: ${#q_patches[@]} patches and a cover letter in build/series" \
+say "series: ${#q_patches[@]} patches and a cover letter in ${OUT#"$TOP/"}" \
 	"${SIGNOFF:+(signed off by $q_author_name)}"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# patches/ and the new files -> build/linux, an editable git tree with one
-# commit a patch (branch "series", tag "base"), and build/bare, the same tree at
-# the base. Only files that change get new times, so a rebuild stays small.
+# patches/ and the new files -> build/<base>/linux, an editable git tree with one
+# commit a patch (branch "series", tag "base"), and build/<base>/bare, the same
+# tree at the base. Only files that change get new times, so a rebuild stays small.
 #
 #   tree.sh          make or update both
 #   FORCE=1 tree.sh  also throw away edits and commits that were not exported
@@ -12,7 +12,7 @@ set -euo pipefail
 queue_tmp
 
 base=$("$TOP/harness/queue/base.sh" --path)
-mkdir -p "$BUILD"
+linux=${LINUX#"$TOP/"} bare=${BARE#"$TOP/"}
 # "HEAD STAMP" of the last import or export: what patches/ and the tree agree on.
 synced_file=$LINUX/.git/kmbuf-synced
 synced_head='' synced_stamp=''
@@ -56,23 +56,23 @@ update_linux() {
 	stamp=$(queue_stamp "$TOP" "$(qgit -C "$LINUX" rev-parse refs/tags/base)")
 	if [ -n "$synced_head" ]; then
 		qgit -C "$LINUX" cat-file -e 'HEAD^{tree}' 2>/dev/null ||
-			die "build/linux lost the base under it" "a base was removed from $CACHE" \
-				"bring it back (make base), or remove build/linux and build/bare"
+			die "$linux lost the base under it" "a base was removed from $CACHE" \
+				"bring it back (make base), or remove $linux and $bare"
 		why=$(unexported)
 		if [[ $stamp = "$synced_stamp" && ( -z ${FORCE:-} || -z $why ) ]]; then
-			[ -z "$why" ] || say "tree: notice: build/linux differs from patches/: $why"
-			say "tree: patches/ did not change; build/linux stays as it is"
+			[ -z "$why" ] || say "tree: notice: $linux differs from patches/: $why"
+			say "tree: patches/ did not change; $linux stays as it is"
 			return
 		fi
 		[ -z "$why" ] || [ -n "${FORCE:-}" ] ||
-			die "build/linux would be overwritten" "$why, and patches/ changed as well" \
+			die "$linux would be overwritten" "$why, and patches/ changed as well" \
 				"'make export' writes it to patches/ (see git diff there); FORCE=1 throws it away"
 	fi
 	queue_import "$LINUX" "$TOP"
 	new=$q_commit
 	head=$(qgit -C "$LINUX" rev-parse -q --verify HEAD || true)
 	if [ -z "$synced_head" ]; then
-		say "tree: checking out build/linux"
+		say "tree: checking out $linux"
 		qgit -C "$LINUX" checkout -q -f -B series "$new"
 	elif [ -n "$why" ]; then
 		say "tree: FORCE: throwing away what was not exported (the reflog keeps commits): $why"
@@ -81,10 +81,10 @@ update_linux() {
 		qgit -C "$LINUX" clean -qfd
 	elif [ "$head" != "$new" ]; then
 		qgit -C "$LINUX" checkout -q -B series "$new"
-		say "tree: build/linux moved: $(qgit -C "$LINUX" diff --shortstat "$head" "$new")"
+		say "tree: $linux moved: $(qgit -C "$LINUX" diff --shortstat "$head" "$new")"
 	fi
 	echo "$new $stamp" >"$synced_file"
-	say "tree: build/linux has ${#q_patches[@]} patches on the base, ${#q_owner[@]} new files"
+	say "tree: $linux has ${#q_patches[@]} patches on the base, ${#q_owner[@]} new files"
 }
 
 update_bare() {
@@ -94,15 +94,15 @@ update_bare() {
 		qgit -C "$LINUX" worktree add -q --no-checkout --detach "$BARE" refs/tags/base
 	fi
 	if [ ! -e "$admin/kmbuf-complete" ]; then
-		say "tree: checking out build/bare"
+		say "tree: checking out $bare"
 		qgit -C "$BARE" checkout -q -f --detach refs/tags/base
 		touch "$admin/kmbuf-complete"
 		return
 	fi
 	dirty=$(qgit -C "$BARE" status --porcelain -uno)
 	[ -z "$dirty" ] || [ -n "${FORCE:-}" ] ||
-		die "build/bare was edited" "it must stay the base: $(head -n 3 <<<"$dirty" | paste -sd' ')" \
-			"edit build/linux; FORCE=1 restores build/bare"
+		die "$bare was edited" "it must stay the base: $(head -n 3 <<<"$dirty" | paste -sd' ')" \
+			"edit $linux; FORCE=1 restores $bare"
 	if [ -n "$dirty" ] || [ "$(qgit -C "$BARE" rev-parse HEAD)" != \
 		"$(qgit -C "$LINUX" rev-parse 'refs/tags/base^{commit}')" ]; then
 		qgit -C "$BARE" checkout -q -f --detach refs/tags/base

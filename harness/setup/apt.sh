@@ -4,6 +4,8 @@
 #
 #   apt.sh version [src:]PKG           the newest version
 #   apt.sh versions [src:]PKG          all of them, newest first
+#   apt.sh have [src:]PKG              the same, or nothing, if the suites do not
+#                                      have it (not to be able to ask is an error)
 #   apt.sh deb PKG[=VERSION] DIR       download a .deb into DIR, print its path
 #   apt.sh source PKG[=VERSION] DIR    download a source, print the .dsc's path
 #   apt.sh install PKG...              install from the machine's own release
@@ -14,15 +16,21 @@
 # progress to stderr.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
-. "$TOP/harness/bases/base.pin"
+. "$TOP/harness/bases/bases.sh"
 exec 3>&1 1>&2
 export LC_ALL=C
 
 ROOT=$CACHE/apt
 CONF=$ROOT/apt.conf
 LOG=$LOGS/apt.log
+# The suites of every base, and those that sources come from.
+SUITES=$(for base in $(bases_all); do
+	# shellcheck source=harness/bases/7.2
+	(. "$TOP/harness/bases/$base" && tr ' ' '\n' <<<"$BASE_SUITES")
+done | awk '!seen[$0]++' | paste -sd' ')
+SOURCE_SUITES="forky sid"
 # What the configuration below was made for.
-TAG="# $ROOT: $BASE_SUITES, sources: $SOURCE_SUITES"
+TAG="# $ROOT: $SUITES, sources: $SOURCE_SUITES"
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # The address of the Debian archive, as the machine's own apt knows it. apt
@@ -62,7 +70,7 @@ write_config() {
 	[ -e "$ROOT/status" ] || : >"$ROOT/status"
 	{
 		echo "$TAG"
-		for suite in $BASE_SUITES; do
+		for suite in $SUITES; do
 			echo "deb [arch=$arch target=Packages$signed] $uri $suite main"
 		done
 		for suite in $SOURCE_SUITES; do
@@ -131,7 +139,7 @@ refresh() {
 	mkdir -p "$ROOT"
 	write_config
 	need_space "$ROOT" 400 "package lists"
-	say "apt: reading the lists of $BASE_SUITES (private, in the cache)"
+	say "apt: reading the lists of $SUITES (private, in the cache)"
 	update_failed=
 	# On a full disk apt can wait for ever.
 	if timeout -k 5 900 apt-get -c "$CONF" update --error-on=any >"$LOG" 2>&1; then
@@ -168,10 +176,17 @@ find_package() {
 	[ -z "$update_failed" ] || explain "cannot read the package lists"
 	if [ -n "$found" ]; then
 		die "no such version: ${1#src:} $2" \
-			"the suites $BASE_SUITES have ${found//$'\n'/, }" "ask for one of these"
+			"the suites $SUITES have ${found//$'\n'/, }" "ask for one of these"
 	fi
-	die "no such package: ${1#src:}" "none of the suites $BASE_SUITES has it" \
-		"check the name, or harness/bases/base.pin if Debian has moved on"
+	die "no such package: ${1#src:}" "none of the suites $SUITES has it" \
+		"check the name; Debian may have moved on"
+}
+
+# have [src:]PKG: sets found. Lists of a day ago will do: what is gone stays gone.
+have() {
+	[ -n "$(find "$ROOT/stamp" -mmin -1440 2>/dev/null)" ] || refresh
+	found=$(versions "$1")
+	[[ -n $found || -z $update_failed ]] || explain "cannot read the package lists"
 }
 
 # fetch VERB [src:]PKG [VERSION] DIR PATTERN: download, print the new file's path.
@@ -210,7 +225,7 @@ install() {
 }
 
 usage() {
-	die "usage: apt.sh version[s] [src:]PKG | deb PKG[=VERSION] DIR | source PKG[=VERSION] DIR | install PKG..."
+	die "usage: apt.sh version[s] [src:]PKG | have [src:]PKG | deb PKG[=VERSION] DIR | source PKG[=VERSION] DIR | install PKG..."
 }
 
 [ $# -ge 2 ] || usage
@@ -231,6 +246,7 @@ want=
 case $1 in
 version) find_package "$pkg"; echo "$version" >&3 ;;
 versions) find_package "$pkg"; echo "$found" >&3 ;;
+have) have "$pkg"; [ -z "$found" ] || echo "$found" >&3 ;;
 deb) fetch download "$pkg" "$want" "${3:?DIR}" "${pkg}_*.deb" ;;
 source) fetch source "src:$pkg" "$want" "${3:?DIR}" "${pkg}_*.dsc" ;;
 *) usage ;;

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Removes build/: trees, kernels, logs. The cache (downloads, tools, ccache)
+# Removes build/, of all bases: trees, kernels, logs. The cache (downloads, tools, ccache)
 # stays; its path is printed.
 #
 #   clean.sh          refuses while a tree holds work that is not exported
@@ -9,16 +9,17 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
 
-for tree in "$LINUX" "$BUILD"/userspace/*; do
-	synced=$tree/.git/kmbuf-synced
+for synced in "$BUILDS"/*/*/.git/kmbuf-synced; do
 	[[ -f $synced && -z ${FORCE:-} ]] || continue
+	tree=${synced%/.git/*}
 	read -r head _ <"$synced"
-	export_it="'make export' writes them to patches/"
-	[ "$tree" = "$LINUX" ] || export_it="harness/suites/userspace-export.sh ${tree##*/} writes them"
+	base=${tree%/*}
+	export_it="'BASE=${base##*/} make export' writes them to patches/"
+	[ "$base" != "$USERSPACE" ] || export_it="harness/suites/userspace-export.sh ${tree##*/} writes them"
 	[[ $(qgit -C "$tree" rev-parse HEAD) = "$head" &&
 		-z $(qgit -C "$tree" status --porcelain) ]] ||
 		die "${tree#"$TOP/"} holds commits or edits that are not exported" "" \
 			"$export_it; FORCE=1 throws them away"
 done
-rm -rf "$BUILD"
+rm -rf "$BUILDS"
 echo "removed build/; the cache stays in $CACHE"

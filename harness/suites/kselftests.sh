@@ -13,10 +13,10 @@
 #             NAME, in such a machine
 #
 # They are built against the tree's exported headers and the harness' liburing,
-# and installed in build/kselftests/TREE-CONFIG/install. A test that is not for a
+# and installed in build/<base>/kselftests/TREE-CONFIG/install. A test that is not for a
 # configuration is named in harness/lists/kselftests.notrun and not run there;
 # any SKIP that harness/lists/kselftests.skip does not explain is a failure.
-# The result, innermost test points, goes to build/results/.
+# The result, innermost test points, goes to build/<base>/results/.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/kernel/kconfig.sh"

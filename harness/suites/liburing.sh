@@ -12,9 +12,9 @@
 # A program that fails on the patched kernel alone is a new failure. One that
 # fails on both needs a reason in harness/lists/liburing.known, one that is
 # skipped a reason in harness/lists/liburing.skip. The result goes to
-# build/results/liburing.json, every test's verdict and time to
-# build/liburing/{linux,bare}.tsv, the output of those that failed to
-# build/vm/liburing-*/log/.
+# build/<base>/results/liburing.json, every test's verdict and time to
+# build/<base>/liburing/{linux,bare}.tsv, the output of those that failed to
+# build/<base>/vm/liburing-*/log/.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"

@@ -17,7 +17,7 @@ set -euo pipefail
 [ $# -eq 0 ] || die "usage: packaged-fs.sh"
 name=packaged-fs
 package=$TOOLS/sshfs
-library=$BUILD/userspace/libfuse.made/new/lib
+library=$USERSPACE/libfuse.made/new/lib
 # Read by point.
 export out=$LOGS/$name.out
 : >"$out"

@@ -35,7 +35,7 @@ def read_result(path):
     return counts, failures
 
 
-def read_step(line):
+def read_step(line, logs):
     """(name, state, seconds, counts, failures)."""
     name, state, seconds, path = line.rstrip("\n").split("\t")
     if state not in ("ok", "failed", "not run"):
@@ -48,7 +48,7 @@ def read_step(line):
         counts["passed"] = 1
     if state == "failed" and not counts["failed"]:
         counts["failed"] = 1
-        failures = [f"the step failed, see build/logs/step-{name}.log"]
+        failures = [f"the step failed, see {logs}/step-{name}.log"]
     return name, state, int(seconds), counts, failures
 
 
@@ -81,9 +81,11 @@ def main(argv):
     if len(argv) != 2:
         print(__doc__.split("\n\n")[1], file=sys.stderr)
         return 2
+    # Beside the directory of results.
+    logs = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(argv[1]))), "logs")
     try:
         with open(argv[1], encoding="utf-8") as file:
-            steps = [read_step(line) for line in file if line.strip()]
+            steps = [read_step(line, logs) for line in file if line.strip()]
     except (OSError, ValueError, KeyError) as err:
         print(f"table.py: {argv[1]}: {err}", file=sys.stderr)
         return 2

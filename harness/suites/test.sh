@@ -9,7 +9,7 @@
 # fails; a failing test does not. At the end a table, what failed, and one line
 # "N passed, N failed, N skipped". Fails if anything failed or was skipped.
 # "known" counts what harness/lists/ explains: skips, and failures that the bare
-# kernel shows as well. Logs of the steps: build/logs/step-*.log.
+# kernel shows as well. Logs of the steps: build/<base>/logs/step-*.log.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 
@@ -31,7 +31,7 @@ stopped=''
 #   need  the step itself, and without it there is no point in going on
 #   once  the step itself
 #   tap   the points that it prints
-#   file  what it leaves in build/results/NAME.json
+#   file  what it leaves in build/<base>/results/NAME.json
 step() {
 	local kind=$1 name=$2 log=$LOGS/step-$2.log json=$results/$2.json
 	local start=$SECONDS status=0

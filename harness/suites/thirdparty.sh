@@ -73,12 +73,15 @@ liburing_import() {
 }
 
 # need_liburing_tests: its test programs and those of our patches, built once for
-# each state of the source, into the directory LIBURING_TESTS. Needs userspace.sh.
+# each state of the source and each base, into the directory LIBURING_TESTS. Needs userspace.sh.
 need_liburing_tests() {
 	local headers id
 	liburing_import
 	headers=$(kernel_dir bare base)/usr/include
-	id=$(qgit -C "$BUILD/userspace/liburing" rev-parse 'HEAD^{tree}')
+	id=$({
+		qgit -C "$USERSPACE/liburing" rev-parse 'HEAD^{tree}'
+		qgit -C "$LINUX" rev-parse 'refs/tags/base^{tree}'
+	} | sha256sum)
 	LIBURING_TESTS=$TOOLS/liburing-tests-${id:0:16}
 	exec 8>"$TOOLS/liburing-tests.lock"
 	flock 8
@@ -125,7 +128,7 @@ build_kublk() {
 
 # suite_run SUITE TREE VM_OPTION...: runs SUITE.guest.sh for the tests in
 # $suite_tests on TREE's base kernel, and writes one line a test to
-# build/SUITE/TREE.tsv: name, verdict, seconds, why. A test that takes the
+# build/<base>/SUITE/TREE.tsv: name, verdict, seconds, why. A test that takes the
 # machine with it is charged, and the rest runs in a new one.
 suite_run() {
 	local suite=$1 tree=$2 results=$BUILD/$1/$2.tsv rest=$BUILD/$1/$2.rest

@@ -9,7 +9,7 @@
 #   --fresh   run the bare kernel again, though its results are in the cache
 #   TEST      for instance null_01
 #
-# Lists and results are like liburing.sh's: harness/lists/ublk.*, build/ublk/.
+# Lists and results are like liburing.sh's: harness/lists/ublk.*, build/<base>/ublk/.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/suites/thirdparty.sh"

@@ -33,9 +33,9 @@ case $#,${1:-} in
 esac
 
 name=userspace-libfuse
-tree=$BUILD/userspace/libfuse
-made=$BUILD/userspace/libfuse.made
-uring=$BUILD/userspace/liburing.made/install
+tree=$USERSPACE/libfuse
+made=$USERSPACE/libfuse.made
+uring=$USERSPACE/liburing.made/install
 old_uring=$TOOLS/liburing
 readme=$TOP/userspace/libfuse.md
 modes=(plain io_uring kmbuf zero_copy)

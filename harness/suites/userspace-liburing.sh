@@ -30,8 +30,8 @@ case $#,${1:-} in
 esac
 
 name=userspace-liburing
-tree=$BUILD/userspace/liburing
-made=$BUILD/userspace/liburing.made
+tree=$USERSPACE/liburing
+made=$USERSPACE/liburing.made
 readme=$TOP/userspace/README.md
 # Read by point.
 export out=$LOGS/$name.out

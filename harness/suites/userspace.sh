@@ -5,7 +5,7 @@
 
 # What an import and the tree agree on: "HEAD STAMP".
 userspace_synced() {
-	echo "$BUILD/userspace/$1/.git/kmbuf-synced"
+	echo "$USERSPACE/$1/.git/kmbuf-synced"
 }
 
 userspace_patches() {
@@ -23,7 +23,7 @@ userspace_stamp() {
 # userspace_base NAME VERSION PRISTINE: the project's own source is the tag base.
 # PRISTINE DIR fills an empty directory with it.
 userspace_base() {
-	local repo=$BUILD/userspace/$1 source=$q_tmp/pristine commit
+	local repo=$USERSPACE/$1 source=$q_tmp/pristine commit
 	mkdir -p "$source"
 	"$3" "$source"
 	mkdir -p "$repo"
@@ -48,7 +48,7 @@ userspace_unborn() {
 # one commit a patch on the tag base; patches apply exactly, or this stops. What
 # was not exported is not overwritten. Needs queue_tmp.
 userspace_import() {
-	local repo=$BUILD/userspace/$1 stamp head='' synced='' patch tree n=0
+	local repo=$USERSPACE/$1 stamp head='' synced='' patch tree n=0
 	stamp=$(userspace_stamp "$1" "$2")
 	if [ -e "$(userspace_synced "$1")" ]; then
 		read -r head synced <"$(userspace_synced "$1")"
@@ -79,7 +79,7 @@ userspace_import() {
 
 # userspace_export NAME: the commits of build/userspace/NAME are the patches.
 userspace_export() {
-	local repo=$BUILD/userspace/$1 to=$TOP/userspace/$1 commit version n=0
+	local repo=$USERSPACE/$1 to=$TOP/userspace/$1 commit version n=0
 	[ -d "$repo/.git" ] || die "there is no build/userspace/$1" "" "harness/suites/userspace-$1.sh makes it"
 	[ -z "$(qgit -C "$repo" status --porcelain)" ] ||
 		die "build/userspace/$1 has uncommitted changes" "" "commit them"
@@ -103,7 +103,7 @@ userspace_export() {
 userspace_checkout() {
 	rm -rf "$3"
 	mkdir -p "$3"
-	qgit -C "$BUILD/userspace/$1" archive "$2" | tar -x -C "$3"
+	qgit -C "$USERSPACE/$1" archive "$2" | tar -x -C "$3"
 }
 
 # userspace_once KEY COMMAND...: COMMAND, unless it went well with that key before,
@@ -125,7 +125,7 @@ userspace_once() {
 # userspace_each NAME ARGUMENT...: what is there after each patch but the last
 # builds, with the script's compile SOURCE DIR ARGUMENT...
 userspace_each() {
-	local commit repo=$BUILD/userspace/$1
+	local commit repo=$USERSPACE/$1
 	for commit in $(qgit -C "$repo" rev-list --reverse refs/tags/base..HEAD~1); do
 		qgit -C "$repo" log -1 --format=%s "$commit"
 		userspace_checkout "$1" "$commit" "$made/each.source" &&

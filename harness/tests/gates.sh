@@ -5,7 +5,9 @@
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 gates=$top/harness/lint
-linux=${LINT_LINUX:-$top/build/linux}
+# shellcheck source=harness/bases/default
+. "$top/harness/bases/default"
+linux=${LINT_LINUX:-$top/build/${BASE:-${BASES%% *}}/linux}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 unset LINT_BASE LINT_TIP LINT_SERIES LINT_TOP LINT_SPARSE
@@ -43,12 +45,12 @@ never() {
 	sed 's/^/# /' "$dir/found"
 }
 
-# needs_linux GATE...: without build/linux these are skipped, by name.
+# needs_linux GATE...: without build/<base>/linux these are skipped, by name.
 needs_linux() {
 	local name
 	if [ ! -d "$linux/.git" ]; then
 		for name in "$@"; do
-			skip "$name" "there is no build/linux: make tree"
+			skip "$name" "there is no ${linux#"$top/"}: make tree"
 		done
 		echo "1..$n"
 		exit

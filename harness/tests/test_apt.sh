@@ -12,7 +12,7 @@ trap 'rm -rf "$dir"' EXIT
 out=$dir/out
 bin=$dir/bin
 export KMBUF_CACHE=$dir/cache HOME=$dir LC_ALL=C DIR=$dir
-unset KERNEL_SRC
+unset KERNEL_SRC BASE
 mkdir -p "$dir/repo/harness" "$bin" "$dir/cache"
 cp -r "$src"/{lib.sh,setup,queue,bases} "$dir/repo/harness/"
 PATH=$bin:$PATH
@@ -53,7 +53,7 @@ source) echo dsc >"${!#%%=*}_1.dsc" ;;
 esac
 END
 stub apt-cache <<'END'
-cat "$DIR/madison"
+grep -E "^ *${!#} \\|" "$DIR/madison"
 END
 calls() { grep -c "apt-get .*$1" "$dir/calls"; }
 reset() {
@@ -107,6 +107,15 @@ point "mirror: none" stops "apt version x" 'no Debian mirror found' 'apt-get ind
 
 reset
 : >"$dir/madison"
+point "have: nothing, and no error" run apt have nonesuch
+point "have: ... is what it prints" test "$(grep -vc '^\[' "$out")" = 0
+point "have: ... without fresh lists each time" run apt have nonesuch
+point "have: ..." test "$(calls update)" = 1
+echo "E: Temporary failure resolving 'mirror.example'" >"$dir/update.error"
+rm "$dir/cache/apt/stamp"
+point "have: not to be able to ask is an error" stops "apt have nonesuch" 'cannot read the package lists' 'no network'
+reset
+: >"$dir/madison"
 point "no such package" stops "apt version nonesuch" 'no such package: nonesuch' 'trixie-backports forky sid' 'next:'
 point "... was looked for in fresh lists only once" test "$(calls update)" = 1
 reset
@@ -143,7 +152,7 @@ rm "$bin/df"
 # The base's own checksum.
 reset
 point "base: checksum mismatch" stops base 'checksum mismatch: linux-source-7.2' \
-	'6ea01e48037651b01076e4a369d1c76051c97c3cce6f87d48b7f3a9f5fac46a8' 'harness/bases/base.pin'
+	'6ea01e48037651b01076e4a369d1c76051c97c3cce6f87d48b7f3a9f5fac46a8' 'harness/bases/7.2'
 point "base: ... the file is not kept" test -z "$(find "$dir/cache/download" -name '*.deb')"
 point "base: ... no repository is made" test -z "$(find "$dir/cache" -maxdepth 1 -name 'base-*.git')"
 
@@ -163,6 +172,66 @@ point "base: ... with a notice" grep -q 'notice: .*7.2.12-1 is gone; taking 7.2.
 point "base: ... is used again" run base
 point "base: ... without apt" test ! -s "$dir/calls"
 point "base: ... with a notice" grep -q 'notice: using 7.2.14-1' "$out"
+point "base: ... is of this base" run base --only
+
+# fake_deb PACKAGE VERSION: a package of a tiny Linux, the only one that there is.
+fake_deb() {
+	local name=${1#linux-source-} deb=$dir/fake/deb
+	rm -rf "$dir/fake"
+	mkdir -p "$dir/fake/$1" "$deb/usr/src" "$deb/DEBIAN"
+	echo x >"$dir/fake/$1/Kbuild"
+	printf 'VERSION = %s\nPATCHLEVEL = %s\n' "${name%.*}" "${name#*.}" >"$dir/fake/$1/Makefile"
+	tar -C "$dir/fake" -cJf "$deb/usr/src/$1.tar.xz" "$1"
+	printf 'Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: x <x@example.org>\nDescription: x\n' \
+		"$1" "$2" >"$deb/DEBIAN/control"
+	dpkg-deb -b "$deb" "$dir/later.deb" >/dev/null
+	echo " $1 | $2 | http://mirror.example/debian sid/main amd64 Packages" >"$dir/madison"
+}
+lives_on() { sed -i "s/^BASES=.*/BASES=\"$1\"/" "$dir/repo/harness/bases/default"; }
+
+# The package is gone: another base of the series.
+lives_on "7.2 7.3"
+reset
+fake_deb linux-source-7.3 7.3.9-1
+point "base: the package is gone, another base of the series" run base
+point "base: ... a line says so" \
+	test "$(grep -c 'notice: linux-source-7.2 is gone from .*; taking linux-source-7.3' "$out")" = 1
+point "base: ... nor its pinned version" grep -q 'notice: .*7.3.4-1~bpo13+1 is gone; taking 7.3.9-1' "$out"
+point "base: ... and which patches it gets" grep -q 'notice: this is Linux 7.3, not 7.2: .* in build/7.2' "$out"
+: >"$dir/calls"
+point "base: ... is used again" run base
+point "base: ... with a notice" grep -q 'notice: using 7.3.9-1.git in place of the pinned 7.2.12-1' "$out"
+BASE=7.3 point "base: ... as the newest 7.3 as well" run base --only
+point "base: ... without apt" test ! -s "$dir/calls"
+point "base: ... but not as 7.2 and nothing else" stops "base --only" 'no linux-source-7.2$' \
+	'KERNEL_SRC=.*/linux-7.2.12.tar.xz'
+reset
+: >"$dir/madison"
+point "base: both are gone" stops base 'no linux-source-7.2 and no linux-source-7.3' \
+	'trixie-backports forky sid' 'kernel.org' 'KERNEL_SRC=.*/linux-7.2.12.tar.xz' \
+	'KERNEL_SRC=.*/linux-7.3.4.tar.xz'
+echo "E: Temporary failure resolving 'mirror.example'" >"$dir/update.error"
+rm "$dir/cache/apt/stamp"
+point "base: without a network nothing is gone" stops base 'cannot read the package lists' 'no network'
+reset
+fake_deb linux-source-7.2 7.2.14-1
+lives_on "7.3 7.2"
+point "base: the first of the list is the default" run base
+point "base: ..." grep -q 'notice: linux-source-7.3 is gone .* taking linux-source-7.2' "$out"
+lives_on 7.3
+point "base: one that is not in the list takes no other's place" stops base 'no linux-source-7.3$'
+lives_on 7.2
+BASE=7.1 point "base: one that is unknown" stops base "no base '7.1'" '7.2 7.3'
+
+# A tarball of kernel.org.
+fake_deb linux-source-7.3 7.3.4-1
+tar -C "$dir/fake" -cJf "$dir/linux-7.3.4.tar.xz" --transform 's,^linux-source-7.3,linux-7.3.4,' linux-source-7.3
+export KERNEL_SRC=$dir/linux-7.3.4.tar.xz
+BASE=7.3 point "base: a tarball" run base --only
+point "base: a tarball of another base" run base
+point "base: ... a line says so" grep -q 'notice: this is Linux 7.3, not 7.2' "$out"
+point "base: ... and it is refused as 7.2 and nothing else" stops "base --only" 'is Linux 7.3, not 7.2' 'BASE=7.3'
+unset KERNEL_SRC
 
 # Missing packages.
 reset

@@ -10,9 +10,10 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 out=$dir/out
 export KMBUF_CACHE=$dir/cache
+unset BASE
 repo=$dir/repo/harness
 mkdir -p "$repo/demo" "$repo/suites" "$dir/cache/tools"
-cp "$src/lib.sh" "$repo/"
+cp -r "$src"/{lib.sh,bases} "$repo/"
 cp "$src/demo/demo-userspace.sh" "$repo/demo/"
 # shellcheck source=harness/tests/points.sh
 . "$src/tests/points.sh"

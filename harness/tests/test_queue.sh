@@ -9,10 +9,10 @@ src=$(cd "$(dirname "$0")/.." && pwd)
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 repo=$dir/repo
-linux=$repo/build/linux
+linux=$repo/build/7.2/linux
 out=$dir/out
 export KMBUF_CACHE=$dir/cache HOME=$dir LC_ALL=C
-unset FORCE SIGNOFF
+unset FORCE SIGNOFF BASE
 export GIT_CONFIG_NOSYSTEM=1
 export GIT_AUTHOR_NAME='' GIT_AUTHOR_EMAIL='' GIT_COMMITTER_NAME='' GIT_COMMITTER_EMAIL=''
 unset GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
@@ -107,7 +107,7 @@ point "tree: modes and links of the base survive" \
 	test -x "$linux/tools/run.sh" -a -L "$linux/tools/link.sh"
 point "tree: Debian's ignore-everything block is gone" \
 	test "$(tail -n 1 "$linux/.gitignore")" = "" -a -z "$(grep -F '/*' "$linux/.gitignore")"
-point "tree: bare is the base" test -e "$repo/build/bare/Kbuild" -a ! -e "$repo/build/bare/io_uring/one.c"
+point "tree: bare is the base" test -e "$repo/build/7.2/bare/Kbuild" -a ! -e "$repo/build/7.2/bare/io_uring/one.c"
 point "tree: nothing is dirty" test -z "$(g status --porcelain)"
 commits >"$dir/commits"
 
@@ -123,14 +123,14 @@ point "tree: from nothing once more" run tree
 point "tree: the same commit ids" diff "$dir/commits" <(commits)
 
 cp -a "$repo" "$dir/moved"
-rm -rf "$dir/moved/build/bare/Kbuild"
-repo=$dir/moved linux=$dir/moved/build/linux
-point "tree: in a copied checkout, a damaged bare stops it" stops tree 'build/bare was edited'
+rm -rf "$dir/moved/build/7.2/bare/Kbuild"
+repo=$dir/moved linux=$dir/moved/build/7.2/linux
+point "tree: in a copied checkout, a damaged bare stops it" stops tree 'build/7.2/bare was edited'
 FORCE=1 point "tree: FORCE=1 restores bare" run tree
-point "tree: ... in the copy" test -e "$repo/build/bare/Kbuild"
+point "tree: ... in the copy" test -e "$repo/build/7.2/bare/Kbuild"
 point "tree: ... as a worktree of the copy" \
-	test "$(git -C "$repo/build/bare" rev-parse --git-common-dir)" = "$linux/.git"
-repo=$dir/repo linux=$dir/repo/build/linux
+	test "$(git -C "$repo/build/7.2/bare" rev-parse --git-common-dir)" = "$linux/.git"
+repo=$dir/repo linux=$dir/repo/build/7.2/linux
 
 # Export.
 point "export: right after the import" run export
@@ -139,19 +139,19 @@ point "export: keeps the commit ids" diff "$dir/commits" <(commits)
 
 point "roundtrip" run roundtrip
 point "roundtrip: three points, all ok" test "$(grep -c '^ok ' "$out")" = 3
-point "series: neutral by default" grep -rq '^From: io_uring kmbuf series <kmbuf@localhost>' "$repo/build/series"
+point "series: neutral by default" grep -rq '^From: io_uring kmbuf series <kmbuf@localhost>' "$repo/build/7.2/series"
 point "series: the cover has our subject and text" \
-	grep -q '^Subject: \[PATCH 0/2\] io_uring: some words' "$repo/build/series/0000-cover-letter.txt"
-point "series: ... and its changelog" grep -q '^v2: better' "$repo/build/series/0000-cover-letter.txt"
-point "series: names its base" grep -rq '^base-commit: ' "$repo/build/series"
+	grep -q '^Subject: \[PATCH 0/2\] io_uring: some words' "$repo/build/7.2/series/0000-cover-letter.txt"
+point "series: ... and its changelog" grep -q '^v2: better' "$repo/build/7.2/series/0000-cover-letter.txt"
+point "series: names its base" grep -rq '^base-commit: ' "$repo/build/7.2/series"
 SIGNOFF=1 point "series: SIGNOFF=1 needs an identity" stops series 'needs your identity' 'user.name'
 git config --global user.name "Some One"
 git config --global user.email one@example.org
 SIGNOFF=1 point "series: SIGNOFF=1 with one" run series
-point "series: ... From" grep -q '^From: Some One <one@example.org>' "$repo"/build/series/0001-*
+point "series: ... From" grep -q '^From: Some One <one@example.org>' "$repo"/build/7.2/series/0001-*
 point "series: ... Signed-off-by" \
-	test "$(grep -l '^Signed-off-by: Some One <one@example.org>' "$repo"/build/series/*.patch | wc -l)" = 2
-point "series: ... the cover, too" grep -q '^From: Some One' "$repo/build/series/0000-cover-letter.txt"
+	test "$(grep -l '^Signed-off-by: Some One <one@example.org>' "$repo"/build/7.2/series/*.patch | wc -l)" = 2
+point "series: ... the cover, too" grep -q '^From: Some One' "$repo/build/7.2/series/0000-cover-letter.txt"
 
 # Edits in the tree.
 touch -d '2020-01-01' "$linux/io_uring/old.c" "$linux/io_uring/one.c"
@@ -315,7 +315,7 @@ rm "$dir/l/linux-source/.config"
 KERNEL_SRC=$dir/l/linux-source point "tree: KERNEL_SRC as a plain tree" run tree
 sed -i 's/line 1$/line one/' "$dir/l/linux-source/io_uring/rsrc.c"
 KERNEL_SRC=$dir/l/linux-source point "tree: ... which changed: another base" run tree
-point "tree: ... is taken over" grep -q 'line one' "$linux/io_uring/rsrc.c" "$repo/build/bare/io_uring/rsrc.c"
+point "tree: ... is taken over" grep -q 'line one' "$linux/io_uring/rsrc.c" "$repo/build/7.2/bare/io_uring/rsrc.c"
 git -C "$dir/l/linux-source" init -q
 git -C "$dir/l/linux-source" add -f .
 git -C "$dir/l/linux-source" commit -qm base

@@ -7,7 +7,7 @@ set -uo pipefail
 top=$(cd "$(dirname "$0")/../.." && pwd)
 vm=$top/harness/vm/vm.sh
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"; rm -rf "$top"/build/vm/selftest-vm* "$top"/build/logs/selftest-vm*' EXIT
+trap 'rm -rf "$dir"; rm -rf "$top"/build/*/vm/selftest-vm* "$top"/build/*/logs/selftest-vm*' EXIT
 
 # The stand-in finds what to do in $dir/console and $dir/sleep.
 mkdir -p "$dir/virtme/bin" "$dir/bin"

@@ -6,7 +6,7 @@
 #                               TREE: linux (default) | bare
 #
 # The host's files are there, read-only, at the same paths; /tmp is fresh and
-# build/vm/shell is writable. Kernel messages come on standard error. Leave
+# build/<base>/vm/shell is writable. Kernel messages come on standard error. Leave
 # with "exit" or Ctrl-D; Ctrl-A x kills the machine.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
@@ -22,7 +22,7 @@ virtme=${VIRTME_NG:-$TOOLS/virtme-ng/usr}
 rw=$BUILD/vm/shell
 mkdir -p "$rw"
 tsc=$(/usr/bin/python3 "$TOP/harness/vm/tsc.py") || true
-say "booting build/$tree/.$config (emulated: some seconds)"
+say "booting ${BUILD#"$TOP/"}/$tree/.$config (emulated: some seconds)"
 PYTHONPATH=$virtme/lib/python3/dist-packages exec /usr/bin/python3 \
 	"$virtme/bin/virtme-run" --kimg "$image" --mods none --force-9p \
 	--disable-microvm --disable-kvm --no-virtme-ng-init \

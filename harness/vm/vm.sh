@@ -5,7 +5,7 @@
 #
 #   vm.sh --kernel DIR [option]... -- COMMAND [ARG]...
 #
-#   --kernel DIR      a kernel output directory (build/linux/.base) or a bzImage
+#   --kernel DIR      a kernel output directory (build/<base>/linux/.base) or a bzImage
 #   --name NAME       names the logs (default: last two parts of DIR)
 #   --timeout S       the host ends the machine after S seconds (default 900)
 #   --cpus N          default 2
@@ -22,8 +22,8 @@
 # In the guest the host's files are read-only at the same paths; /tmp, /run,
 # /var/tmp and /dev/shm are fresh memory file systems. The kernel's modules
 # are loaded, and modprobe finds them. There is no network but loopback. COMMAND runs as root; what it prints is kept, with nothing of the
-# kernel in between, in build/vm/NAME/output, and line by line in the console
-# log, behind "| ". It may write files to "$KMBUF_RW" (build/vm/NAME on the
+# kernel in between, in build/<base>/vm/NAME/output, and line by line in the console
+# log, behind "| ". It may write files to "$KMBUF_RW" (build/<base>/vm/NAME on the
 # host) and its plan, a number, to "$KMBUF_PLAN".
 #
 # Exit status: 0 only when the end marker came, COMMAND returned 0, the plan

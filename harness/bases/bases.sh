@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Sourced after lib.sh: which bases there are, and which one a Linux is.
+
+# bases_all: every base that has a file, oldest first.
+bases_all() {
+	find "$TOP/harness/bases" -name '[0-9]*.[0-9]*' -printf '%f\n' | sort -V
+}
+
+# bases_other BASE: those that the series lives on, without BASE.
+bases_other() {
+	local base
+	for base in $BASES; do
+		[ "$base" = "$1" ] || echo "$base"
+	done
+}
+
+# base_version REPO: "7.2", as the Makefile of REPO's tag base says.
+base_version() {
+	git -C "$1" -c safe.directory='*' cat-file blob refs/tags/base:Makefile 2>/dev/null |
+		sed -n -E 's/^(VERSION|PATCHLEVEL) = ([0-9]+)$/\2/p' | paste -sd.
+}
+
+# base_of REPO: the base whose patches REPO's tag base gets: that of its version,
+# or the one that was asked for, when no base has this version.
+base_of() {
+	local version
+	version=$(base_version "$1")
+	if [ -n "$version" ] && [ -f "$TOP/harness/bases/$version" ]; then
+		echo "$version"
+	else
+		# shellcheck disable=SC2153 # of lib.sh
+		echo "$BASE"
+	fi
+}
