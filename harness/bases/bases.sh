@@ -33,3 +33,19 @@ base_of() {
 		echo "$BASE"
 	fi
 }
+
+# base_lines BASE FILE: the lines of FILE that BASE gets: those without a guard, and
+# without it those that begin with "BASE: ". What is indented belongs to the line
+# above it.
+base_lines() {
+	local guard
+	while IFS= read -r guard; do
+		[ -f "$TOP/harness/bases/$guard" ] ||
+			die "${2#"$TOP/"}: there is no base '$guard'" "it guards a line" "there are: $(bases_all | paste -sd' ')"
+	done < <(sed -n -E 's/^([0-9]+\.[0-9]+):\s.*/\1/p' "$2" | sort -u)
+	awk -v base="$1:" '
+		/^[ \t]/ { if (ours) print; next }
+		{ ours = 1 }
+		$1 ~ /^[0-9]+\.[0-9]+:$/ { ours = $1 == base; sub(/^[^ \t]+[ \t]+/, "") }
+		ours' "$2"
+}

@@ -61,7 +61,6 @@ run_logged "$name-build" build ||
 
 # Tests that need another machine than the usual one: program by program, which
 # one it is, and the arguments of its kernel.
-machines=$TOP/harness/lists/kselftests.machines
 machine_of() {
 	local its_config its_name its_args pattern
 	while read -r its_config its_name its_args pattern _; do
@@ -69,7 +68,7 @@ machine_of() {
 			echo "$its_name $its_args"
 			return
 		fi
-	done <"$machines"
+	done < <(list_lines kselftests.machines)
 }
 
 # What to run: the installed list, without what this configuration lacks.
@@ -86,11 +85,10 @@ for test in "${all[@]}"; do
 	[ -z "$machine" ] || mapfile -t append < <(tr ',' '\n' <<<"$its_args" | sed 's/^/--append\n/')
 	if [ ${#wanted[@]} -gt 0 ]; then
 		[[ " ${wanted[*]} " != *" $test "* ]] || tests+=("$test")
-	elif why=$(list_reason "$TOP/harness/lists/kselftests.notrun" "$config $test"); then
+	elif why=$(list_reason kselftests.notrun "$config $test"); then
 		say "$name: not run: $test ($why)"
 	else
-		args=$(sed -n "s/^$config $test \(.*[^ ]\)  *# .*/ \1/p" \
-			"$TOP/harness/lists/kselftests.args")
+		args=$(list_lines kselftests.args | sed -n "s/^$config $test \(.*[^ ]\)  *# .*/ \1/p")
 		[ -z "$args" ] || say "$name: with arguments: $test$args"
 		tests+=("$test$args")
 	fi
@@ -112,7 +110,7 @@ status=0
 
 output=$BUILD/vm/$name/output
 skips=$BUILD/kselftests/skip.$config
-sed -n "s/^$config  *//p" "$TOP/harness/lists/kselftests.skip" >"$skips"
+list_lines kselftests.skip | sed -n "s/^$config  *//p" >"$skips"
 counted=0
 /usr/bin/python3 "$TOP/harness/suites/tap.py" --name "$name" --json "$result" \
 	--skips "$skips" "$output" || counted=$?

@@ -4,6 +4,9 @@
 # where trees and kernels are, liburing, and test suites of other projects,
 # which run on the patched kernel and on the bare one and are compared.
 
+# shellcheck source=harness/bases/bases.sh
+. "$TOP/harness/bases/bases.sh"
+
 # tree_dir TREE / kernel_dir TREE CONFIG: paths, or stop.
 tree_dir() {
 	local dir
@@ -27,6 +30,12 @@ kernel_dir() {
 	echo "$dir"
 }
 
+# list_lines LIST: the lines of a file in harness/lists that are for the Linux of the
+# patched tree; a line for one base only begins with it ("7.2: ...").
+list_lines() {
+	base_lines "$(base_of "$LINUX")" "$TOP/harness/lists/$1"
+}
+
 # list_reason LIST TEXT: the reason of the line whose pattern is TEXT, a regex
 # for the whole of it; fails when there is none.
 list_reason() {
@@ -38,7 +47,7 @@ list_reason() {
 			list_line_reason "$line"
 			return 0
 		fi
-	done <"$1"
+	done < <(list_lines "$1")
 	return 1
 }
 
@@ -204,7 +213,7 @@ suite_options() {
 # suite_select SUITE: writes the names of the tests to run, in the order of the
 # function suite_all, to the file $suite_tests.
 suite_select() {
-	local all=$BUILD/$1/all default=$TOP/harness/lists/$1.default missing
+	local all=$BUILD/$1/all missing
 	suite_tests=$BUILD/$1/tests
 	mkdir -p "$BUILD/$1"
 	suite_all >"$all"
@@ -213,11 +222,11 @@ suite_select() {
 	elif [ "$suite_everything" -eq 1 ]; then
 		cp "$all" "$suite_tests.want"
 	else
-		sed -E '/^(#|$)/d; s/[[:space:]]+#.*//' "$default" >"$suite_tests.want"
+		list_lines "$1.default" | sed -E '/^(#|$)/d; s/[[:space:]]+#.*//' >"$suite_tests.want"
 	fi
 	missing=$(grep -v -x -F -f "$all" "$suite_tests.want") || true
 	[ -z "$missing" ] || die "$1 has no test $(echo "$missing" | xargs)" \
-		"asked for on the command line or in $default" "see $all"
+		"asked for on the command line or in harness/lists/$1.default" "see $all"
 	grep -x -F -f "$suite_tests.want" "$all" >"$suite_tests"
 }
 
@@ -256,9 +265,10 @@ suite_both() {
 		suite_build bare
 		suite_run "$suite" bare --timeout "$timeout" "$@"
 	fi
+	list_lines "$suite.known" >"$results/known"
+	list_lines "$suite.skip" >"$results/skip"
 	/usr/bin/python3 "$TOP/harness/suites/compare.py" --name "$suite" \
-		--tests "$suite_tests" --known "$TOP/harness/lists/$suite.known" \
-		--skips "$TOP/harness/lists/$suite.skip" \
+		--tests "$suite_tests" --known "$results/known" --skips "$results/skip" \
 		--json "$BUILD/results/$suite.json" \
 		"$results/linux.tsv" "$results/bare.tsv" || return 1
 	# Only results that agree with the lists are worth keeping.

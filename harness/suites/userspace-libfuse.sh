@@ -173,7 +173,7 @@ no_new_failures() {
 	echo "unpatched: $(cut -d ' ' -f 1 "$old" | sort | uniq -c | xargs)"
 	echo "$1: $(cut -d ' ' -f 1 "$new" | sort | uniq -c | xargs)"
 	while read -r verdict test; do
-		if [ "$verdict" = FAIL ] && why=$(list_reason "$TOP/harness/lists/libfuse.known" "$test"); then
+		if [ "$verdict" = FAIL ] && why=$(list_reason libfuse.known "$test"); then
 			echo "known: $test ($why)"
 		else
 			echo "$verdict $test"
