@@ -4,8 +4,8 @@
 
 usage: table.py STEPS
 
-STEPS has one line a step, tab separated: name, state (ok, failed, not run),
-seconds, result file. A result file holds lines as tap.py and compare.py write
+STEPS has one line a step, tab separated: name, state (ok, failed, not run, off),
+seconds, result file. What is off was not to be run: its row says so. A result file holds lines as tap.py and compare.py write
 them; a step without one counts as one test of its own. The last line printed
 is "N passed, N failed, N skipped".
 
@@ -38,7 +38,7 @@ def read_result(path):
 def read_step(line, logs):
     """(name, state, seconds, counts, failures)."""
     name, state, seconds, path = line.rstrip("\n").split("\t")
-    if state not in ("ok", "failed", "not run"):
+    if state not in ("ok", "failed", "not run", "off"):
         raise ValueError(f"state {state!r}")
     counts = dict.fromkeys(KEYS, 0)
     failures = []
@@ -67,7 +67,7 @@ def table(steps):
         for key in KEYS:
             total[key] += counts[key]
         not_run = not_run or state == "not run"
-        note = {"ok": "", "failed": "FAILED", "not run": "not run"}[state]
+        note = {"ok": "", "failed": "FAILED", "not run": "not run", "off": "NOT TESTED"}[state]
         lines.append(row(name, counts, seconds, note))
         failed += [f"  FAILED {name}: {text}" for text in failures]
     lines.append(row("all", total, sum(step[2] for step in steps)))

@@ -1,6 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Everything that must pass before a change is done: "make test".
+# Everything that must pass before a change is done: "make test". All of it on this
+# base; on each other one that the series lives on (harness/bases/default) the steps
+# of other_base below, with the base in front of their names. A base that is not in
+# that list has a row that says so.
 #
 #   test.sh           the short form of the third-party suites
 #   test.sh --all     all of them, the soak test and the bench ("make regress")
@@ -12,6 +15,7 @@
 # kernel shows as well. Logs of the steps: build/<base>/logs/step-*.log.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
+. "$TOP/harness/bases/bases.sh"
 
 all=()
 case ${1:-} in
@@ -26,6 +30,8 @@ rm -rf "$results"
 mkdir -p "$results"
 : >"$steps"
 stopped=''
+# The base of the next steps, if it is another one.
+on_base=''
 
 # step KIND NAME COMMAND...: one line of the table. KIND says what counts:
 #   need  the step itself, and without it there is no point in going on
@@ -33,8 +39,9 @@ stopped=''
 #   tap   the points that it prints
 #   file  what it leaves in build/<base>/results/NAME.json
 step() {
-	local kind=$1 name=$2 log=$LOGS/step-$2.log json=$results/$2.json
-	local start=$SECONDS status=0
+	local kind=$1 name=${on_base:+$on_base-}$2 start=$SECONDS status=0
+	local log=$LOGS/step-$name.log json=$results/$name.json
+	[ "$kind" != file ] || json=$BUILDS/${on_base:-$BASE}/results/$2.json
 	shift 2
 	if [ -n "$stopped" ]; then
 		printf '%s\tnot run\t0\t\n' "$name" >>"$steps"
@@ -43,7 +50,7 @@ step() {
 	say "=== $name"
 	[ -z "${started[$name]:-}" ] || wait "${started[$name]}" || true
 	set +e
-	"$@" </dev/null 2>&1 | tee "$log" | quiet "$kind"
+	BASE=${on_base:-$BASE} "$@" </dev/null 2>&1 | tee "$log" | quiet "$kind"
 	status=${PIPESTATUS[0]}
 	set -e
 	case $kind in
@@ -66,11 +73,11 @@ step() {
 # and does what is left to do.
 declare -A started=()
 ahead() {
-	local name=$1
+	local name=${on_base:+$on_base-}$1
 	shift
 	[ -z "$stopped" ] || return 0
 	# In a session of its own, so that all of it can be ended.
-	setsid nice -n 19 "$@" </dev/null >"$LOGS/ahead-$name.log" 2>&1 &
+	BASE=${on_base:-$BASE} setsid nice -n 19 "$@" </dev/null >"$LOGS/ahead-$name.log" 2>&1 &
 	started[$name]=$!
 }
 
@@ -91,6 +98,33 @@ quiet() {
 	else
 		cat
 	fi
+}
+
+# other_base BASE: what has to pass on a base that is not this one.
+other_base() {
+	# That is a tree of this base.
+	local -x KERNEL_SRC=''
+	on_base=$1
+	# Of this base: another one in its place would prove nothing.
+	step need base "$here/queue/base.sh" --only
+	step need tree "$here/queue/tree.sh"
+	ahead kernel-linux-base "$here/kernel/kernel.sh" linux base
+	step tap roundtrip "$here/queue/roundtrip.sh"
+	# Every patch compiles by itself; and no other step sees the patches that only
+	# this base has.
+	step tap lint "$here/lint/lint.sh" subjects checkpatch warnings
+	step need kernel-linux-base "$here/kernel/kernel.sh" linux base
+	step file kselftests-linux-base "$here/suites/kselftests.sh" linux base
+	on_base=''
+}
+
+# left_out: the bases that have no patches yet are in the table, too.
+left_out() {
+	local base
+	for base in $(bases_all); do
+		[[ " $BASES $BASE " == *" $base "* ]] ||
+			printf '%s (no patches yet)\toff\t0\t\n' "$base" >>"$steps"
+	done
 }
 
 step need setup "$here/setup/setup.sh"
@@ -117,5 +151,9 @@ if [ ${#all[@]} -gt 0 ]; then
 	step tap soak "$here/suites/soak.sh"
 	step once bench "$here/bench/bench.sh"
 fi
+for base in $(bases_other "$BASE"); do
+	other_base "$base"
+done
+left_out
 
 exec /usr/bin/python3 "$here/suites/table.py" "$steps"

@@ -76,6 +76,13 @@ class Table(unittest.TestCase):
     def test_step_not_run_fails(self):
         self.assertEqual(self.run_main(("a", "ok", "1", ""), ("s", "not run", "0", ""))[0], 1)
 
+    def test_what_is_off_is_shown_and_does_not_count(self):
+        status, lines = self.run_main(("a", "ok", "1", ""), ("7.9, which has no patches", "off", "0", ""))
+        self.assertEqual(status, 0)
+        self.assertTrue(any("7.9, which has no patches" in line and "NOT TESTED" in line
+                            for line in lines))
+        self.assertEqual(lines[-1], "1 passed, 0 failed, 0 skipped")
+
     def test_nothing_is_an_error(self):
         self.assertEqual(self.run_main()[0], 2)
 

@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Tests of harness/suites/test.sh: which steps there are, on which base. The
+# scripts that it starts are stand-ins. Prints TAP.
+# shellcheck disable=SC2016,SC2317 # commands handed over as arguments
+set -uo pipefail
+
+. "$(dirname "$0")/fakequeue.sh"
+mkdir -p "$repo"/harness/{kernel,lint,suites,tests}
+cp "$src"/suites/{test.sh,table.py,tap.py} "$repo/harness/suites/"
+
+# A stand-in says what it is called with; it fails where $dir/broken says so.
+stand_in() {
+	cat >"$repo/harness/$1" <<-'END'
+		#!/bin/bash
+		TOP=$(cd "$(dirname "$0")/../.." && pwd)
+		call="$BASE $(basename "$0" .sh) $*"
+		echo "$call" >>"$DIR/calls"
+		case $call in
+		*' kselftests '*)
+			mkdir -p "$TOP/build/$BASE/results"
+			name=kselftests-linux-${3:-base}
+			[ "$2" != nodes ] || name=kselftests-linux-debug-nodes
+			[ $# -ne 2 ] || name=kselftests-linux-$2
+			echo '{"name": "'"$name"'", "passed": 7, "failed": 0, "skipped": 0}' >"$TOP/build/$BASE/results/$name.json"
+			;;
+		*' ublk '* | *' liburing '*)
+			echo '{"name": "x", "passed": 1, "failed": 0, "skipped": 0}' >"$TOP/build/$BASE/results/$(basename "$0" .sh).json"
+			;;
+		*) printf 'TAP version 13\nok 1 - %s\n1..1\n' "$call" ;;
+		esac
+		! grep -qxF -- "$call" "$DIR/broken"
+	END
+	chmod +x "$repo/harness/$1"
+}
+for script in setup/setup queue/base queue/tree queue/roundtrip tests/run lint/lint kernel/kernel \
+	suites/{kselftests,userspace-liburing,userspace-libfuse,packaged-fs,liburing,ublk,modules}; do
+	stand_in "$script.sh"
+done
+export DIR=$dir
+: >"$dir/broken"
+tests() { : >"$dir/calls"; "$repo/harness/suites/test.sh" >"$out" 2>&1; }
+fails() { ! tests; }
+called() { grep -qxF -- "$1" "$dir/calls"; }
+row() { grep -q -E -- "^  $1 " "$out"; }
+no_row() { ! row "$1"; }
+
+point "one base: everything passes" tests
+point "one base: its kselftests" called "7.2 kselftests linux base"
+point "one base: none of another" test "$(grep -vc '^7.2 ' "$dir/calls")" = 0
+point "one base: the table says what is not tested" grep -q '^  7.3 (no patches yet) .*NOT TESTED' "$out"
+
+lives_on 7.2 7.3
+point "two bases: everything passes" tests
+point "two bases: the table says all" test "$(grep -c 'NOT TESTED' "$out")" = 0
+for step in base tree roundtrip lint kernel-linux-base; do
+	point "two bases: $step" row "7.3-$step +1 "
+done
+point "two bases: kselftests are counted" row "7.3-kselftests-linux-base +7 "
+for call in "base --only" "tree " "roundtrip " "lint subjects checkpatch warnings" \
+	"kernel linux base" "kselftests linux base"; do
+	point "two bases: on the other one, $call" called "7.3 $call"
+done
+point "two bases: no more than that" test "$(grep '^7.3 ' "$dir/calls" | sort -u | wc -l)" = 6
+point "two bases: results side by side" test -s "$repo/build/7.2/results/kselftests-linux-base.json" -a \
+	-s "$repo/build/7.3/results/kselftests-linux-base.json"
+point "two bases: logs side by side" test -s "$repo/build/7.2/logs/step-tree.log" -a \
+	-s "$repo/build/7.2/logs/step-7.3-tree.log"
+BASE=7.3 point "two bases: the other way round" tests
+point "two bases: ..." row "7.2-kselftests-linux-base +7 "
+
+echo "7.3 base --only" >"$dir/broken"
+point "the other base is not to be had: a failure" fails
+point "... and its steps were not run" row "7.3-kselftests-linux-base .*not"
+point "... its name is in the table" grep -q 'FAILED 7.3-base: ' "$out"
+
+echo "1..$n"
+exit "$failed"
