@@ -5,6 +5,7 @@
 
 help:      ## this list
 	@sed -n 's/^\([a-z-]*\): *## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@echo; sed -n 's/^BASES="\([^ "]*\)\(.*\)"/  BASE=<version> make ...: on that Linux; default: \1/p' harness/bases/default
 
 setup:     ## install the packages and tools that the rest needs (root), once
 	@harness/setup/setup.sh
@@ -15,13 +16,13 @@ base:      ## fetch the Linux that the series is for into the cache (BASE=<versi
 tree:      ## patches/ and new files -> build/<base>/linux, an editable git tree
 	@harness/queue/tree.sh
 
-export:    ## the commits of build/<base>/linux -> patches/ and new files
+export:    ## the commits of build/<base>/linux -> patches/ and new files (GUARD=: for this base only)
 	@harness/queue/export.sh
 
 series:    ## build/<base>/series/, ready to mail (SIGNOFF=1: signed off by you)
 	@harness/queue/series.sh
 
-roundtrip: ## prove that tree, export and series lose nothing
+roundtrip: ## prove that tree, export and series lose nothing, on one base
 	@harness/queue/roundtrip.sh
 
 lint:      ## style and build gates for scripts and patches

@@ -15,7 +15,6 @@
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
-. "$TOP/harness/bases/bases.sh"
 
 apt=$TOP/harness/setup/apt.sh
 # What may take the place of the asked base.

@@ -2,14 +2,22 @@
 # SPDX-License-Identifier: GPL-2.0
 # The commits of build/<base>/linux (base..series) -> patches/ and the new files.
 #
-#   export.sh          write what changed, remove what went away
-#   FORCE=1 export.sh  even if patches/ was edited since the last make tree
+#   export.sh             write what changed, remove what went away
+#   GUARD=NAME... export.sh  these patches become this base's own; other bases keep
+#                         what they have. GUARD=all: each that is new or changed
+#   FORCE=1 export.sh     even if patches/ was edited since the last make tree, and
+#                         if the patches no longer apply to another base
+#
+# See stage.sh for what becomes of each commit. What other bases get of it has to
+# apply there, or nothing is written. Line numbers are those of the default base.
 #
 # Afterwards branch "series" is what an import of patches/ gives (the same
 # tree, normalised commit ids): nothing can get lost on the way.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
+. "$TOP/harness/queue/import.sh"
+. "$TOP/harness/queue/stage.sh"
 queue_tmp
 linux=${LINUX#"$TOP/"}
 
@@ -24,18 +32,66 @@ dirty=$(qgit -C "$LINUX" status --porcelain)
 [ -z "$dirty" ] || die "$linux has uncommitted changes" \
 	"$(head -n 5 <<<"$dirty" | paste -sd' ')" "commit them (git commit --amend, --fixup ...)"
 base_id=$(qgit -C "$LINUX" rev-parse refs/tags/base)
+queue_base "$LINUX"
 if [ "$(queue_stamp "$TOP" "$base_id")" != "$synced_stamp" ] && [ -z "${FORCE:-}" ]; then
 	die "patches/ or a new file changed since the last 'make tree'" \
 		"this export would overwrite that" \
 		"save your commits, or take the tree's side with FORCE=1"
 fi
 
-queue_export "$LINUX" refs/heads/series "$TOP"
-queue_import "$LINUX" "$TOP"
+# apply_elsewhere BASE: to what BASE gets of the export, in a subshell.
+apply_elsewhere() {
+	local repo
+	q_base=$1
+	[ "$(queue_stamp "$TOP" "$1")" != "$(queue_stamp "$staged" "$1")" ] || return 0
+	say "export: do the patches apply to Linux $1?"
+	repo=$(unset KERNEL_SRC; BASE=$1 "$TOP/harness/queue/base.sh" --only --path)
+	BUILD=$BUILDS/$1
+	mkdir -p "$BUILD"
+	queue_scratch "$repo"
+	queue_import "$q_repo" "$staged"
+	if [ "$1" = "${BASES%% *}" ] && [ "$q_pinned" -eq 1 ]; then
+		GUARD='' queue_export "$q_repo" "$q_commit" "$staged" "$staged.exact"
+		rm -rf "$staged"
+		mv "$staged.exact" "$staged"
+	fi
+}
+
+# elsewhere BASE: say what to do if they do not.
+elsewhere() {
+	local status=0 why=$q_tmp/elsewhere name
+	set +e
+	(set -e; apply_elsewhere "$1") 2>"$why"
+	status=$?
+	set -e
+	cat "$why" >&2
+	[ "$status" -ne 0 ] || return 0
+	if [ -n "${FORCE:-}" ]; then
+		say "export: FORCE: notice: what is written was not seen to apply to Linux $1"
+		return
+	fi
+	name=$(grep -o -m1 '^error: patches/[^ ]*\.patch' "$why") ||
+		die "nothing is exported: cannot apply the patches to Linux $1" "see above" \
+			"FORCE=1 make export does without"
+	name=${name#error: patches/}
+	[ "$name" = "${name##*/}" ] ||
+		die "nothing is exported: the patches do not apply to Linux $1" "see above" \
+			"FORCE=1 make export; then mend $name (BASE=$1 make tree), or drop the line '$1: $name' in patches/series"
+	die "nothing is exported: the patches would no longer apply to Linux $1" "see above" \
+		"GUARD=$name make export: it is for $q_base only, and $1 keeps what it has (GUARD takes several names)"
+}
+
+staged=$q_tmp/staged
+queue_export "$LINUX" refs/heads/series "$TOP" "$staged"
+for other in $(bases_other "$q_base"); do
+	elsewhere "$other"
+done
+queue_import "$LINUX" "$staged"
 [ "$(qgit -C "$LINUX" rev-parse "$q_commit^{tree}")" = \
 	"$(qgit -C "$LINUX" rev-parse 'series^{tree}')" ] ||
-	die "the export does not import to the same tree" "a bug in harness/queue/queue.sh" \
+	die "the export does not import to the same tree" "a bug in harness/queue/" \
 		"the commits are still in $linux; report it"
+queue_install "$staged" "$TOP"
 qgit -C "$LINUX" update-ref -m export refs/heads/series "$q_commit"
 echo "$q_commit $(queue_stamp "$TOP" "$base_id")" >"$synced_file"
-say "export: ${#q_patches[@]} patches, ${#q_owner[@]} new files"
+say "export: ${#q_patches[@]} patches for Linux $q_base, ${#q_owner[@]} new files"

@@ -1,12 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Proves, without touching build/<base>/linux, that nothing gets lost between the two
-# forms of the series. Prints TAP.
+# forms of the series, and that line numbers are exact where they have to be. Prints
+# TAP.
 #
 #   roundtrip.sh
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
+. "$TOP/harness/queue/import.sh"
+. "$TOP/harness/queue/stage.sh"
 queue_tmp
 
 n=0 failed=0
@@ -23,12 +26,8 @@ point() {
 
 # copy_series TO: the files that an export writes.
 copy_series() {
-	local dir
 	mkdir -p "$1"
-	cp -a "$TOP/patches" "$1/"
-	for dir in "${QUEUE_DIRS[@]}"; do
-		[ ! -d "$TOP/$dir" ] || cp -a "$TOP/$dir" "$1/"
-	done
+	queue_all "$TOP" | tar -C "$TOP" -cf - -T - | tar -C "$1" -xf -
 }
 
 # mailed_tree REPO: git am of build/<base>/series on the base; only the files that the
@@ -57,11 +56,10 @@ tree=$(qgit -C "$q_repo" rev-parse "$imported^{tree}")
 
 # import -> export: no file changes, comes or goes.
 copy_series "$q_tmp/before"
-copy_series "$q_tmp/after"
-queue_export "$q_repo" "$imported" "$q_tmp/after" >&2
+GUARD='' queue_export "$q_repo" "$imported" "$TOP" "$q_tmp/after" >&2
 status=0
 diff -r "$q_tmp/before" "$q_tmp/after" >&2 || status=1
-point $status "import, then export, changes nothing"
+point $status "import, then export, changes nothing, on Linux $q_base"
 
 status=0
 "$TOP/harness/queue/series.sh" >&2

@@ -11,6 +11,7 @@
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
+. "$TOP/harness/queue/import.sh"
 queue_tmp
 
 OUT=$BUILD/series

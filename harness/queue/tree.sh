@@ -5,12 +5,21 @@
 # tree at the base. Only files that change get new times, so a rebuild stays small.
 #
 #   tree.sh          make or update both
+#   tree.sh --new    of the base alone, without a patch: to bring the series to a
+#                    base that has none yet
 #   FORCE=1 tree.sh  also throw away edits and commits that were not exported
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
+. "$TOP/harness/queue/import.sh"
 queue_tmp
 
+new_base=0
+case $#,${1:-} in
+0,) ;;
+1,--new) new_base=1 ;;
+*) die "usage: tree.sh [--new]" ;;
+esac
 base=$("$TOP/harness/queue/base.sh" --path)
 linux=${LINUX#"$TOP/"} bare=${BARE#"$TOP/"}
 # "HEAD STAMP" of the last import or export: what patches/ and the tree agree on.
@@ -59,6 +68,7 @@ update_linux() {
 			die "$linux lost the base under it" "a base was removed from $CACHE" \
 				"bring it back (make base), or remove $linux and $bare"
 		why=$(unexported)
+		[ "$new_base" -eq 0 ] || die "$linux is there already" "" "edit it, or remove $linux and $bare"
 		if [[ $stamp = "$synced_stamp" && ( -z ${FORCE:-} || -z $why ) ]]; then
 			[ -z "$why" ] || say "tree: notice: $linux differs from patches/: $why"
 			say "tree: patches/ did not change; $linux stays as it is"
@@ -68,7 +78,7 @@ update_linux() {
 			die "$linux would be overwritten" "$why, and patches/ changed as well" \
 				"'make export' writes it to patches/ (see git diff there); FORCE=1 throws it away"
 	fi
-	queue_import "$LINUX" "$TOP"
+	import_patches
 	new=$q_commit
 	head=$(qgit -C "$LINUX" rev-parse -q --verify HEAD || true)
 	if [ -z "$synced_head" ]; then
@@ -84,7 +94,26 @@ update_linux() {
 		say "tree: $linux moved: $(qgit -C "$LINUX" diff --shortstat "$head" "$new")"
 	fi
 	echo "$new $stamp" >"$synced_file"
-	say "tree: $linux has ${#q_patches[@]} patches on the base, ${#q_owner[@]} new files"
+	say "tree: $linux has ${#q_patches[@]} patches on Linux $q_base, ${#q_owner[@]} new files"
+}
+
+import_patches() {
+	local patch inexact=()
+	if [ "$new_base" -eq 1 ]; then
+		q_patches=() q_owner=()
+		q_commit=$(qgit -C "$LINUX" rev-parse 'refs/tags/base^{commit}')
+		return
+	fi
+	[[ " $BASES " == *" $q_base "* ]] ||
+		say "tree: notice: harness/bases/default does not name Linux $q_base: patches need not apply" \
+			"(harness/queue/tree.sh --new begins without them)"
+	queue_import "$LINUX" "$TOP"
+	for patch in "${q_moved[@]}"; do
+		! queue_exact "${patch#patches/}" || inexact+=("$patch")
+	done
+	[ ${#inexact[@]} -eq 0 ] ||
+		say "tree: notice: ${#inexact[@]} patches do not have the line numbers of Linux $q_base" \
+			"(${inexact[0]} ...): 'make export' sets them right"
 }
 
 update_bare() {

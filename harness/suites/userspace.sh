@@ -86,7 +86,8 @@ userspace_export() {
 	mkdir -p "$q_tmp/out" "$to"
 	for commit in $(qgit -C "$repo" rev-list --reverse --topo-order refs/tags/base..HEAD); do
 		n=$((n + 1))
-		queue_describe "$repo" "$commit" "$n"
+		queue_describe "$repo" "$commit"
+		q_name=$(printf '%04d-%s' "$n" "$q_name")
 		# New files are part of these patches.
 		queue_write_patch "$repo" "$commit" --diff-filter=AMDT >"$q_tmp/out/$q_name"
 	done

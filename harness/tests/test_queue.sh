@@ -5,61 +5,13 @@
 # shellcheck disable=SC2016,SC2317 # commands handed over as arguments
 set -uo pipefail
 
-src=$(cd "$(dirname "$0")/.." && pwd)
-dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
-repo=$dir/repo
-linux=$repo/build/7.2/linux
-out=$dir/out
-export KMBUF_CACHE=$dir/cache HOME=$dir LC_ALL=C
-unset FORCE SIGNOFF BASE
-export GIT_CONFIG_NOSYSTEM=1
-export GIT_AUTHOR_NAME='' GIT_AUTHOR_EMAIL='' GIT_COMMITTER_NAME='' GIT_COMMITTER_EMAIL=''
-unset GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
+. "$(dirname "$0")/fakequeue.sh"
 
-# shellcheck source=harness/tests/points.sh
-. "$src/tests/points.sh"
-run() { "$repo/harness/queue/$1.sh" >"$out" 2>&1; }
-# stops VERB PATTERN...: the verb fails and its message holds every pattern.
-stops() {
-	local verb=$1 pattern
-	shift
-	! run "$verb" || return 1
-	for pattern in "$@"; do
-		grep -q -- "$pattern" "$out" || { echo "no '$pattern' in the message"; return 1; }
-	done
-}
-g() { git -C "$linux" "$@"; }
-snapshot() { (cd "$repo" && find patches io_uring include fs tools -type f -exec sha256sum {} + 2>/dev/null | sort -k2; stat -c '%a %n' io_uring/*); }
-same_as() { diff "$1" <(snapshot); }
-commits() { g rev-list series; }
-
-# A fake Linux.
-mkdir -p "$dir/l/linux-source/io_uring" "$dir/l/linux-source/tools/testing"
-cd "$dir/l/linux-source" || exit 1
-seq 1 80 | sed 's/^/line /' >io_uring/rsrc.c
-seq 1 30 | sed 's/^/obj /' >io_uring/Makefile
-echo "# kbuild" >Kbuild
-echo "int old;" >io_uring/old.c
-{ printf 'int f(void)\n{\n'; seq 9; echo "unlock:"; seq 9; echo "}"; } >io_uring/f.c
-echo '*.[ch] diff=cpp' >.gitattributes
-printf '#!/bin/sh\n' >tools/run.sh
-chmod +x tools/run.sh
-ln -s run.sh tools/link.sh
-printf '*.o\n.*\n!.gitignore\n\n#\n# Debian packaging: ignore everything\n#\n/*\n!/debian/\n' >.gitignore
-tar -C "$dir/l" -cJf "$dir/linux.tar.xz" linux-source
-export KERNEL_SRC=$dir/linux.tar.xz
+fake_linux 7.2 "$dir/l/linux-source"
+pinned 7.2 "$dir/l/linux-source"
+cd "$dir" || exit 1
 
 # A repository with two patches: one with a diff and a new file, one new only.
-mkdir -p "$repo/patches" "$repo/io_uring"
-mkdir -p "$repo/harness"
-cp -r "$src"/{lib.sh,queue,bases,setup} "$repo/harness/"
-header() {
-	echo "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
-	echo "From: io_uring kmbuf series <kmbuf@localhost>"
-	echo "Date: Thu, 10 Sep 2026 00:26:40 +0000"
-	printf 'Subject: [PATCH] %s\n\nWhy it is so.\n---\n' "$1"
-}
 {
 	header "io_uring: add one"
 	cat <<-END
@@ -75,8 +27,8 @@ header() {
 	 obj 13
 	 obj 14
 	END
-} >"$repo/patches/0001-io_uring-add-one.patch"
-header "io_uring: add two" >"$repo/patches/0002-io_uring-add-two.patch"
+} >"$repo/patches/io_uring-add-one.patch"
+header "io_uring: add two" >"$repo/patches/io_uring-add-two.patch"
 echo "int one;" >"$repo/io_uring/one.c"
 printf '#!/bin/sh\n' >"$repo/io_uring/two.sh"
 chmod +x "$repo/io_uring/two.sh"
@@ -84,12 +36,12 @@ cat >"$repo/patches/series" <<END
 # The series.
 
 # First group
-0001-io_uring-add-one.patch
+io_uring-add-one.patch
 	+io_uring/one.c
 
 # Second group
 # about two
-0002-io_uring-add-two.patch
+io_uring-add-two.patch
 	+io_uring/two.sh
 
 # The end.
@@ -98,7 +50,7 @@ printf 'io_uring: some words\n\nThe text.\n\nv2: better\n' >"$repo/patches/cover
 snapshot >"$dir/first"
 
 # Import.
-point "tree: imports a tarball, two patches" run tree
+point "tree: two patches" run tree
 point "tree: branch series, tag base, two commits" \
 	test "$(g rev-list --count base..series)" = 2
 point "tree: a new file is there with its mode" test -x "$linux/io_uring/two.sh"
@@ -116,7 +68,7 @@ point "tree: again, changes nothing" run tree
 point "tree: ... says so" grep -q 'did not change' "$out"
 point "tree: ... keeps times" test "$(stat -c %Y "$linux/io_uring/rsrc.c")" = "$(date -d 2020-01-01 +%s)"
 point "base: a second run downloads and imports nothing" run base
-point "base: ... says where it is" grep -q 'base-src-' "$out"
+point "base: ... says where it is" grep -q 'base-7.2.12-1.git' "$out"
 
 rm -rf "$repo/build"
 point "tree: from nothing once more" run tree
@@ -148,7 +100,7 @@ SIGNOFF=1 point "series: SIGNOFF=1 needs an identity" stops series 'needs your i
 git config --global user.name "Some One"
 git config --global user.email one@example.org
 SIGNOFF=1 point "series: SIGNOFF=1 with one" run series
-point "series: ... From" grep -q '^From: Some One <one@example.org>' "$repo"/build/7.2/series/0001-*
+point "series: ... From" grep -q '^From: Some One <one@example.org>' "$repo"/build/7.2/series/0001-io_uring-add-one.patch
 point "series: ... Signed-off-by" \
 	test "$(grep -l '^Signed-off-by: Some One <one@example.org>' "$repo"/build/7.2/series/*.patch | wc -l)" = 2
 point "series: ... the cover, too" grep -q '^From: Some One' "$repo/build/7.2/series/0000-cover-letter.txt"
@@ -169,11 +121,25 @@ point "tree: never overwrites commits" stops tree 'not exported' 'make export'
 point "export: never overwrites an edited patches/" stops export 'changed since'
 sed -i '$d' "$repo/patches/series"
 point "export: writes a third patch" run export
-point "export: ... under its number" test -s "$repo/patches/0003-io_uring-a-third.patch"
+point "export: ... under its name" test -s "$repo/patches/io_uring-a-third.patch"
 point "export: ... listed in front of the last comment" \
-	test "$(tail -n 3 "$repo/patches/series" | head -n 1)" = 0003-io_uring-a-third.patch
+	test "$(tail -n 3 "$repo/patches/series" | head -n 1)" = io_uring-a-third.patch
 point "export: leaves no index lines" test -z "$(grep -rl '^index ' "$repo/patches")"
 point "roundtrip: of three" run roundtrip
+
+# Reword: the comments and the place stay.
+g branch -q keep
+g commit -q --amend -m "io_uring: the third"
+sed -i 's/^io_uring-a-third/# about three\nio_uring-a-third/' "$repo/patches/series"
+FORCE=1 point "export: another subject" run export
+point "export: ... another name, the same comment" \
+	test "$(grep -A1 '^# about three' "$repo/patches/series" | tail -n 1)" = io_uring-the-third.patch
+point "export: ... the old one is gone" test ! -e "$repo/patches/io_uring-a-third.patch"
+g reset -q --hard keep
+point "export: ... and back" run export
+sed -i '/^# about three/d' "$repo/patches/series"
+point "tree: comments are none of the tree's business" run tree
+g branch -q -D keep
 
 # Reorder: the first patch goes last; comments follow.
 g branch -q keep
@@ -186,11 +152,11 @@ cat >"$dir/want" <<END
 
 # Second group
 # about two
-0001-io_uring-add-two.patch
+io_uring-add-two.patch
 	+io_uring/two.sh
-0002-io_uring-a-third.patch
+io_uring-a-third.patch
 # First group
-0003-io_uring-add-one.patch
+io_uring-add-one.patch
 	+io_uring/one.c
 
 # The end.
@@ -200,7 +166,7 @@ point "export: old names are gone" test "$(find "$repo/patches" -name '*.patch' 
 point "roundtrip: of the new order" run roundtrip
 g reset -q --hard HEAD~1
 point "export: a patch and its file removed" run export
-point "export: ... patch" test ! -e "$repo/patches/0003-io_uring-add-one.patch"
+point "export: ... patch" test ! -e "$repo/patches/io_uring-add-one.patch"
 point "export: ... new file" test ! -e "$repo/io_uring/one.c"
 point "export: ... its comment is kept" grep -q '# First group' "$repo/patches/series"
 
@@ -225,6 +191,15 @@ undo
 bad_commit 'ln -s old.c $linux/io_uring/link.c'
 point "export: a new symbolic link" stops export 'link.c'
 undo
+bad_commit 'echo x >>$linux/io_uring/old.c' "io_uring: add two"
+point "export: two commits with one subject" stops export 'two commits have the same subject' 'io_uring-add-two'
+undo
+bad_commit 'echo x >>$linux/io_uring/old.c' "io_uring: a subject that has the same first fifty-two characters"
+echo x >>"$linux/io_uring/f.c"
+g commit -qam "io_uring: a subject that has the same first fifty-two letters"
+point "export: ... or two that become one name" stops export 'same subject' 'first 52 characters'
+undo
+undo
 g checkout -q --detach
 point "export: not on branch series" stops export 'not on branch series'
 g checkout -q series
@@ -238,14 +213,20 @@ run export
 # What must not be imported. Each starts from the state in $dir/good.
 cp -a "$repo/patches" "$repo/io_uring" "$dir/" && mkdir "$dir/good" && mv "$dir/patches" "$dir/io_uring" "$dir/good/"
 restore() { rm -rf "$repo/patches" "$repo/io_uring"; cp -a "$dir/good/." "$repo/"; rm -rf "$repo/include" "$repo/tools"; }
-third=$repo/patches/0002-io_uring-a-third.patch
+third=$repo/patches/io_uring-a-third.patch
 
 sed -i 's/^ line 38/ line thirty-eight/' "$third"
 point "tree: a hunk that does not fit is named" \
-	stops tree 'patches/0002-io_uring-a-third.patch does not apply' 'io_uring/rsrc.c, hunk @@ -37,7'
+	stops tree 'patches/io_uring-a-third.patch does not apply' 'io_uring/rsrc.c, hunk @@ -37,7'
 restore
 sed -i 's/^@@ -37,7 +37,7/@@ -35,7 +35,7/' "$third"
-point "tree: an offset is a failure" stops tree 'does not apply exactly' 'rsrc.c, Hunk #1' 'offset 2' 'make export'
+point "tree: other line numbers are taken, with a notice" run tree
+point "tree: ... that names the patch" grep -q 'notice: 1 patches .*a-third.patch' "$out"
+point "roundtrip: ... is not passed by them" stops roundtrip 'not ok 1'
+point "export: sets them right" run export
+point "export: ..." diff "$dir/good/patches" "$repo/patches"
+sed -i 's/^ line 37$/ line thirty-seven/' "$third"
+point "tree: another line of the context is a failure" stops tree 'does not apply to Linux 7.2: io_uring/rsrc.c, hunk @@ -37,7'
 restore
 sed -i 's,io_uring/rsrc.c,io_uring/none.c,g' "$third"
 point "tree: a patch for a file that is not there" stops tree 'does not apply' 'none.c'
@@ -257,8 +238,8 @@ mkdir -p "$repo/include/linux"
 echo x >"$repo/include/linux/stray.h"
 point "tree: a new file that no patch names" stops tree 'include/linux/stray.h is in no patch'
 restore
-echo x >"$repo/patches/0009-stray.patch"
-point "tree: a patch that the series does not name" stops tree '0009-stray.patch is not in patches/series'
+echo x >"$repo/patches/stray.patch"
+point "tree: a patch that the series does not name" stops tree 'stray.patch is not in patches/series'
 restore
 rm "$third"
 point "tree: a patch that is missing" stops tree 'a-third.patch is missing'
@@ -267,10 +248,14 @@ sed -i 's,+io_uring/two.sh,+io_uring/two.sh\n\t+io_uring/rsrc.c,' "$repo/patches
 echo x >"$repo/io_uring/rsrc.c"
 point "tree: a new file that Linux has" stops tree 'rsrc.c exists in Linux'
 restore
+cat "$repo/patches/series" >"$dir/twice"
+grep add-two "$dir/twice" >>"$repo/patches/series"
+point "tree: a name that is there twice" stops tree 'names io_uring-add-two.patch twice'
+restore
 echo "what is this" >>"$repo/patches/series"
 point "tree: a line of nonsense in the series" stops tree 'cannot read the line'
 restore
-sed -i 's/^Why/Signed-off-by: A <a@example.org>\nWhy/' "$repo/patches/0001-io_uring-add-two.patch"
+sed -i 's/^Why/Signed-off-by: A <a@example.org>\nWhy/' "$repo/patches/io_uring-add-two.patch"
 point "tree: a Signed-off-by" stops tree 'Signed-off-by' 'SIGNOFF=1'
 restore
 cat >>"$third" <<-END
@@ -306,7 +291,9 @@ FORCE=1 point "tree: FORCE=1 throws edits away" run tree
 point "tree: ... all of them" test -z "$(g status --porcelain)"
 point "tree: ... but no build output" test -e "$linux/.base/object"
 
-# Other bases.
+# Other trees.
+tar -C "$dir/l" -cJf "$dir/linux.tar.xz" linux-source
+KERNEL_SRC=$dir/linux.tar.xz point "tree: KERNEL_SRC as a tarball" run tree
 KERNEL_SRC=$dir/none point "base: KERNEL_SRC that is not there" stops base 'does not exist'
 KERNEL_SRC=$dir/l point "base: KERNEL_SRC that is no Linux" stops base 'no Linux tree'
 touch "$dir/l/linux-source/.config"

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2153,SC2154 # q_* go from script to script, BASES is of lib.sh
+# patches/series, one contents page for all bases. Sourced after queue.sh.
+#
+# It holds comments ('# ...'), blank lines, names of patches, and under each patch
+# one indented '+path' line for each new file that it brings in. A line is for all
+# bases, or a guard says for which one:
+#
+#   name.patch                in patches/
+#   7.2: 7.2/name.patch       in patches/7.2/
+#
+# No base has a name twice. New files live whole at their in-tree paths below the
+# repository's root; those of a patch that a base has not are not there.
+
+# The top directories of Linux that new files may be in.
+QUEUE_DIRS=(arch block certs crypto Documentation drivers fs include init
+	io_uring ipc kernel lib mm net rust samples scripts security sound
+	tools usr virt)
+
+# queue_read TOP: read TOP/patches/series into
+#   q_lines    names in order, below patches/   q_guard[name]  the base, or nothing
+#   q_patches  those that are for q_base        q_new[name]    new files, one a line
+#   q_head     leading paragraph                q_notes[name]  comment lines before it
+#   q_tail     lines after the last
+queue_read() {
+	local line name='' pending='' series=$1/patches/series
+	local -a bases
+	[ -f "$series" ] || die "$series is missing" "" "restore it from git"
+	mapfile -t bases < <(bases_all)
+	q_lines=() q_patches=() q_head='' q_tail=''
+	declare -gA q_guard=() q_new=() q_notes=()
+	local -A seen=()
+	while IFS= read -r line || [ -n "$line" ]; do
+		if [[ $line =~ ^[[:space:]]*(#.*)?$ ]]; then
+			pending+=$line$'\n'
+			# The file's first paragraph belongs to no patch.
+			if [ -z "$line" ] && [ -z "$name$q_head" ]; then
+				q_head=$pending pending=
+			fi
+		elif [[ $line =~ ^[[:space:]]+\+([^[:space:]].*)$ ]]; then
+			[ -n "$name" ] || die "$series: '+${BASH_REMATCH[1]}' before any patch"
+			q_new[$name]+=${BASH_REMATCH[1]}$'\n'
+		elif [[ $line =~ ^(([^[:space:]:]+):[[:space:]]+)?([^[:space:]]+\.patch)[[:space:]]*$ ]]; then
+			name=${BASH_REMATCH[3]}
+			queue_read_name "${BASH_REMATCH[2]}"
+			q_notes[$name]=$pending pending=
+		else
+			die "$series: cannot read the line '$line'" \
+				"it is no comment, no patch name and no indented '+path'"
+		fi
+	done <"$series"
+	if [ -n "$name" ]; then q_tail=$pending; else q_head+=$pending; fi
+}
+
+# queue_read_name GUARD: the part of queue_read that is for a patch's own line.
+queue_read_name() {
+	local base
+	[[ -z $1 || " ${bases[*]} " == *" $1 "* ]] ||
+		die "$series: there is no base '$1'" "it guards $name" "there are: ${bases[*]}"
+	[ "$name" = "${1:+$1/}${name##*/}" ] ||
+		die "$series: $name is in the wrong place" \
+			"a patch for one base is in its directory, one for all bases in none" \
+			"patches/${1:+$1/}${name##*/}, and the line '${1:+$1: $1/}${name##*/}'"
+	for base in ${1:-"${bases[@]}"}; do
+		[ -z "${seen[$base/${name##*/}]:-}" ] ||
+			die "$series names ${name##*/} twice" "for Linux $base"
+		seen[$base/${name##*/}]=1
+	done
+	q_lines+=("$name")
+	q_guard[$name]=$1 q_new[$name]=''
+	[[ -n $1 && $1 != "$q_base" ]] || q_patches+=("$name")
+}
+
+# queue_print: the page of what queue_read reads.
+queue_print() {
+	local name
+	printf '%s' "$q_head"
+	for name in "${q_lines[@]}"; do
+		printf '%s%s%s\n' "${q_notes[$name]:-}" "${q_guard[$name]:+${q_guard[$name]}: }" "$name"
+		printf '%s' "${q_new[$name]}" | sed 's/^/\t+/'
+	done
+	printf '%s' "$q_tail"
+}
+
+# queue_exact NAME: has the patch exact line numbers on q_base? Not if its numbers
+# are those of the default base, nor on another version than the pinned one.
+queue_exact() {
+	[[ $q_pinned -eq 1 && ( -n ${q_guard[$1]} || $q_base = "${BASES%% *}" ) ]]
+}
+
+# queue_files TOP: every file in the in-tree directories of the repository.
+queue_files() {
+	local dir
+	for dir in "${QUEUE_DIRS[@]}"; do
+		[ -d "$1/$dir" ] || continue
+		(cd "$1" && find "$dir" ! -type d ! -name '*~' ! -name '.*.sw?' \
+			! -path '*/__pycache__/*')
+	done | sort
+}
+
+# queue_all TOP: those, the patches of all bases and the contents page.
+queue_all() {
+	(cd "$1" && find patches -name '*.patch' -o -path patches/series | sort)
+	queue_files "$1"
+}
+
+# queue_named: the new files that the page on standard input names.
+queue_named() {
+	sed -n 's/^[[:space:]]\{1,\}+//p' | sort -u
+}
+
+# queue_own TOP: the files of queue_files that are not of other bases only.
+queue_own() {
+	comm -23 <(queue_files "$1") <(comm -23 <(queue_named <"$1/patches/series") \
+		<(base_lines "$q_base" "$1/patches/series" | queue_named))
+}
+
+# queue_stamp TOP BASE_ID: one hash of everything that makes the series of q_base.
+queue_stamp() {
+	{
+		echo "$2"
+		base_lines "$q_base" "$1/patches/series"
+		sed -n "/^$q_base:/p" "$1/patches/series"
+		(cd "$1" && find patches -type f \( -path "patches/$q_base/*.patch" -o \
+			-path 'patches/*.patch' ! -path 'patches/*/*' \) -print0 |
+			sort -z | xargs -0r sha256sum --)
+		queue_own "$1" | (cd "$1" && xargs -rd '\n' stat -c '%a %n')
+		queue_own "$1" | (cd "$1" && xargs -rd '\n' sha256sum --)
+	} | sha256sum | cut -d' ' -f1
+}
+
+# queue_strays TOP: a patch or a new file that the series does not name, for any base.
+queue_strays() {
+	local path
+	while IFS= read -r path; do
+		die "$path is in no patch" "patches/series has no '+$path' line" \
+			"add one below the patch that brings it in, or remove the file"
+	done < <(comm -23 <(queue_files "$1") <(printf '%s' "${q_new[@]}" | sort -u))
+	while IFS= read -r path; do
+		[ -n "${q_notes[${path#patches/}]+x}" ] ||
+			die "$path is not in patches/series" "" "add its line, or remove the file"
+	done < <(cd "$1" && find patches -name '*.patch')
+}

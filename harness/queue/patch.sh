@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2154 # q_* go from script to script
+# One patch: a file in git am's form <-> a commit. Sourced by queue.sh.
+
+# queue_message FILE WHERE: refuse what git am would cut, or what is not ours.
+queue_message() {
+	local bad
+	! grep -qi '^Signed-off-by:' "$1" ||
+		die "$2 carries a Signed-off-by" \
+			"whoever mails the series adds theirs (make series SIGNOFF=1)" \
+			"remove the line"
+	! bad=$(grep -nEm1 '^(---|diff -|Index: |From [^ ]+ [A-Z][a-z]{2} )' "$1") ||
+		die "$2: the message has the line '${bad#*:}'" \
+			"git am ends the message, or the mail, there" "indent it"
+	! bad=$(sed -n 3p "$1" | grep -E '^(From|Date|Subject): ') ||
+		die "$2: the message begins with '$bad'" \
+			"git am takes that for a mail header" "reword it"
+}
+
+# queue_mail TOP PATCH: take a patch apart, into message and diff in q_tmp.
+queue_mail() {
+	qgit mailinfo -b "$q_tmp/body" "$q_tmp/diff" <"$1/$2" >"$q_tmp/info" ||
+		die "$2 is not in git am's form"
+	grep -q '^Subject: .' "$q_tmp/info" || die "$2 has no Subject"
+	{ sed -n 's/^Subject: //p' "$q_tmp/info"; echo; cat "$q_tmp/body"; } |
+		qgit stripspace >"$q_tmp/message"
+	queue_message "$q_tmp/message" "$2"
+}
+
+# queue_apply FILE DIFF INDEX REPO: apply, or stop and name the hunk. FILE is the
+# patch that DIFF comes from. Other lines than it has are never taken for them;
+# other line numbers only if q_may_move is 1, and then FILE is added to q_moved.
+queue_apply() {
+	local patch=$1 diff=$2 log=$q_tmp/apply.log file line hunk linux=${q_base:+ to Linux $q_base}
+	if GIT_INDEX_FILE=$3 qgit -C "$4" apply --cached -v --whitespace=nowarn \
+		"$diff" 2>"$log" >&2; then
+		grep -qE '\((offset|.*fuzz)' "$log" || return 0
+		if [ "${q_may_move:-0}" -eq 1 ] && ! grep -q fuzz "$log"; then
+			q_moved+=("$patch")
+			return
+		fi
+	fi
+	if line=$(grep -m1 '^error: patch failed: ' "$log"); then
+		line=${line#error: patch failed: }
+		file=${line%:*}
+		# Of that file's hunks, the one that expected to start there.
+		hunk=$(awk -v file="a/$file" -v start="-${line##*:}" '
+			/^--- / { here = ($2 == file) }
+			here && /^@@ / && ($2 == start || index($2, start ",") == 1) {
+				print; exit }' "$diff")
+		die "$patch does not apply$linux: $file, hunk ${hunk:-at line ${line##*:}}" \
+			"the lines it expects are not there" \
+			"adapt the patch; the tree in build/ keeps the last good series"
+	fi
+	if line=$(grep -m1 -E '^Hunk #.*\((offset|.*fuzz)' "$log"); then
+		file=$(awk '/^Checking patch / { f = $3; sub(/\.\.\.$/, "", f) }
+			/^Hunk #.*(offset|fuzz)/ { print f; exit }' "$log")
+		die "$patch does not apply exactly: $file, ${line%.}" \
+			"its line numbers or context are old" \
+			"set the hunk right; 'make export' writes exact ones from the tree in build/"
+	fi
+	die "$patch does not apply$linux" \
+		"$(grep -m1 '^error: ' "$log" || tail -n 1 "$log")" "see the patch"
+}
+
+# queue_commit REPO N TREE: patch N of the series, on top of q_commit.
+queue_commit() {
+	q_commit=$(GIT_AUTHOR_DATE="$((QUEUE_EPOCH + $2 * 60)) +0000" \
+		GIT_COMMITTER_DATE="$((QUEUE_EPOCH + $2 * 60)) +0000" \
+		qgit -C "$1" commit-tree -p "$q_commit" -F "$q_tmp/message" "$3")
+}
+
+# queue_describe REPO COMMIT: the message into q_tmp, the patch's name, which comes
+# from its subject, into q_name.
+queue_describe() {
+	qgit -C "$1" log -1 --format='%s%n%n%b' "$2" | qgit stripspace >"$q_tmp/message"
+	q_name=$(qgit -C "$1" log -1 --format=%f "$2" | cut -c1-52).patch
+	queue_message "$q_tmp/message" "commit ${2:0:12} (${q_name%.patch})"
+}
+
+# queue_write_patch REPO COMMIT [DIFF_OPTION]: git am's form, with nothing in it
+# that changes when other patches do: no commit id, no blob ids, one date for all.
+queue_write_patch() {
+	local diff=$q_tmp/export.diff
+	qgit -C "$1" diff-tree -p --no-commit-id --no-renames --no-color --full-index \
+		--no-ext-diff --no-textconv "${3:---diff-filter=a}" "$2" >"$diff"
+	! grep -q '^Binary files ' "$diff" ||
+		die "commit ${2:0:12} changes a binary file" "patches are text"
+	echo "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
+	echo "From: $QUEUE_NAME <$QUEUE_EMAIL>"
+	echo "Date: $(date -u -R -d "@$QUEUE_EPOCH")"
+	echo "Subject: [PATCH] $(head -n 1 "$q_tmp/message")"
+	echo
+	sed '1,/^$/d' "$q_tmp/message"
+	echo "---"
+	sed '/^index [0-9a-f]*\.\.[0-9a-f]*\( [0-7]*\)\{0,1\}$/d' "$diff"
+}

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2154 # q_* go from script to script
+# Commits -> patches/ and the new files. Sourced after import.sh.
+#
+# Which line of patches/series a commit is: the one that has its name, which comes
+# from the subject; for another subject, the one that stood in its place, if both
+# touch a file. What becomes of it:
+#   of this base only   is written
+#   for all bases       is written if the file no longer makes this commit, with
+#                       whatever line numbers; stays for all
+#   new                 is written, for all bases
+#   gone                is removed; other bases that have had it keep it, as theirs
+# GUARD names commits, by the names of their patches, which become this base's own if
+# they are new or changed ("all": each that is). Other bases keep what they have.
+
+# queue_export REPO REF FROM TO: write the series FROM, with the commits base..REF
+# as its patches for q_base, into the directory TO. Needs queue_tmp.
+queue_export() {
+	local repo=$1 ref=$2 from=$3 to=$4 commit name
+	queue_read "$from"
+	rm -rf "$to" "$q_tmp/new"
+	mkdir -p "$to" "$q_tmp/new"
+	queue_all "$from" | tar -C "$from" -cf - -T - | tar -C "$to" -xf -
+	declare -gA q_owner=()
+	local -A commits=() old=() new_files=()
+	local -a names=()
+	for commit in $(queue_range "$repo" "$ref"); do
+		queue_describe "$repo" "$commit"
+		name=$q_name
+		[ -z "${commits[$name]:-}" ] ||
+			die "two commits have the same subject: ${commits[$name]:0:12} and ${commit:0:12}" \
+				"both are ${name%.patch}: its first 52 characters name a patch" \
+				"reword one of them (git rebase -i base)"
+		commits[$name]=$commit
+		names+=("$name")
+		queue_owners "$repo" "$commit" "$name"
+		queue_write_patch "$repo" "$commit" >"$q_tmp/new/$name"
+		cp "$q_tmp/message" "$q_tmp/new/$name.message"
+	done
+	[ ${#names[@]} -gt 0 ] || die "the series has no commit" "$ref is the base"
+	stage_guards
+	stage_match
+	stage_patches
+	stage_files
+	queue_print >"$to/patches/series"
+}
+
+# queue_range REPO REF: the commits base..REF, oldest first.
+queue_range() {
+	local merges
+	merges=$(qgit -C "$1" rev-list --min-parents=2 "refs/tags/base..$2")
+	[ -z "$merges" ] || die "the series has a merge: ${merges%%$'\n'*}" "" "rebase it to a line"
+	qgit -C "$1" merge-base --is-ancestor refs/tags/base "$2" ||
+		die "$2 does not descend from the base" "" "rebase it onto the tag base"
+	qgit -C "$1" rev-list --reverse --topo-order "refs/tags/base..$2"
+}
+
+# queue_owners REPO COMMIT NAME: note the commit's new files in q_owner.
+queue_owners() {
+	local repo=$1 commit=$2 name=$3 status path mode
+	while IFS=$'\t' read -r status path; do
+		mode=${status#:* }
+		mode=${mode%% *}
+		case ${status##* } in
+		A)
+			[[ $mode == 100* ]] ||
+				die "commit ${commit:0:12} adds $path with mode $mode" \
+					"only plain files can live in the repository"
+			[[ " ${QUEUE_DIRS[*]} " == *" ${path%%/*} "* && $path == */* ]] ||
+				die "commit ${commit:0:12} adds $path" \
+					"new files must be inside one of Linux's directories"
+			q_owner[$path]=$name
+			;;
+		*)
+			[ -z "${q_owner[$path]:-}" ] ||
+				die "$path is made by ${q_owner[$path]%.patch} and changed again by ${name%.patch}" \
+					"a new file arrives whole in one patch" \
+					"squash the later change into the first (git rebase -i base)"
+			;;
+		esac
+	done < <(qgit -C "$repo" diff-tree -r --no-commit-id --no-renames "$commit")
+}
+
+# guarded NAME: GUARD says that this one is for q_base only.
+guarded() {
+	[[ ${GUARD:-} = all || " ${GUARD:-} " == *" $1 "* ]]
+}
+
+stage_guards() {
+	local name
+	[ "${GUARD:-}" != all ] || return 0
+	for name in ${GUARD:-}; do
+		[ -n "${commits[$name]:-}" ] || die "GUARD names $name" \
+			"no commit has that name" "they are listed in patches/series, without directories"
+	done
+}
+
+# touches PATCH NEW_FILES: what it changes, one a line.
+touches() {
+	sed -n 's/^diff --git a\/\(.*\) b\/.*/\1/p' "$1" 2>/dev/null || true
+	printf '%s' "$2"
+}
+
+# stage_match: in old[name], the line that the commit of this name has had.
+stage_match() {
+	local name line i j=0 common
+	local -a run=() lines
+	local -A place=() taken=()
+	for name in "${!q_owner[@]}"; do
+		new_files[${q_owner[$name]}]+=$name$'\n'
+	done
+	for i in "${!q_patches[@]}"; do
+		place[${q_patches[i]##*/}]=$i
+	done
+	for name in "${names[@]}"; do
+		i=${place[$name]:-}
+		[ -z "$i" ] || old[$name]=${q_patches[i]} taken[$i]=1
+	done
+	# Reworded: between two that are matched, as many commits as lines without a match.
+	for name in "${names[@]}" ''; do
+		if [[ -n $name && -z ${old[$name]:-} ]]; then
+			run+=("$name")
+			continue
+		fi
+		lines=()
+		while [[ $j -lt ${#q_patches[@]} && -z ${taken[$j]:-} ]]; do
+			lines+=("${q_patches[j]}")
+			j=$((j + 1))
+		done
+		if [ ${#run[@]} -eq ${#lines[@]} ]; then
+			for i in "${!run[@]}"; do
+				line=${lines[i]}
+				common=$(comm -12 <(touches "$q_tmp/new/${run[i]}" "${new_files[${run[i]}]:-}" | sort) \
+					<(touches "$from/patches/$line" "${q_new[$line]}" | sort))
+				[ -z "$common" ] || old[${run[i]}]=$line
+			done
+		fi
+		run=()
+		[ -z "$name" ] || j=$((${place[$name]} + 1))
+	done
+}
+
+# stage_same NAME LINE: does the file of LINE still make the commit of this name?
+stage_same() {
+	local index=$q_tmp/same path
+	(queue_mail "$from" "patches/$2") 2>/dev/null || return 1
+	cmp -s "$q_tmp/message" "$q_tmp/new/$1.message" || return 1
+	rm -f "$index"
+	GIT_INDEX_FILE=$index qgit -C "$repo" read-tree "${commits[$1]}^"
+	! grep -qE '^(diff --git|--- ) *[^ ]' "$q_tmp/diff" ||
+		GIT_INDEX_FILE=$index qgit -C "$repo" apply --cached --whitespace=nowarn \
+			"$q_tmp/diff" 2>/dev/null || return 1
+	while IFS= read -r path; do
+		[ "${q_owner[$path]:-}" = "$1" ] || return 1
+	done < <(GIT_INDEX_FILE=$index qgit -C "$repo" diff-index --cached --no-renames --name-only "${commits[$1]}")
+}
+
+# stage_changed NAME LINE: it no longer does.
+stage_changed() {
+	[ -n "${changed[$1]:-}" ] || {
+		changed[$1]=0
+		cmp -s "$q_tmp/new/$1" "$from/patches/$2" || stage_same "$1" "$2" || changed[$1]=1
+	}
+	[ "${changed[$1]}" -eq 1 ]
+}
+
+# stage_patches: the patches, and in q_lines and so on the page that names them.
+# What only other bases have stays behind the patch that it follows, or in front of
+# this base's patch of the same name.
+stage_patches() {
+	local i line name guard anchor=first carry='' others
+	local -A slots=() left=() changed=() theirs=()
+	others=$(bases_other "$q_base" | paste -sd' ')
+	for name in "${names[@]}"; do
+		[ -z "${old[$name]:-}" ] || left[${old[$name]}]=$name
+	done
+	for i in "${!q_lines[@]}"; do
+		line=${q_lines[i]}
+		guard=${q_guard[$line]} name=${left[$line]:-}
+		carry+=${q_notes[$line]}
+		if [[ -n $guard && $guard != "$q_base" ]]; then
+			theirs[${line##*/}]=1
+			stage_line "$(stage_slot "$i")" "$line" "$guard" "${q_new[$line]}"
+		elif [ -z "$name" ]; then
+			[ -n "$guard" ] || stage_leave "after $anchor" "$line"
+			rm -f "$to/patches/$line"
+		else
+			anchor=$name
+			if [ -z "$guard" ] && guarded "$name" && stage_changed "$name" "$line"; then
+				stage_leave "before $name" "$line"
+				guard=$q_base
+			fi
+			stage_put "$name" "$line" "$guard"
+		fi
+	done
+	q_tail=$carry$q_tail carry=''
+	for name in "${names[@]}"; do
+		[ -z "${old[$name]:-}" ] || continue
+		guard=''
+		# Another base has one of this name: nobody has it in common.
+		[ -z "${theirs[$name]:-}" ] && ! guarded "$name" || guard=$q_base
+		stage_put "$name" '' "$guard"
+	done
+	mapfile -t q_lines < <(printf '%s' "${slots[after first]:-}"
+		for name in "${names[@]}"; do
+			printf '%s' "${slots[before $name]:-}" "${slots[at $name]}" "${slots[after $name]:-}"
+		done)
+}
+
+# stage_slot I: where line I, of another base, goes.
+stage_slot() {
+	local j=$(($1 + 1)) next
+	while [[ $j -lt ${#q_lines[@]} && -n ${q_guard[${q_lines[j]}]} &&
+		${q_guard[${q_lines[j]}]} != "$q_base" ]]; do
+		j=$((j + 1))
+	done
+	next=${q_lines[j]:-}
+	if [[ -n $next && ${next##*/} = "${q_lines[$1]##*/}" && -n ${left[$next]:-} ]]; then
+		echo "before ${left[$next]}"
+	else
+		echo "after $anchor"
+	fi
+}
+
+# stage_line SLOT LINE GUARD NEW_FILES: a line of the new page, with the comments
+# that wait for one.
+stage_line() {
+	slots[$1]+=$2$'\n'
+	q_guard[$2]=$3 q_new[$2]=$4 q_notes[$2]=$carry
+	carry=''
+}
+
+# stage_leave SLOT LINE: the other bases keep this patch, each for itself.
+stage_leave() {
+	local base
+	for base in $others; do
+		mkdir -p "$to/patches/$base"
+		cp "$from/patches/$2" "$to/patches/$base/$2"
+		stage_line "$1" "$base/$2" "$base" "${q_new[$2]}"
+	done
+}
+
+# stage_put NAME LINE GUARD: the commit's patch, which was LINE if it was there.
+stage_put() {
+	local to_name=${3:+$3/}$1 new
+	new=$(printf '%s' "${new_files[$1]:-}" | sort)
+	stage_line "at $1" "$to_name" "$3" "$new${new:+$'\n'}"
+	mkdir -p "$to/patches/$3"
+	if [ -z "$2" ] || stage_changed "$1" "$2" || queue_exact "$to_name"; then
+		cp "$q_tmp/new/$1" "$to/patches/$to_name"
+	elif [ "$2" != "$to_name" ]; then
+		cp "$from/patches/$2" "$to/patches/$to_name"
+	fi
+	[[ -z $2 || $2 = "$to_name" ]] || rm -f "$to/patches/$2"
+}
+
+# stage_files: new files, whole, from the tip (no later commit changed them). Those
+# that no base has any more are gone.
+stage_files() {
+	local path line
+	local -A named=()
+	while IFS= read -r path; do
+		named[$path]=1
+	done < <(queue_named <"$from/patches/series")
+	for path in "${!q_owner[@]}"; do
+		mkdir -p "$to/$(dirname "$path")"
+		qgit -C "$repo" cat-file blob "$ref:$path" >"$q_tmp/file"
+		[[ -n ${named[$path]:-} || ! -e $from/$path ]] || cmp -s "$q_tmp/file" "$from/$path" ||
+			die "$path would be overwritten" 				"a file of that name is there, but no '+' line names it" "move it away"
+		cp "$q_tmp/file" "$to/$path"
+		if [[ $(qgit -C "$repo" ls-tree "$ref" -- "$path") == 100755* ]]; then
+			chmod +x "$to/$path"
+		else
+			chmod a-x "$to/$path"
+		fi
+	done
+	for line in "${q_lines[@]}"; do
+		while IFS= read -r path; do
+			unset "named[$path]"
+		done <<<"${q_new[$line]}"
+	done
+	for path in "${!named[@]}"; do
+		rm -f "$to/$path"
+	done
+}
+
+# queue_install FROM TOP: what was written to FROM becomes TOP's series; touches only
+# what differs.
+queue_install() {
+	local file
+	while IFS= read -r file; do
+		mkdir -p "$2/$(dirname "$file")"
+		if ! cmp -s "$1/$file" "$2/$file"; then
+			cp "$1/$file" "$2/$file"
+			say "export: wrote $file"
+		fi
+		if [[ $file != patches/* && -x $1/$file ]]; then
+			chmod +x "$2/$file"
+		elif [[ $file != patches/* ]]; then
+			chmod a-x "$2/$file"
+		fi
+	done < <(queue_all "$1")
+	while IFS= read -r file; do
+		rm "$2/$file"
+		say "export: removed $file"
+		(cd "$2" && rmdir -p --ignore-fail-on-non-empty "$(dirname "$file")")
+	done < <(comm -13 <(queue_all "$1" | sort) <(queue_all "$2" | sort))
+}
