@@ -15,6 +15,9 @@ export KMBUF_CACHE=$dir/cache HOME=$dir LC_ALL=C DIR=$dir
 unset KERNEL_SRC BASE
 mkdir -p "$dir/repo/harness" "$bin" "$dir/cache"
 cp -r "$src"/{lib.sh,setup,queue,bases} "$dir/repo/harness/"
+# lives_on BASE...: the bases, the default first.
+lives_on() { sed -i "s/^BASES=.*/BASES=\"$*\"/" "$dir/repo/harness/bases/default"; }
+lives_on 7.2
 PATH=$bin:$PATH
 
 # shellcheck source=harness/tests/points.sh
@@ -187,10 +190,9 @@ fake_deb() {
 	dpkg-deb -b "$deb" "$dir/later.deb" >/dev/null
 	echo " $1 | $2 | http://mirror.example/debian sid/main amd64 Packages" >"$dir/madison"
 }
-lives_on() { sed -i "s/^BASES=.*/BASES=\"$1\"/" "$dir/repo/harness/bases/default"; }
 
 # The package is gone: another base of the series.
-lives_on "7.2 7.3"
+lives_on 7.2 7.3
 reset
 fake_deb linux-source-7.3 7.3.9-1
 point "base: the package is gone, another base of the series" run base
@@ -215,7 +217,7 @@ rm "$dir/cache/apt/stamp"
 point "base: without a network nothing is gone" stops base 'cannot read the package lists' 'no network'
 reset
 fake_deb linux-source-7.2 7.2.14-1
-lives_on "7.3 7.2"
+lives_on 7.3 7.2
 point "base: the first of the list is the default" run base
 point "base: ..." grep -q 'notice: linux-source-7.3 is gone .* taking linux-source-7.2' "$out"
 lives_on 7.3

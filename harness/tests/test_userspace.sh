@@ -13,12 +13,13 @@ tree=$repo/build/userspace/liburing
 patches=$repo/userspace/liburing
 out=$dir/out
 export PROJECT=$dir/project KMBUF_CACHE=$dir/cache HOME=$dir LC_ALL=C
+unset BASE
 
 # shellcheck source=harness/tests/points.sh
 . "$src/tests/points.sh"
 
 mkdir -p "$repo/harness"/{queue,setup,suites} "$patches" "$dir/project"
-(cd "$src" && cp --parents lib.sh bases/{7.2,default,bases.sh} queue/{queue,patch}.sh setup/clean.sh suites/userspace{,-export}.sh "$repo/harness/")
+(cd "$src" && cp --parents -r lib.sh bases queue/{queue,patch}.sh setup/clean.sh suites/userspace{,-export}.sh "$repo/harness/")
 seq 1 40 | sed 's/^/line /' >"$dir/project/file"
 
 cat >"$repo/harness/suites/import.sh" <<'EOF'
