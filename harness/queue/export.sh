@@ -9,7 +9,8 @@
 #                         if the patches no longer apply to another base
 #
 # See stage.sh for what becomes of each commit. What other bases get of it has to
-# apply there, or nothing is written. Line numbers are those of the default base.
+# apply there, or nothing is written. Line numbers are those of the default base, or
+# of the only one that has the patch.
 #
 # Afterwards branch "series" is what an import of patches/ gives (the same
 # tree, normalised commit ids): nothing can get lost on the way.
@@ -50,7 +51,9 @@ apply_elsewhere() {
 	mkdir -p "$BUILD"
 	queue_scratch "$repo"
 	queue_import "$q_repo" "$staged"
-	if [ "$1" = "${BASES%% *}" ] && [ "$q_pinned" -eq 1 ]; then
+	# Exact line numbers there: on the default base all, on any other its own, which
+	# may come from a patch that was for all.
+	if [ "$q_pinned" -eq 1 ]; then
 		GUARD='' queue_export "$q_repo" "$q_commit" "$staged" "$staged.exact"
 		rm -rf "$staged"
 		mv "$staged.exact" "$staged"

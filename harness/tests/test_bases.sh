@@ -232,6 +232,18 @@ point "export: 7.2 drops it, too" run export
 point "export: ... nobody has it" test ! -e "$repo/io_uring/two.sh" -a -z "$(grep add-two "$series")"
 point "roundtrip: of both bases" both roundtrip
 
+# The same from 7.2: what is left to 7.3 gets the line numbers of 7.3.
+on 7.3 tree
+keep
+k=$(g log --format=%s base..series | grep -n -x 'io_uring: for both' | cut -d: -f1)
+g rebase -q --onto "series~$k" "series~$((k - 1))" series
+point "export: 7.2 drops a patch" run export
+point "export: ... 7.3 keeps it" grep -q '^7.3: 7.3/io_uring-for-both.patch' "$series"
+point "export: ... exact there" grep -q '^@@ -63,7 +63,7 @@' "$repo/patches/7.3/io_uring-for-both.patch"
+point "roundtrip: of both bases" both roundtrip
+restore
+FORCE=1 both tree
+
 # Work on one base does not stand in the way of the other.
 keep
 commit "io_uring: unfinished" 'sed -i "s/^line 70$/LINE 70/" io_uring/rsrc.c'
