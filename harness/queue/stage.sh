@@ -164,6 +164,12 @@ stage_changed() {
 	[ "${changed[$1]}" -eq 1 ]
 }
 
+# stage_differs NAME LINE: it no longer does, or the commit has other new files.
+stage_differs() {
+	stage_changed "$1" "$2" ||
+		[ "$(printf '%s' "${new_files[$1]:-}" | sort)" != "$(printf '%s' "${q_new[$2]}" | sort)" ]
+}
+
 # stage_patches: the patches, and in q_lines and so on the page that names them.
 # What only other bases have stays behind the patch that it follows, or in front of
 # this base's patch of the same name.
@@ -186,7 +192,7 @@ stage_patches() {
 			rm -f "$to/patches/$line"
 		else
 			anchor=$name
-			if [ -z "$guard" ] && guarded "$name" && stage_changed "$name" "$line"; then
+			if [ -z "$guard" ] && guarded "$name" && stage_differs "$name" "$line"; then
 				stage_leave "before $name" "$line"
 				guard=$q_base
 			fi

@@ -179,6 +179,19 @@ GUARD=io_uring-older.patch point "export: a new patch for 7.2 only" run export
 point "export: ... guarded" test "$(page | tail -n 2 | head -n 1)" = "7.2: 7.2/io_uring-older.patch"
 point "roundtrip: of both bases, with a new file of one" both roundtrip
 
+# A shared patch gets one more new file, on 7.3 only.
+keep
+amend3 0 'echo "int three;" >io_uring/three.c'
+GUARD=io_uring-add-two.patch point "export: another new file, for 7.3 only" on 7.3 export
+point "export: ... 7.2 keeps its own" test "$(page | grep -A2 add-two | paste -sd' ')" = \
+	"7.2: 7.2/io_uring-add-two.patch 	+io_uring/two.sh 7.3: 7.3/io_uring-add-two.patch 	+io_uring/three.c 	+io_uring/two.sh"
+point "roundtrip: of both bases" both roundtrip
+run tree
+point "tree: ... 7.2 does not have it" test ! -e "$linux/io_uring/three.c"
+restore
+rm "$repo/io_uring/three.c"
+FORCE=1 both tree
+
 # A new patch of 7.3, in the middle, for both.
 g3 checkout -q --detach series~2
 commit3 "io_uring: for both" 'sed -i "s/^line 60$/LINE 60/" io_uring/rsrc.c'
