@@ -104,6 +104,12 @@ queue_all() {
 	queue_files "$1"
 }
 
+# queue_state TOP: one hash of all that, and of the modes.
+queue_state() {
+	(cd "$1" && queue_all . | xargs -rd '\n' stat -c '%a %n' &&
+		queue_all . | xargs -rd '\n' sha256sum --) | sha256sum | cut -d' ' -f1
+}
+
 # queue_named: the new files that the page on standard input names.
 queue_named() {
 	sed -n 's/^[[:space:]]\{1,\}+//p' | sort -u

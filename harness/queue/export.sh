@@ -32,6 +32,9 @@ read -r _ synced_stamp <"$synced_file"
 dirty=$(qgit -C "$LINUX" status --porcelain)
 [ -z "$dirty" ] || die "$linux has uncommitted changes" \
 	"$(head -n 5 <<<"$dirty" | paste -sd' ')" "commit them (git commit --amend, --fixup ...)"
+# An export of another base would write the same files.
+exec 7>"$BUILDS/export.lock"
+flock -n 7 || die "another export is running" "" "wait for it to end"
 base_id=$(qgit -C "$LINUX" rev-parse refs/tags/base)
 queue_base "$LINUX"
 if [ "$(queue_stamp "$TOP" "$base_id")" != "$synced_stamp" ] && [ -z "${FORCE:-}" ]; then
@@ -85,6 +88,7 @@ elsewhere() {
 }
 
 staged=$q_tmp/staged
+state=$(queue_state "$TOP")
 queue_export "$LINUX" refs/heads/series "$TOP" "$staged"
 for other in $(bases_other "$q_base"); do
 	elsewhere "$other"
@@ -94,6 +98,9 @@ queue_import "$LINUX" "$staged"
 	"$(qgit -C "$LINUX" rev-parse 'series^{tree}')" ] ||
 	die "the export does not import to the same tree" "a bug in harness/queue/" \
 		"the commits are still in $linux; report it"
+# That took a while, and what is installed is the whole of it.
+[ "$(queue_state "$TOP")" = "$state" ] ||
+	die "nothing is exported: patches/ or a new file changed meanwhile" "" "make export, again"
 queue_install "$staged" "$TOP"
 qgit -C "$LINUX" update-ref -m export refs/heads/series "$q_commit"
 echo "$q_commit $(queue_stamp "$TOP" "$base_id")" >"$synced_file"

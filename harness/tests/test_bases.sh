@@ -192,6 +192,25 @@ restore
 rm "$repo/io_uring/three.c"
 FORCE=1 both tree
 
+# While an export asks the other base, its user goes on working.
+keep
+amend3 0 'echo "echo again" >>io_uring/two.sh'
+base=$repo/harness/queue/base.sh
+mv "$base" "$base.real"
+printf '#!/bin/bash\necho "int new;" >"%s/io_uring/new.c"\nexec bash "$0.real" "$@"\n' "$repo" >"$base"
+chmod +x "$base"
+point "export: a new file meanwhile" on_stops 7.3 export 'nothing is exported: .* changed meanwhile'
+point "export: ... is still there" test -s "$repo/io_uring/new.c"
+mv "$base.real" "$base"
+rm "$repo/io_uring/new.c"
+point "export: ... nothing else is written" same_as "$dir/state"
+(
+	flock 7
+	! BASE=7.3 run export && grep -q 'another export is running' "$out"
+) 7>"$repo/build/export.lock"
+point "export: not two at once" test $? = 0
+g3 reset -q --hard "$(cut -d' ' -f1 "$linux3/.git/kmbuf-synced")"
+
 # A new patch of 7.3, in the middle, for both.
 g3 checkout -q --detach series~2
 commit3 "io_uring: for both" 'sed -i "s/^line 60$/LINE 60/" io_uring/rsrc.c'
