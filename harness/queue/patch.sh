@@ -75,6 +75,8 @@ queue_commit() {
 queue_describe() {
 	qgit -C "$1" log -1 --format='%s%n%n%b' "$2" | qgit stripspace >"$q_tmp/message"
 	q_name=$(qgit -C "$1" log -1 --format=%f "$2" | cut -c1-52).patch
+	[ "$q_name" != .patch ] || die "commit ${2:0:12} has no subject that could name its patch" \
+		"" "reword it (git rebase -i base)"
 	queue_message "$q_tmp/message" "commit ${2:0:12} (${q_name%.patch})"
 }
 

@@ -200,6 +200,10 @@ g commit -qam "io_uring: a subject that has the same first fifty-two letters"
 point "export: ... or two that become one name" stops export 'same subject' 'first 52 characters'
 undo
 undo
+echo x >>"$linux/io_uring/old.c"
+g commit -qa --allow-empty-message -m ''
+point "export: a commit without a message" stops export 'has no subject'
+undo
 g checkout -q --detach
 point "export: not on branch series" stops export 'not on branch series'
 g checkout -q series
