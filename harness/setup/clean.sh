@@ -9,13 +9,15 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
 
-for synced in "$BUILDS"/*/*/.git/kmbuf-synced; do
+# build/linux is of a time without bases.
+for synced in "$BUILDS"/{linux,*/*}/.git/kmbuf-synced; do
 	[[ -f $synced && -z ${FORCE:-} ]] || continue
 	tree=${synced%/.git/*}
 	read -r head _ <"$synced"
 	base=${tree%/*}
 	export_it="'BASE=${base##*/} make export' writes them to patches/"
 	[ "$base" != "$USERSPACE" ] || export_it="harness/suites/userspace-export.sh ${tree##*/} writes them"
+	[ "$base" != "$BUILDS" ] || export_it="'git -C ${tree#"$TOP/"} format-patch base' saves commits"
 	[[ $(qgit -C "$tree" rev-parse HEAD) = "$head" &&
 		-z $(qgit -C "$tree" status --porcelain) ]] ||
 		die "${tree#"$TOP/"} holds commits or edits that are not exported" "" \

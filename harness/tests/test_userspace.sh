@@ -98,6 +98,10 @@ sed -i '$d' "$patches/0001-Add-a-line.patch"
 point "export: a patch for a new commit" \
 	eval 'export_it && test -s "$patches/0002-Change-a-line.patch"'
 snapshot >"$dir/two"
+cp -a "$tree" "$repo/build/linux"
+echo "an edit" >>"$repo/build/linux/file"
+point "clean: keeps a tree of a time without bases" stops clean_it 'build/linux holds commits or edits' 'format-patch'
+git -C "$repo/build/linux" checkout -q file
 point "clean: removes what is exported" eval 'clean_it && test ! -e "$tree"'
 point "import, export: nothing is lost" eval 'import && export_it && same_as "$dir/two"'
 echo "an edit" >>"$tree/file"
