@@ -195,6 +195,8 @@ stage_patches() {
 			if [ -z "$guard" ] && guarded "$name" && stage_differs "$name" "$line"; then
 				stage_leave "before $name" "$line"
 				guard=$q_base
+			elif [[ -z $guard && ${GUARD:-} != all ]] && guarded "$name"; then
+				say "export: notice: $name did not change, so it stays for all bases, in spite of GUARD"
 			fi
 			stage_put "$name" "$line" "$guard"
 		fi

@@ -63,6 +63,8 @@ point "export: what 7.2 cannot take is refused" on_stops 7.3 export \
 	'GUARD=io_uring-differ.patch make export'
 point "export: ... nothing is written" same_as "$dir/state"
 GUARD=io_uring-difer.patch point "export: a name that no commit has" on_stops 7.3 export 'GUARD names io_uring-difer.patch'
+GUARD=io_uring-add-one.patch point "export: GUARD does not help where nothing changed" on_stops 7.3 export \
+	'notice: io_uring-add-one.patch did not change' 'no longer apply to Linux 7.2'
 GUARD=all point "export: the series for 7.3" on 7.3 export
 cat >"$dir/want" <<END
 # The series.
