@@ -41,7 +41,7 @@ die() {
 
 [[ $BASE =~ ^[0-9]+\.[0-9]+$ && -f $TOP/harness/bases/$BASE ]] ||
 	die "there is no base '$BASE'" "" \
-		"BASE=<version>, one of: $(cd "$TOP/harness/bases" && echo [0-9]*)"
+		"BASE=<version>, one of: $(cd "$TOP/harness/bases" && echo [0-9]*[0-9])"
 mkdir -p "$LOGS"
 
 # run_logged NAME COMMAND...: output goes to a log; a sign of life every half

@@ -4,7 +4,7 @@
 
 # bases_all: every base that has a file, oldest first.
 bases_all() {
-	find "$TOP/harness/bases" -name '[0-9]*.[0-9]*' -printf '%f\n' | sort -V
+	find "$TOP/harness/bases" -regextype egrep -regex '.*/[0-9]+\.[0-9]+' -printf '%f\n' | sort -V
 }
 
 # bases_other BASE: those that the series lives on, without BASE.

@@ -223,7 +223,10 @@ point "base: ..." grep -q 'notice: linux-source-7.3 is gone .* taking linux-sour
 lives_on 7.3
 point "base: one that is not in the list takes no other's place" stops base 'no linux-source-7.3$'
 lives_on 7.2
-BASE=7.1 point "base: one that is unknown" stops base "no base '7.1'" '7.2 7.3'
+cp "$dir/repo/harness/bases/7.2" "$dir/repo/harness/bases/7.2~"
+BASE=7.1 point "base: one that is unknown" stops base "no base '7.1'" '7.2 7.3$'
+point "base: what an editor leaves is none" test "$(TOP=$dir/repo bash -c '. "$TOP/harness/bases/bases.sh" && bases_all | paste -sd" "')" = "7.2 7.3"
+rm "$dir/repo/harness/bases/7.2~"
 
 # A tarball of kernel.org.
 fake_deb linux-source-7.3 7.3.4-1
