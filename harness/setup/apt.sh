@@ -158,6 +158,11 @@ versions() {
 	awk -F' *[|] *' -v kind="$kind" '$3 ~ kind "$" { print $2 }' | sort -rVu
 }
 
+not_every_list() {
+	[ -z "$update_failed" ] ||
+		say "apt: notice: not every list could be read (see $LOG); going on"
+}
+
 # find_package [src:]PKG [VERSION]: sets found (a list) and version (wanted or newest).
 find_package() {
 	refreshed=
@@ -166,8 +171,7 @@ find_package() {
 		found=$(versions "$1")
 		version=${2:-${found%%$'\n'*}}
 		if [ -n "$version" ] && grep -qxF -- "$version" <<<"$found"; then
-			[ -z "$update_failed" ] ||
-				say "apt: notice: not every list could be read (see $LOG); going on"
+			not_every_list
 			return 0
 		fi
 		[ -z "$refreshed" ] || break
@@ -187,6 +191,7 @@ have() {
 	[ -n "$(find "$ROOT/stamp" -mmin -1440 2>/dev/null)" ] || refresh
 	found=$(versions "$1")
 	[[ -n $found || -z $update_failed ]] || explain "cannot read the package lists"
+	not_every_list
 }
 
 # fetch VERB [src:]PKG [VERSION] DIR PATTERN: download, print the new file's path.

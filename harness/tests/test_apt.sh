@@ -118,6 +118,10 @@ echo "E: Temporary failure resolving 'mirror.example'" >"$dir/update.error"
 rm "$dir/cache/apt/stamp"
 point "have: not to be able to ask is an error" stops "apt have nonesuch" 'cannot read the package lists' 'no network'
 reset
+echo "E: Temporary failure resolving 'mirror.example'" >"$dir/update.error"
+point "have: what older lists have is no error" run apt have linux-source-7.2
+point "have: ... but is said" grep -q 'notice: not every list could be read' "$out"
+reset
 : >"$dir/madison"
 point "no such package" stops "apt version nonesuch" 'no such package: nonesuch' 'trixie-backports forky sid' 'next:'
 point "... was looked for in fresh lists only once" test "$(calls update)" = 1
