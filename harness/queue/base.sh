@@ -191,7 +191,9 @@ if [ -n "${KERNEL_SRC:-}" ]; then
 else
 	from_package
 fi
-is=$(base_of "$REPO")
+is=$(base_of "$REPO") version=$(base_version "$REPO") || true
+[[ -z $version || $is = "$version" ]] ||
+	say "base: notice: no file in harness/bases is for Linux $version: it gets the patches for $is, which need not apply"
 if [ "$is" != "$BASE" ]; then
 	[ "$only" -eq 0 ] || die "KERNEL_SRC=$KERNEL_SRC is Linux $is, not $BASE" "" "BASE=$is"
 	say "base: notice: this is Linux $is, not $BASE: it gets the patches for $is, in ${BUILD#"$TOP/"}"

@@ -240,6 +240,9 @@ BASE=7.3 point "base: a tarball" run base --only
 point "base: a tarball of another base" run base
 point "base: ... a line says so" grep -q 'notice: this is Linux 7.3, not 7.2' "$out"
 point "base: ... and it is refused as 7.2 and nothing else" stops "base --only" 'is Linux 7.3, not 7.2' 'BASE=7.3'
+fake_deb linux-source-7.9 7.9.1-1
+KERNEL_SRC=$dir/fake/linux-source-7.9 point "base: a tree that no base is for" run base
+point "base: ... a line says so" grep -q 'notice: no file in harness/bases is for Linux 7.9: .* patches for 7.2' "$out"
 unset KERNEL_SRC
 
 # Missing packages.
