@@ -5,9 +5,9 @@
 usage: table.py STEPS
 
 STEPS has one line a step, tab separated: name, state (ok, failed, not run, off),
-seconds, result file. What is off was not to be run: its row says so. A result file holds lines as tap.py and compare.py write
-them; a step without one counts as one test of its own. The last line printed
-is "N passed, N failed, N skipped".
+seconds, result file. What is off was not to be run: its row says so. A result
+file holds lines as tap.py and compare.py write them; a step without one counts as
+one test of its own. The last line printed is "N passed, N failed, N skipped".
 
 Exit status: 0 everything passed, 1 something failed, was skipped or not run,
 2 STEPS is bad.

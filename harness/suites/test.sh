@@ -47,6 +47,8 @@ step() {
 		printf '%s\tnot run\t0\t\n' "$name" >>"$steps"
 		return 0
 	fi
+	# Of another base: that of an earlier run may still be there.
+	[ "$kind" != file ] || rm -f "$json"
 	say "=== $name"
 	[ -z "${started[$name]:-}" ] || wait "${started[$name]}" || true
 	set +e

@@ -16,6 +16,7 @@ stand_in() {
 		TOP=$(cd "$(dirname "$0")/../.." && pwd)
 		call="$BASE $(basename "$0" .sh) $*"
 		echo "$call" >>"$DIR/calls"
+		! grep -qxF -- "$call" "$DIR/dead" || exit 1
 		case $call in
 		*' kselftests '*)
 			mkdir -p "$TOP/build/$BASE/results"
@@ -39,6 +40,7 @@ for script in setup/setup queue/base queue/tree queue/roundtrip tests/run lint/l
 done
 export DIR=$dir
 : >"$dir/broken"
+: >"$dir/dead"
 tests() { : >"$dir/calls"; "$repo/harness/suites/test.sh" >"$out" 2>&1; }
 fails() { ! tests; }
 called() { grep -qxF -- "$1" "$dir/calls"; }
@@ -68,6 +70,11 @@ point "two bases: logs side by side" test -s "$repo/build/7.2/logs/step-tree.log
 	-s "$repo/build/7.2/logs/step-7.3-tree.log"
 BASE=7.3 point "two bases: the other way round" tests
 point "two bases: ..." row "7.2-kselftests-linux-base +7 "
+
+echo "7.3 kselftests linux base" >"$dir/dead"
+point "kselftests of the other base die before they begin: a failure" fails
+point "... and no result of an earlier run is theirs" row "7.3-kselftests-linux-base +- +1 "
+: >"$dir/dead"
 
 echo "7.3 base --only" >"$dir/broken"
 point "the other base is not to be had: a failure" fails
