@@ -6,6 +6,7 @@
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"
+. "$TOP/harness/bases/bases.sh"
 
 lists=$TOP/harness/lists
 lint_tmp
@@ -74,6 +75,18 @@ reasons() {
 	done
 }
 
+# Lines for one base, in the lists that may have some. A script that meets a base
+# that there is not may take the line for none.
+guards() {
+	local list
+	for list in harness/lists/{kselftests,liburing,ublk,libfuse}.*; do
+		[ -f "$list" ] || continue
+		grep -H -n -E '^[^#[:space:]]+:\s' "$list" |
+			grep -v -E ":[0-9]+:($(bases_all | sed 's/\./[.]/' | paste -sd'|')):\s" |
+			sed 's/$/   <- no such base/'
+	done
+}
+
 # Hosts: those of this machine's apt, wherever they are named; and every URL
 # whose host nobody vouched for.
 hosts() {
@@ -105,5 +118,6 @@ rule "LICENSES has the text of each licence" licenses
 rule "no Signed-off-by in patches" signoff
 rule "no patch creates a file" creates
 rule "a reason on every line of harness/lists" reasons
+rule "a line for one base names one" guards
 rule "no host that harness/lists/hosts.lint does not have" hosts
 rule "no path of one machine" paths
