@@ -105,13 +105,20 @@ from_kernel_src() {
 	[ -d "$REPO" ] || make_repo "$REPO" "Linux from KERNEL_SRC" "${cmd[@]}"
 }
 
-# A repository that stood in for this pin before, of a base that may.
+# A repository that stood in for this pin before: the newest of the asked base, else
+# one of a base that may.
 stand_in() {
-	local repo
-	for repo in "$CACHE"/base-[0-9]*.git; do
+	local repo is
+	while IFS= read -r repo; do
 		qgit -C "$repo" config --get-all kmbuf.instead-of 2>/dev/null | grep -qxF -- "$BASE_VERSION" || continue
-		[[ " $BASE $others " != *" $(base_of "$repo") "* ]] || echo "$repo"
-	done | tail -n 1
+		is=$(base_of "$repo")
+		if [ "$is" = "$BASE" ]; then
+			echo "1 $repo"
+		elif [[ " $others " == *" $is "* ]]; then
+			echo "2 $repo"
+		fi
+	done < <(printf '%s\n' "$CACHE"/base-[0-9]*.git | sort -rV) |
+		sort -s -n -k 1,1 | sed -n '1s/^. //p'
 }
 
 # stands_in PIN: REPO is found in place of PIN from now on, without asking, and offline.

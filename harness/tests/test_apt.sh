@@ -211,6 +211,11 @@ BASE=7.3 point "base: ... as the newest 7.3 as well" run base --only
 point "base: ... without apt" test ! -s "$dir/calls"
 point "base: ... but not as 7.2 and nothing else" stops "base --only" 'no linux-source-7.2$' \
 	'KERNEL_SRC=.*/linux-7.2.12.tar.xz'
+fake_deb linux-source-7.2 7.2.9-2
+point "base: 7.2 is back, for those who want nothing else" run base --only
+cp -a "$dir/cache/base-7.2.9-2.git" "$dir/cache/base-7.2.14-1.git"
+point "base: ... then for all, and the newest" run base
+point "base: ..." grep -q 'notice: using 7.2.14-1.git in place' "$out"
 reset
 : >"$dir/madison"
 point "base: both are gone" stops base 'no linux-source-7.2 and no linux-source-7.3' \
