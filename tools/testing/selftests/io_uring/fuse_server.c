@@ -60,10 +60,12 @@ size_t fuse_payload_size(const struct fuse_test *ft)
 	return size > MIN_READ ? size : MIN_READ;
 }
 
-static void fill_attr(struct fuse_attr *attr, unsigned long long node)
+static void fill_attr(const struct fuse_test *ft, struct fuse_attr *attr,
+		      unsigned long long node)
 {
 	*attr = (struct fuse_attr) {
 		.ino = node,
+		.size = node == FUSE_ROOT_ID ? 0 : ft->file_size,
 		.mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644,
 		.nlink = 1,
 		.blksize = 4096,
@@ -77,7 +79,7 @@ static int serve_lookup(const struct fuse_call *call)
 	if (strcmp((const char *)call->payload, FUSE_TEST_FILE))
 		return -ENOENT;
 	*out = (struct fuse_entry_out) { .nodeid = FUSE_TEST_NODE };
-	fill_attr(&out->attr, FUSE_TEST_NODE);
+	fill_attr(call->ft, &out->attr, FUSE_TEST_NODE);
 	return sizeof(*out);
 }
 
@@ -86,7 +88,17 @@ static int serve_getattr(const struct fuse_call *call)
 	struct fuse_attr_out *out = (void *)call->reply;
 
 	*out = (struct fuse_attr_out) { };
-	fill_attr(&out->attr, call->in->nodeid);
+	fill_attr(call->ft, &out->attr, call->in->nodeid);
+	return sizeof(*out);
+}
+
+static int serve_open(const struct fuse_call *call)
+{
+	struct fuse_open_out *out = (void *)call->reply;
+
+	if (!call->ft->open_flags)
+		return -ENOSYS;
+	*out = (struct fuse_open_out) { .open_flags = call->ft->open_flags };
 	return sizeof(*out);
 }
 
@@ -97,6 +109,8 @@ int fuse_serve(const struct fuse_call *call)
 		return serve_lookup(call);
 	case FUSE_GETATTR:
 		return serve_getattr(call);
+	case FUSE_OPEN:
+		return serve_open(call);
 	}
 	return -ENOSYS;
 }

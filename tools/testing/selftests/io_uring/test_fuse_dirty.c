@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A direct read into memory that is a file's, which is written back while the
- * read is under way: what was read has to get into that file all the same.
+ * Pages of a file that are mapped. A direct read into them is under way while
+ * they are written back: what was read gets into the file all the same. A write
+ * that the server refuses does not stay in them.
  */
 #include "kselftest_harness.h"
 #include "fuse_server.h"
@@ -25,6 +26,8 @@ struct dirty {
 	/* what the file has */
 	int		data_fd;
 	unsigned int	nr_writes;
+	/* writes fail */
+	bool		refuse;
 	/* a direct read is held, until there are more than that */
 	bool		reading;
 	unsigned int	nr_before;
@@ -42,6 +45,7 @@ FIXTURE(fuse_dirty)
 FIXTURE_VARIANT(fuse_dirty)
 {
 	enum fuse_mode mode;
+	unsigned int open_flags;
 };
 
 FIXTURE_VARIANT_ADD(fuse_dirty, entry) {
@@ -54,6 +58,7 @@ FIXTURE_VARIANT_ADD(fuse_dirty, kmbuf) {
 
 FIXTURE_VARIANT_ADD(fuse_dirty, zc) {
 	.mode = FUSE_MODE_ZC,
+	.open_flags = FOPEN_IO_URING_ZERO_COPY,
 };
 
 static int serve_slot(const struct fuse_call *call, unsigned long long offset,
@@ -95,6 +100,8 @@ static int serve_write(const struct fuse_call *call)
 	struct dirty *dirty = call->ft->data;
 
 	dirty->nr_writes++;
+	if (dirty->refuse)
+		return -EIO;
 	if (call->slot >= 0)
 		return serve_slot(call, arg->offset, arg->size);
 	*out = (struct fuse_write_out) {
@@ -106,25 +113,7 @@ static int serve_write(const struct fuse_call *call)
 
 static int serve(const struct fuse_call *call)
 {
-	struct fuse_entry_out *entry = (void *)call->reply;
-	struct fuse_attr_out *attr = (void *)call->reply;
-	struct fuse_open_out *open = (void *)call->reply;
-	int ret;
-
 	switch (call->in->opcode) {
-	case FUSE_LOOKUP:
-		ret = fuse_serve(call);
-		entry->attr.size = SIZE;
-		return ret;
-	case FUSE_GETATTR:
-		ret = fuse_serve(call);
-		attr->attr.size = SIZE;
-		return ret;
-	case FUSE_OPEN:
-		*open = (struct fuse_open_out) { };
-		if (call->ft->mode == FUSE_MODE_ZC)
-			open->open_flags = FOPEN_IO_URING_ZERO_COPY;
-		return sizeof(*open);
 	case FUSE_READ:
 		return serve_read(call);
 	case FUSE_WRITE:
@@ -158,6 +147,8 @@ FIXTURE_SETUP(fuse_dirty)
 		.mode = variant->mode,
 		.max_pages = 2,
 		.max_write = SIZE,
+		.file_size = SIZE,
+		.open_flags = variant->open_flags,
 		.depth = 4,
 		.buffers = 4,
 		.serve = serve,
@@ -218,6 +209,45 @@ TEST_F(fuse_dirty, written_back_meanwhile)
 	EXPECT_EQ(0, msync(self->map, PAGE, MS_SYNC));
 	EXPECT_EQ(PAGE, pread(self->dirty->data_fd, page, PAGE, 0));
 	EXPECT_TRUE(check_pattern(page, PAGE, SEED, 0));
+}
+
+static void refuse_write(struct __test_metadata *_metadata,
+			 FIXTURE_DATA(fuse_dirty) *self, size_t len)
+{
+	unsigned char page[PAGE];
+
+	memset(page, SEED, len);
+	self->dirty->refuse = true;
+	EXPECT_EQ(-1, pwrite(self->fd, page, len, 0));
+	EXPECT_EQ(EIO, errno);
+	self->dirty->refuse = false;
+}
+
+/* The page is read again; before, a write to it met a warning of the kernel */
+TEST_F(fuse_dirty, refused_write_of_clean_page)
+{
+	unsigned char byte;
+
+	ASSERT_EQ(0, self->map[0]);
+	refuse_write(_metadata, self, PAGE);
+	EXPECT_EQ(0, self->map[0]);
+	self->map[1] = 1;
+	EXPECT_EQ(0, msync(self->map, PAGE, MS_SYNC));
+	EXPECT_EQ(1, pread(self->dirty->data_fd, &byte, 1, 1));
+	EXPECT_EQ(1, byte);
+}
+
+/* What the mapping has put there and the server has not got is not lost */
+TEST_F(fuse_dirty, refused_write_of_dirty_page)
+{
+	unsigned char page[PAGE];
+
+	self->map[PAGE - 1] = 1;
+	refuse_write(_metadata, self, PAGE / 2);
+	EXPECT_EQ(1, self->map[PAGE - 1]);
+	EXPECT_EQ(0, msync(self->map, PAGE, MS_SYNC));
+	EXPECT_EQ(PAGE, pread(self->dirty->data_fd, page, PAGE, 0));
+	EXPECT_EQ(1, page[PAGE - 1]);
 }
 
 TEST_HARNESS_MAIN

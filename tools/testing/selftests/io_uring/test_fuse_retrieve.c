@@ -124,35 +124,14 @@ static int serve_read(const struct fuse_call *call)
 
 static int serve(const struct fuse_call *call)
 {
-	struct fuse_entry_out *entry = (void *)call->reply;
-	struct fuse_attr_out *attr = (void *)call->reply;
-	struct fuse_open_out *open = (void *)call->reply;
 	struct retrieve *retrieve = call->ft->data;
-	int ret;
-
 	switch (call->in->opcode) {
-	case FUSE_LOOKUP:
-		ret = fuse_serve(call);
-		entry->attr.size = 2 * LEN;
-		return ret;
-	case FUSE_GETATTR:
-		ret = fuse_serve(call);
-		attr->attr.size = 2 * LEN;
-		return ret;
-	case FUSE_OPEN:
-		*open = (struct fuse_open_out) {
-			.open_flags = FOPEN_KEEP_CACHE,
-		};
-		return sizeof(*open);
 	case FUSE_READ:
 		return serve_read(call);
 	case FUSE_GETXATTR:
 		return ask(call->ft, retrieve->size) ? -EIO : -ENODATA;
 	case FUSE_NOTIFY_REPLY:
 		return serve_retrieved(call);
-	case FUSE_FLUSH:
-	case FUSE_RELEASE:
-		return 0;
 	}
 	return -ENOSYS;
 }
@@ -170,6 +149,8 @@ FIXTURE_SETUP(fuse_retrieve)
 		.mode = variant->mode,
 		.max_pages = LEN / 4096,
 		.max_write = LEN,
+		.file_size = 2 * LEN,
+		.open_flags = FOPEN_KEEP_CACHE,
 		.more_room = variant->more_room,
 		.depth = 2,
 		.buffers = 2,

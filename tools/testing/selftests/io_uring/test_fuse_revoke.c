@@ -103,31 +103,10 @@ static int serve_data(const struct fuse_call *call)
 
 static int serve(const struct fuse_call *call)
 {
-	struct fuse_entry_out *entry = (void *)call->reply;
-	struct fuse_attr_out *attr = (void *)call->reply;
-	struct fuse_open_out *open = (void *)call->reply;
-	int ret;
-
 	switch (call->in->opcode) {
-	case FUSE_LOOKUP:
-		ret = fuse_serve(call);
-		entry->attr.size = LEN;
-		return ret;
-	case FUSE_GETATTR:
-		ret = fuse_serve(call);
-		attr->attr.size = LEN;
-		return ret;
-	case FUSE_OPEN:
-		*open = (struct fuse_open_out) {
-			.open_flags = FOPEN_IO_URING_ZERO_COPY,
-		};
-		return sizeof(*open);
 	case FUSE_READ:
 	case FUSE_WRITE:
 		return serve_data(call);
-	case FUSE_FLUSH:
-	case FUSE_RELEASE:
-		return 0;
 	}
 	return -ENOSYS;
 }
@@ -188,6 +167,8 @@ FIXTURE_SETUP(fuse_revoke)
 		.buffers = 2,
 		.max_write = LEN,
 		.max_pages = 1,
+		.file_size = LEN,
+		.open_flags = FOPEN_IO_URING_ZERO_COPY,
 		.serve = serve,
 		.completed = completed,
 		.run = run,
