@@ -64,6 +64,7 @@ find_queue(const struct io_uring_cmd *cmd, const struct fuse_uring_cmd_req *req,
 	/* pairs with the release in fuse_uring_create() */
 	struct fuse_ring *ring = smp_load_acquire(&fch->ring);
 	struct fuse_ring_queue *queue;
+	unsigned int qid = req->qid;
 
 	BUILD_BUG_ON(sizeof(struct fuse_uring_ent_in_out) != 32);
 	BUILD_BUG_ON(offsetof(struct fuse_uring_cmd_req, ent) != 24);
@@ -74,11 +75,11 @@ find_queue(const struct io_uring_cmd *cmd, const struct fuse_uring_cmd_req *req,
 	if (!is_clean(cmd, req) ||
 	    READ_ONCE(cmd->sqe->addr) || READ_ONCE(cmd->sqe->len))
 		return ERR_PTR(-EINVAL);
-	if (!ring || req->qid >= ring->nr_queues)
+	if (!ring || qid >= ring->nr_queues)
 		return ERR_PTR(-EINVAL);
+	qid = array_index_nospec(qid, ring->nr_queues);
 	/* pairs with the release in fuse_uring_create_queue() */
-	queue = smp_load_acquire(&ring->queues[array_index_nospec(req->qid,
-							ring->nr_queues)]);
+	queue = smp_load_acquire(&ring->queues[qid]);
 	return queue ?: ERR_PTR(-ESRCH);
 }
 

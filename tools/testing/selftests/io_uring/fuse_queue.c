@@ -6,6 +6,7 @@
 #include "iou_region.h"
 
 #include <errno.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -110,7 +111,7 @@ int fuse_queue_bad_byte(struct fuse_queue *fq, unsigned int op,
 
 void fuse_queue_set_own(const struct fuse_queue *fq, struct fuse_queue_own *own)
 {
-	own->iov[0] = own->iov[1] = (struct iovec) { };
+	memset(own->iov, 0, sizeof(own->iov));
 	if (!fuse_mode_headers(fq->ft.mode))
 		own->iov[0] = (struct iovec) { &own->head, sizeof(own->head) };
 	if (!fuse_mode_buffers(fq->ft.mode))

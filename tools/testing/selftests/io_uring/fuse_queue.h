@@ -60,10 +60,13 @@ struct fuse_queue_own {
 /* The iovecs of an entry, empty where the mode of the mount has other memory */
 void fuse_queue_set_own(const struct fuse_queue *fq, struct fuse_queue_own *own);
 
-/* What queue 0 has already */
-#define FUSE_QUEUE_ADDED	(1 << 0)
-#define FUSE_QUEUE_HEADERS	(1 << 1)
-#define FUSE_QUEUE_KMBUF	(1 << 2)
+/* What queue 0 has already: any of them */
+enum fuse_queue_has {
+	FUSE_QUEUE_ADDED	= 1,
+	FUSE_QUEUE_HEADERS	= 2,
+	FUSE_QUEUE_KMBUF	= 4,
+};
+
 /*
  * Does all that still work? Add to queue 0 what the mode says and it does not
  * have, add the other queues, register an entry each, and serve one request; then
