@@ -27,9 +27,39 @@ enum fuse_mode {
 	FUSE_MODE_KMBUF,
 	/* likewise, but for data that can be left where it is */
 	FUSE_MODE_ZC,
+	/* headers in the memory region, a buffer of the server's for each entry */
+	FUSE_MODE_HEADERS,
+	/* headers of the server's, data in kernel-managed buffers */
+	FUSE_MODE_BUFFERS,
+	/* likewise, but for data that can be left where it is */
+	FUSE_MODE_BUFFERS_ZC,
 };
 
-/* FUSE_MODE_ZC: what is wrong with the slots that entries name */
+/* What the queues of a mode have been given by the kernel */
+static inline bool fuse_mode_headers(enum fuse_mode mode)
+{
+	return mode == FUSE_MODE_KMBUF || mode == FUSE_MODE_ZC ||
+	       mode == FUSE_MODE_HEADERS;
+}
+
+static inline bool fuse_mode_buffers(enum fuse_mode mode)
+{
+	return mode == FUSE_MODE_KMBUF || mode == FUSE_MODE_ZC ||
+	       mode == FUSE_MODE_BUFFERS || mode == FUSE_MODE_BUFFERS_ZC;
+}
+
+static inline bool fuse_mode_zero_copy(enum fuse_mode mode)
+{
+	return mode == FUSE_MODE_ZC || mode == FUSE_MODE_BUFFERS_ZC;
+}
+
+/* Does the kernel reach for memory of the server's? */
+static inline bool fuse_mode_own(enum fuse_mode mode)
+{
+	return !fuse_mode_headers(mode) || !fuse_mode_buffers(mode);
+}
+
+/* Modes with zero copy: what is wrong with the slots that entries name */
 enum fuse_slots {
 	FUSE_SLOTS_GOOD,
 	/* the ring has no table */

@@ -223,7 +223,6 @@ static void register_own(FIXTURE_DATA(fuse_closed_ring) *self, unsigned int qid)
 static void register_kmbuf(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(fuse_closed_ring) *self)
 {
-	struct fuse_uring_cmd_req add = fuse_queue_good();
 	struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
 	unsigned int i;
 
@@ -231,7 +230,7 @@ static void register_kmbuf(struct __test_metadata *_metadata,
 	self->fq.ring_flags = IORING_SETUP_SINGLE_ISSUER |
 			      IORING_SETUP_DEFER_TASKRUN;
 	ASSERT_EQ(0, fuse_queue_open_ring(&self->fq));
-	ASSERT_EQ(0, fuse_queue_add(&self->fq, &add));
+	ASSERT_EQ(0, fuse_queue_add(&self->fq, 0));
 	for (i = 0; i < NR_ENTRIES; i++) {
 		ent.ent.hdr_offset = i * FUSE_QUEUE_STRIDE;
 		fuse_queue_entry(&self->fq, &ent);

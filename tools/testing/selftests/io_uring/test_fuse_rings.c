@@ -56,6 +56,11 @@ FIXTURE_VARIANT_ADD(fuse_rings, zc_async) {
 	.sqe_flags = IOSQE_ASYNC,
 };
 
+FIXTURE_VARIANT_ADD(fuse_rings, buffers_zc_async) {
+	.mode = FUSE_MODE_BUFFERS_ZC,
+	.sqe_flags = IOSQE_ASYNC,
+};
+
 FIXTURE_VARIANT_ADD(fuse_rings, zc_sqpoll) {
 	.mode = FUSE_MODE_ZC,
 	.ring_flags = IORING_SETUP_SQPOLL,
