@@ -125,6 +125,7 @@ static int serve_read(const struct fuse_call *call)
 static int serve(const struct fuse_call *call)
 {
 	struct retrieve *retrieve = call->ft->data;
+
 	switch (call->in->opcode) {
 	case FUSE_READ:
 		return serve_read(call);
