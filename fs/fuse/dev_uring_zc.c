@@ -6,10 +6,11 @@
  *
  * They are lent for as long as the request lasts: when it ends, by a reply or
  * because the connection is aborted, no more I/O begins on them, whatever became
- * of the slot. But I/O that the server has started goes on. So the pages are held
- * until io_uring gives them back. A reference does: for as long as the client is
- * interested in what is in its memory, the request has that pinned, and later on
- * it only must not become somebody else's.
+ * of the slot. But I/O that the server has started goes on. Until the request
+ * ends it has the pages pinned, or locked in the page cache. What io_uring has
+ * not given back by then is held for as long as it takes. A reference does: the
+ * client is no longer interested in what is in its memory, which only must not
+ * become somebody else's.
  *
  * A server that replies without having filled the pages of a READ does not
  * disclose anything. The memory of a direct read is the client's, which sees
@@ -33,6 +34,8 @@ struct fuse_uring_zc {
 	/* io_uring's, until it gives the pages back, and the entry's */
 	refcount_t refs;
 	unsigned int nr_bvecs;
+	/* there is a reference to the folio of each bvec */
+	bool held;
 	struct bio_vec bvs[] __counted_by(nr_bvecs);
 };
 
@@ -66,7 +69,7 @@ static void zc_free(struct fuse_uring_zc *zc)
 {
 	unsigned int i;
 
-	for (i = 0; i < zc->nr_bvecs; i++)
+	for (i = 0; zc->held && i < zc->nr_bvecs; i++)
 		folio_put(bvec_folio(&zc->bvs[i]));
 	kvfree(zc);
 }
@@ -82,59 +85,65 @@ static void zc_release(struct io_buf_lease *lease)
 	zc_put(container_of(lease, struct fuse_uring_zc, lease));
 }
 
+/* The request is about to end, and its hold on the pages with it */
+static void zc_hold(struct fuse_uring_zc *zc)
+{
+	unsigned int i;
+
+	if (zc->held)
+		return;
+	for (i = 0; i < zc->nr_bvecs; i++)
+		folio_get(bvec_folio(&zc->bvs[i]));
+	zc->held = true;
+}
+
 /*
  * Memory that the request has not pinned is the kernel's, for a loop device say,
  * or the registered buffer of an io_uring. It stays until the request ends, but
- * not all of it can be held on to for longer.
+ * not all of it can be held on to for longer. So it is held from the beginning.
  */
-static bool zc_hold(const struct fuse_args *args, struct folio *folio)
+static bool zc_try_hold(struct folio *folio)
 {
-	if (!args->user_pages || args->is_pinned) {
-		folio_get(folio);
-		return true;
-	}
 	return !folio_test_slab(folio) && !folio_test_large_kmalloc(folio) &&
 	       folio_try_get(folio);
 }
 
 /*
- * Hold the pages that the first @size bytes of the data are in. What goes on in
- * the same folio is one entry, and one reference. ERR_PTR of -ENOMEM, or -EFAULT
- * if there are pages that cannot be held.
+ * The pages that the first @size bytes of the data are in. What goes on in the
+ * same folio is one entry, and one reference if there are any. ERR_PTR of
+ * -ENOMEM, or -EFAULT if there are pages that cannot be held.
  */
 static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
-				      size_t size)
+				      u32 size)
 {
-	const unsigned int nr_folios = ap->num_folios;
-	const struct fuse_folio_desc *descs = ap->descs;
+	const struct fuse_folio_desc *desc = ap->descs;
 	struct folio **folios = ap->folios, *last = NULL;
+	struct folio **const folios_end = folios + ap->num_folios;
 	struct fuse_uring_zc *zc;
 	struct bio_vec *bv;
-	size_t end = 0;
-	unsigned int i;
+	u32 len, end = 0;
 
-	zc = kvmalloc_flex(*zc, bvs, nr_folios, GFP_KERNEL_ACCOUNT);
+	zc = kvmalloc_flex(*zc, bvs, ap->num_folios, GFP_KERNEL_ACCOUNT);
 	if (!zc)
 		return ERR_PTR(-ENOMEM);
 
 	io_buf_lease_init(&zc->lease, zc_release);
 	refcount_set(&zc->refs, 2);
+	zc->held = ap->args.user_pages && !ap->args.is_pinned;
 	bv = zc->bvs;
-	for (i = 0; i < nr_folios && size; i++) {
-		size_t len = min_t(size_t, size, descs[i].length);
-		size_t offset = descs[i].offset;
-		struct folio *folio = folios[i];
+	for (; size && folios != folios_end; size -= len, desc++) {
+		struct folio *folio = *folios++;
 
-		if (folio == last && offset == end) {
+		len = min(size, desc->length);
+		if (folio == last && desc->offset == end) {
 			bv[-1].bv_len += len;
 		} else {
-			if (!zc_hold(&ap->args, folio))
+			if (zc->held && !zc_try_hold(folio))
 				break;
-			bvec_set_folio(bv++, folio, len, offset);
+			bvec_set_folio(bv++, folio, len, desc->offset);
 			last = folio;
 		}
-		end = offset + len;
-		size -= len;
+		end = desc->offset + len;
 	}
 	zc->nr_bvecs = bv - zc->bvs;
 	if (!size)
@@ -187,7 +196,8 @@ int fuse_uring_zc_register(struct fuse_ring_ent *ent, struct fuse_req *req,
 /*
  * The request of the entry is about to end: no I/O may begin on its pages any
  * more, whatever is in the slot. To be called by whoever ends the request, which
- * nobody else can do at the same time. May sleep.
+ * nobody else can do at the same time, while the request has its pages. May
+ * sleep.
  */
 void fuse_uring_zc_revoke(struct fuse_ring_ent *ent)
 {
@@ -197,6 +207,9 @@ void fuse_uring_zc_revoke(struct fuse_ring_ent *ent)
 		return;
 	ent->zc = NULL;
 	io_buf_revoke(&zc->lease);
+	/* nobody takes another reference: if ours is the last, no I/O goes on */
+	if (refcount_read(&zc->refs) > 1)
+		zc_hold(zc);
 	zc_put(zc);
 }
 
@@ -208,6 +221,7 @@ void fuse_uring_zc_revoke(struct fuse_ring_ent *ent)
 void fuse_uring_zc_unregister(struct fuse_ring_ent *ent,
 			      unsigned int issue_flags)
 {
-	fuse_uring_zc_revoke(ent);
+	/* first, so that io_uring has given the pages back if there is no I/O */
 	io_buffer_unregister(ent->cmd, ent->buf_index, issue_flags);
+	fuse_uring_zc_revoke(ent);
 }

@@ -3,7 +3,8 @@
  * A request has ended, because the server has replied or the connection is
  * aborted, and the server goes on with its slot: I/O that it starts then, or that
  * has waited for its file until then, does not get at the client's memory or at
- * the page cache.
+ * the page cache. I/O that is under way goes on, in pages that are nobody else's
+ * until it ends, whatever the client does.
  */
 #include "kselftest_harness.h"
 #include "fuse_data.h"
@@ -12,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kernel-page-flags.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -24,6 +26,11 @@
 /* what is in memory that nobody may write to, and not to be seen by anybody */
 #define CANARY		0xc5
 #define SERVER_DATA	0x5e
+/* pages of a client that ends */
+#define NR_FREED	64
+/* bits of linux/kernel-page-flags.h, and of an entry of pagemap */
+#define PAGE_UPTODATE	(1ULL << KPF_UPTODATE)
+#define PAGE_FRAME	((1ULL << 55) - 1)
 
 /* Shared with the server: what it does to reads and writes */
 struct orders {
@@ -31,16 +38,23 @@ struct orders {
 	int	io_fd;
 	/* start it before the request ends, or after that */
 	bool	park;
+	/* and wait until the slow file's server has it */
+	bool	under_way;
 	/* reply at once, or never */
 	bool	reply;
 	/* events: a request has come, its I/O may start, and has ended */
 	int	come_fd;
 	int	go_fd;
 	int	done_fd;
+	/* events: the slow file is read, and may be */
+	int	slow_come_fd;
+	int	slow_go_fd;
 	/* the slot, and the result of the I/O */
 	int	slot;
 	bool	write;
 	int	res;
+	/* number of the page that a client has had the data in */
+	unsigned long long page;
 };
 
 static struct orders *orders;
@@ -51,6 +65,9 @@ static bool io_ended;
 FIXTURE(fuse_revoke)
 {
 	struct fuse_test ft;
+	/* another file system, whose server takes its time */
+	struct fuse_test slow;
+	int slow_fd;
 	/* the client's, and what it has of the file's cache */
 	unsigned char *mem;
 	unsigned char *map;
@@ -74,15 +91,20 @@ static void start_io(void)
 				      IORING_OP_READ_FIXED;
 	sqe->fd = orders->io_fd;
 	sqe->len = LEN;
+	/* a file's own position, if it has one */
 	sqe->off = -1ULL;
 	sqe->buf_index = orders->slot;
 	sqe->user_data = FUSE_URING_USER_OWN;
+	/* this task is about to wait for it to begin */
+	if (orders->under_way)
+		sqe->flags |= IOSQE_ASYNC;
 	test_submit(&server.tr);
 }
 
 static int serve_data(const struct fuse_call *call)
 {
 	struct fuse_write_out *out = (void *)call->reply;
+	eventfd_t come;
 
 	if (call->slot < 0)
 		return -EIO;
@@ -91,6 +113,8 @@ static int serve_data(const struct fuse_call *call)
 		orders->write = call->in->opcode == FUSE_WRITE;
 		if (orders->park)
 			start_io();
+		if (orders->under_way)
+			eventfd_read(orders->slow_come_fd, &come);
 		eventfd_write(orders->come_fd, 1);
 	}
 	if (!orders->reply)
@@ -109,6 +133,18 @@ static int serve(const struct fuse_call *call)
 		return serve_data(call);
 	}
 	return -ENOSYS;
+}
+
+static int serve_slowly(const struct fuse_call *call)
+{
+	eventfd_t go;
+
+	if (call->in->opcode != FUSE_READ)
+		return -ENOSYS;
+	eventfd_write(orders->slow_come_fd, 1);
+	eventfd_read(orders->slow_go_fd, &go);
+	memset(call->reply, SERVER_DATA, LEN);
+	return LEN;
 }
 
 /*
@@ -150,8 +186,32 @@ static void make_pipe(struct __test_metadata *_metadata,
 	orders->come_fd = eventfd(0, EFD_CLOEXEC);
 	orders->go_fd = eventfd(0, EFD_CLOEXEC);
 	orders->done_fd = eventfd(0, EFD_CLOEXEC);
+	orders->slow_come_fd = eventfd(0, EFD_CLOEXEC);
+	orders->slow_go_fd = eventfd(0, EFD_CLOEXEC);
 	self->mem = shared_alloc(LEN);
 	ASSERT_NE(NULL, self->mem);
+}
+
+static void mount_slow(struct __test_metadata *_metadata,
+		       FIXTURE_DATA(fuse_revoke) *self)
+{
+	int ret;
+
+	self->slow = (struct fuse_test) {
+		.mode = FUSE_MODE_DEV,
+		.max_write = LEN,
+		.max_pages = 1,
+		.file_size = LEN,
+		/* nobody asks it anything when a process ends */
+		.open_flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH,
+		.serve = serve_slowly,
+	};
+	ret = fuse_test_mount(&self->slow);
+	if (fuse_test_missing(ret))
+		SKIP(return, "%s", fuse_test_missing(ret));
+	ASSERT_EQ(0, ret);
+	self->slow_fd = open(self->slow.file, O_RDONLY);
+	ASSERT_LE(0, self->slow_fd);
 }
 
 FIXTURE_SETUP(fuse_revoke)
@@ -161,6 +221,7 @@ FIXTURE_SETUP(fuse_revoke)
 	if (getuid())
 		SKIP(return, "needs root");
 	make_pipe(_metadata, self);
+	mount_slow(_metadata, self);
 	self->ft = (struct fuse_test) {
 		.mode = FUSE_MODE_ZC,
 		.depth = 2,
@@ -192,6 +253,10 @@ FIXTURE_TEARDOWN(fuse_revoke)
 	close(self->direct_fd);
 	close(self->fd);
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+	close(self->slow_fd);
+	/* its server is in an older mount namespace, and would wait for itself */
+	EXPECT_TRUE(fuse_test_abort(&self->slow));
+	EXPECT_EQ(0, fuse_test_umount(&self->slow));
 	munmap(self->mem, LEN);
 	munmap(orders, sizeof(*orders));
 }
@@ -373,6 +438,96 @@ TEST_F_TIMEOUT(fuse_revoke, write_of_cache_after_abort, 60)
 	eventfd_write(orders->go_fd, 1);
 	expect_refused(_metadata);
 	EXPECT_EQ(0, pipe_has(self));
+}
+
+static unsigned long long read_entry(const char *file, unsigned long long nr)
+{
+	unsigned long long entry = 0;
+	int fd = open(file, O_RDONLY);
+
+	if (pread(fd, &entry, sizeof(entry), nr * sizeof(entry)) < 0)
+		entry = 0;
+	close(fd);
+	return entry;
+}
+
+static unsigned long long page_of(const volatile unsigned char *mem)
+{
+	/* it has to be there */
+	mem[0];
+	return read_entry("/proc/self/pagemap",
+			  (unsigned long)mem / sysconf(_SC_PAGESIZE)) &
+	       PAGE_FRAME;
+}
+
+/*
+ * A process that ends, and its memory with it: was the read one? The page is the
+ * first that is freed, for then it is not the next to be somebody else's.
+ */
+static pid_t start_leaving(const FIXTURE_DATA(fuse_revoke) *self)
+{
+	pid_t pid = fork();
+	unsigned char *mem;
+
+	if (pid)
+		return pid;
+	mem = mmap(NULL, NR_FREED * LEN, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(mem, CANARY, NR_FREED * LEN);
+	orders->page = page_of(mem);
+	_exit(pread(self->direct_fd, mem, LEN, 0) != LEN);
+}
+
+/*
+ * Nobody has the page any more but the I/O. A page that is free is not up to
+ * date.
+ */
+static void expect_kept(struct __test_metadata *_metadata)
+{
+	ASSERT_NE(0, orders->page);
+	EXPECT_TRUE(read_entry("/proc/kpageflags", orders->page) &
+		    PAGE_UPTODATE);
+	eventfd_write(orders->slow_go_fd, 1);
+	wait_for(_metadata, orders->done_fd);
+	EXPECT_EQ(LEN, orders->res);
+}
+
+static void order_slow_io(FIXTURE_DATA(fuse_revoke) *self, bool reply)
+{
+	orders->park = true;
+	orders->under_way = true;
+	orders->reply = reply;
+	orders->io_fd = self->slow_fd;
+}
+
+TEST_F_TIMEOUT(fuse_revoke, memory_gone_after_reply, 60)
+{
+	order_slow_io(self, true);
+	EXPECT_EQ(0, fuse_hold_end(start_leaving(self), STEP_MS));
+	expect_kept(_metadata);
+}
+
+TEST_F_TIMEOUT(fuse_revoke, memory_gone_after_abort, 60)
+{
+	pid_t pid;
+
+	order_slow_io(self, false);
+	pid = start_leaving(self);
+	wait_for(_metadata, orders->come_fd);
+	EXPECT_TRUE(fuse_test_abort(&self->ft));
+	EXPECT_EQ(-1, fuse_hold_end(pid, STEP_MS));
+	eventfd_write(orders->go_fd, 1);
+	expect_kept(_metadata);
+}
+
+TEST_F_TIMEOUT(fuse_revoke, cache_gone_after_reply, 60)
+{
+	order_slow_io(self, true);
+	ASSERT_EQ(LEN, pread(self->fd, self->mem, LEN, 0));
+	orders->page = page_of(self->map);
+	munmap(self->map, LEN);
+	EXPECT_EQ(0, posix_fadvise(self->fd, 0, LEN, POSIX_FADV_DONTNEED));
+	expect_kept(_metadata);
 }
 
 TEST_HARNESS_MAIN

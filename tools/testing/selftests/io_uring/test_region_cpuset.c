@@ -7,10 +7,13 @@
 #include "iou_cgroup.h"
 #include "iou_region.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #define CGROUP_ROOT	"/sys/fs/cgroup"
 #define NODE		1
@@ -85,35 +88,61 @@ TEST_F_TIMEOUT(region_cpuset, larger_than_node, 300)
 	EXPECT_EQ(ENOMEM, errno);
 }
 
-/* The memory of a new ring's region, or MAP_FAILED */
+/* The memory of a new ring's region, or MAP_FAILED with errno set */
 static char *add_region(struct io_uring *ring)
 {
-	if (io_uring_queue_init(4, ring, 0))
-		return MAP_FAILED;
-	return region_register(ring, NULL, PIECE);
+	int ret = io_uring_queue_init(4, ring, 0);
+
+	if (!ret)
+		return region_register(ring, NULL, PIECE);
+	errno = -ret;
+	return MAP_FAILED;
 }
 
-/* The task's own memory is locked: it must not be what the node lacks */
+/* Regions of @nr new rings: do they end with the node's memory, and are on it? */
+static bool stay_on_node(struct io_uring *rings, size_t nr)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	size_t i;
+
+	for (i = 0; i < nr; i++) {
+		char *mem = add_region(&rings[i]);
+
+		if (mem == MAP_FAILED)
+			return errno == ENOMEM;
+		if (node_of(mem) != NODE ||
+		    node_of(mem + PIECE - page) != NODE)
+			return false;
+	}
+	return false;
+}
+
+/*
+ * In a process of its own, with its memory locked: when the node has no more, an
+ * allocation that does not fail can get it killed, which is a bound as well.
+ */
 TEST_F_TIMEOUT(region_cpuset, regions_together_larger_than_node, 300)
 {
-	size_t nr = (node_free() + SPARE) / PIECE, i;
+	size_t nr = (node_free() + SPARE) / PIECE;
 	struct rlimit files = { nr + 64, nr + 64 };
 	struct io_uring *rings;
-	const size_t page = sysconf(_SC_PAGESIZE);
-	char *mem;
+	int status;
+	pid_t pid;
 
 	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &files));
 	rings = shared_alloc(nr * sizeof(*rings));
 	ASSERT_NE(NULL, rings);
-	ASSERT_EQ(0, mlockall(MCL_CURRENT));
-	for (i = 0; i < nr; i++) {
-		mem = add_region(&rings[i]);
-		if (mem == MAP_FAILED)
-			break;
-		ASSERT_EQ(NODE, node_of(mem));
-		ASSERT_EQ(NODE, node_of(mem + PIECE - page));
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid) {
+		if (!test_write_file("/proc/self", "oom_score_adj", "1000") ||
+		    mlockall(MCL_CURRENT))
+			_exit(2);
+		_exit(!stay_on_node(rings, nr));
 	}
-	EXPECT_GT(nr, i);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL :
+					  !WEXITSTATUS(status));
 }
 
 TEST_HARNESS_MAIN
