@@ -51,9 +51,9 @@ static size_t data_size(const struct fuse_args *args)
 	return 0;
 }
 
-/* Is the data of @req to be handed out? The reply of a WRITE goes inline. */
+/* Is the data of @req to be handed out? */
 bool fuse_uring_zc_wanted(const struct fuse_ring_ent *ent,
-			  const struct fuse_req *req, size_t inline_size)
+			  const struct fuse_req *req)
 {
 	const struct fuse_args *args = req->args;
 	size_t size;
@@ -62,9 +62,7 @@ bool fuse_uring_zc_wanted(const struct fuse_ring_ent *ent,
 	    test_bit(FR_NO_ZERO_COPY, &req->flags))
 		return false;
 	size = data_size(args);
-	if (!size || size < ent->queue->zero_copy_min)
-		return false;
-	return !args->in_pages || args->out_args[0].size <= inline_size;
+	return size && size >= ent->queue->zero_copy_min;
 }
 
 static void zc_free(struct fuse_uring_zc *zc)

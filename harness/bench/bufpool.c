@@ -12,11 +12,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* 7.3's uapi, where it is not ours */
-#define CMD_ADD_QUEUE		3
+/* 7.3's uapi, where ours has nothing like it */
 #define CMD_ADD_BUFPOOL		4
-#define QUEUE_ZERO_COPY		(1ULL << 0)
-#define ENT_ZERO_COPY		(1ULL << 0)
 
 /* In the SQE, in place of struct fuse_uring_cmd_req */
 struct bufpool_req {
@@ -24,15 +21,11 @@ struct bufpool_req {
 	__u64	commit_id;
 	__u16	qid;
 	__u8	padding[6];
-	union {
-		struct {
-			__u64	addr;
-			__u32	len;
-			__u32	reserved;
-		} pool;
-		/* of an entry: its slot */
-		__u16	slot;
-	};
+	struct {
+		__u64	addr;
+		__u32	len;
+		__u32	reserved;
+	} pool;
 };
 
 struct bufpool_options bufpool_options;
@@ -89,9 +82,10 @@ static int add_queue(struct uring_server *srv, unsigned int qid)
 {
 	struct io_uring_sqe *sqe;
 
-	sqe = fuse_uring_sqe(&srv->tr, srv->ft->dev, CMD_ADD_QUEUE, qid);
+	sqe = fuse_uring_sqe(&srv->tr, srv->ft->dev,
+			     FUSE_IO_URING_CMD_ADD_QUEUE, qid);
 	if (bufpool_options.zero_copy)
-		pool_req(sqe)->flags = QUEUE_ZERO_COPY;
+		fuse_uring_req(sqe)->flags = FUSE_URING_ZERO_COPY;
 	return test_submit_wait(&srv->tr);
 }
 
@@ -165,7 +159,7 @@ static void prep_entry(struct uring_server *srv, struct uring_entry *entry,
 	sqe->addr = (unsigned long)entry->iov;
 	sqe->len = 2;
 	if (bufpool_options.zero_copy)
-		pool_req(sqe)->slot = entry->index;
+		fuse_uring_req(sqe)->ent_zero_copy_buf_index = entry->index;
 	name_pool(srv, entry->qid, sqe);
 }
 
@@ -184,7 +178,7 @@ static int locate(struct uring_server *srv, struct uring_entry *entry,
 	(void)cqe_flags;
 	if (io->offset > pool_size(srv) - srv->buf_size)
 		return -EPROTO;
-	if (io->flags & ENT_ZERO_COPY) {
+	if (io->flags & FUSE_URING_ENT_ZERO_COPY) {
 		entry->call.slot = entry->index;
 		nr_zero_copy++;
 	} else {

@@ -7,7 +7,7 @@
 connections=/sys/fs/fuse/connections
 
 need_queues() {
-	grep -qw fuse_uring_add_queue /proc/kallsyms ||
+	grep -qw fuse_uring_add_kmbuf /proc/kallsyms ||
 		fail "this kernel's FUSE has no queues with kernel-managed buffers"
 	[ -e "$connections/." ] || fail "this kernel has no $connections"
 	mountpoint -q "$connections" || mount -t fusectl fusectl "$connections"

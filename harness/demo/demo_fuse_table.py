@@ -30,6 +30,8 @@ FUSE_FACTS = ("checksums_equal_behind", "queues", "entries", "buffers", "payload
 # How a request can be sent, and what else the kernel counts.
 SENT = ("none", "inline", "buffer", "zero_copy")
 COUNTERS = (*SENT, "fallback", "buffer_wait")
+# What it takes to add a queue with headers and buffers of the kernel's.
+SETUP_COMMANDS = 3
 
 
 def read_counters(path):
@@ -58,8 +60,8 @@ def read_mode(directory):
     mode.update(end)
     mode.update({"fio_" + name: end[name] - tree[name] for name in COUNTERS})
     came, mode["slot_requests"] = read_trace(demo_common.read_trace(directory))
-    # A queue with kernel-managed buffers is added by a command of its own.
-    mode["requests"] = came - (mode["queues"] if mode["kmbuf_bytes"] else 0)
+    # Commands of the server's: ADD_QUEUE, ADD_HEADERS and ADD_KMBUF for each queue.
+    mode["requests"] = came - (SETUP_COMMANDS * mode["queues"] if mode["kmbuf_bytes"] else 0)
     mode["requests_counted"] = sum(end[name] for name in SENT)
     own = not mode["kmbuf_bytes"]
     mode["payload_bytes"] = mode["queues"] * mode["buffers"] * mode["payload"]

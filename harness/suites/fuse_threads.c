@@ -208,6 +208,17 @@ static const struct fuse_lowlevel_ops ops = {
 	.write_buf = on_write_buf,
 };
 
+static void print_in_use(struct fuse_session *se)
+{
+	const unsigned int in_use = fuse_session_uring_in_use(se);
+
+	printf("in use:%s%s%s%s\n", in_use & FUSE_IN_USE_URING ? " io_uring" : "",
+	       in_use & FUSE_IN_USE_KMBUF ? " kmbuf" : "",
+	       in_use & FUSE_IN_USE_BUFPOOL ? " bufpool" : "",
+	       in_use & FUSE_IN_USE_ZERO_COPY ? " zero_copy" : "");
+	fflush(stdout);
+}
+
 /* fuse_threads FILE MOUNTPOINT [OPTION]... */
 int main(int argc, char *argv[])
 {
@@ -230,6 +241,7 @@ int main(int argc, char *argv[])
 		return 1;
 	if (!fuse_session_mount(se, mountpoint)) {
 		ret = fuse_session_loop(se);
+		print_in_use(se);
 		fuse_session_unmount(se);
 	}
 	fuse_session_destroy(se);

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # In the VM: libfuse's own tests in one mode.
 #
-#   libfuse-suite.guest.sh plain|io_uring|kmbuf|zero_copy SOURCE BUILD [PATTERN]...
+#   libfuse-suite.guest.sh plain|io_uring|kmbuf|bufpool|zero_copy SOURCE BUILD [PATTERN]...
 #
 # Writes a line of verdict and name for each test to "$KMBUF_RW/results".
 set -euo pipefail
@@ -14,6 +14,7 @@ case $mode in
 plain) ;;
 io_uring) options=(--io-uring) ;;
 kmbuf) options=(--io-uring) && export FUSE_URING_KMBUF=1 ;;
+bufpool) options=(--io-uring) && export FUSE_URING_BUFPOOL=1 ;;
 zero_copy) options=(--io-uring) && export FUSE_URING_ZERO_COPY=1 ;;
 *) echo "no mode '$mode'" && exit 2 ;;
 esac

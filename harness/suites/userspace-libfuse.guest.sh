@@ -3,10 +3,11 @@
 # In the VM: files are copied through libfuse's examples, the program of the
 # README and a server with threads of its own.
 #
-#   userspace-libfuse.guest.sh linux|bare MADE
+#   userspace-libfuse.guest.sh linux|bare|pools MADE
 #
-# In each mode the kernel's counters have to say what it was. On the bare kernel
-# only fallbacks are tried.
+# In each mode the kernel's counters and the library have to say what was in use.
+# On the bare kernel only fallbacks are tried. "pools" is for either kernel if it
+# has buffer pools (Linux 7.3), and tries these.
 set -euo pipefail
 . "$(dirname "$0")/../tests/points.sh"
 
@@ -15,6 +16,8 @@ export out=/tmp/out
 : >"$out"
 cd /tmp
 enable=/sys/module/fuse/parameters/enable_uring
+bufpool=0
+[ "$(printf '%s\n' 7.3 "$(uname -r)" | sort -V | head -n 1)" != 7.3 ] || bufpool=1
 mkdir -p mnt src disk
 src=/tmp/src
 head -c 5000001 /dev/urandom >large
@@ -100,7 +103,22 @@ uses() {
 	none) [ "$buffer" -eq 0 ] && [ "$zero_copy" -eq 0 ] && [ "$inline" -eq 0 ] ;;
 	kmbuf) [ "$buffer" -gt 10 ] && [ "$zero_copy" -eq 0 ] && [ "$inline" -gt 4 ] ;;
 	zero_copy) [ "$zero_copy" -gt 10 ] && [ "$inline" -gt 4 ] && [ "$(counter fallback)" -eq 0 ] ;;
+	# Bare Linux 7.3 has no such counters.
+	bufpool*) [ "$inline" -eq 0 ] ;;
 	esac
+}
+
+# in_use MODE: so said the library, through the one program that asks it.
+in_use() {
+	local words
+	case $1 in
+	none) words="io_uring" ;;
+	kmbuf) words="io_uring kmbuf" ;;
+	zero_copy) words="io_uring kmbuf zero_copy" ;;
+	bufpool) words="io_uring bufpool" ;;
+	bufpool_zero_copy) words="io_uring bufpool zero_copy" ;;
+	esac
+	grep -q -F -x "in use: $words" said
 }
 
 # works EXAMPLE OPTIONS MODE FILE
@@ -108,7 +126,7 @@ works() {
 	local status=0
 	serve_example "$1" "$2" || return
 	{ copies "$4" && uses "$3"; } || status=1
-	unserve && [ "$status" -eq 0 ]
+	unserve && [ "$status" -eq 0 ] && { [ "$1" != fuse_threads ] || in_use "$3"; }
 }
 
 # works_on_disk EXAMPLE OPTIONS: where memory for O_DIRECT has to be aligned.
@@ -164,7 +182,7 @@ modes() {
 	: >src/file
 	for example in passthrough_ll passthrough_hp kmbuf-memo fuse_threads; do
 		point "$example: io_uring" works "$example" io_uring none "$(file_of "$example")"
-		point "$example: memory of the kernel" \
+		point "$example: kernel-managed buffers" \
 			works "$example" io_uring_kmbuf kmbuf "$(file_of "$example")"
 		point "$example: one small buffer" \
 			works "$example" io_uring_kmbuf_bufs=1,io_uring_kmbuf,io_uring_kmbuf_bufsize=65536 \
@@ -174,6 +192,25 @@ modes() {
 		point "$example: zero copy, one entry" \
 			works "$example" io_uring_zero_copy,io_uring_q_depth=1 zero_copy \
 			"$(file_of "$example")"
+	done
+}
+
+pools() {
+	local example
+
+	: >src/file
+	for example in passthrough_ll passthrough_hp kmbuf-memo fuse_threads; do
+		point "$example: a buffer pool" \
+			works "$example" io_uring_bufpool bufpool "$(file_of "$example")"
+		point "$example: a pool of one small buffer" \
+			works "$example" io_uring_bufpool,io_uring_kmbuf_bufs=1,io_uring_kmbuf_bufsize=65536 \
+			bufpool "$(file_of "$example")"
+		point "$example: a buffer pool and zero copy" \
+			works "$example" io_uring_bufpool,io_uring_zero_copy bufpool_zero_copy \
+			"$(file_of "$example")"
+		point "$example: a buffer pool and zero copy, one entry" \
+			works "$example" io_uring_bufpool,io_uring_zero_copy,io_uring_q_depth=1 \
+			bufpool_zero_copy "$(file_of "$example")"
 	done
 }
 
@@ -192,9 +229,12 @@ direct() {
 }
 
 options() {
-	point "a wrong number of buffers is refused" \
-		refuses io_uring_kmbuf,io_uring_kmbuf_bufs=3 \
-		"io_uring_kmbuf_bufs=3: has to be a power of two up to 32768"
+	point "the number of buffers need not be a power of two" \
+		works kmbuf-memo io_uring_kmbuf,io_uring_kmbuf_bufs=3 kmbuf memo
+	point "no buffers are refused" refuses io_uring_kmbuf,io_uring_kmbuf_bufs=0 \
+		"io_uring_kmbuf_bufs=0: has to be from 1 to 32768"
+	point "too many buffers are refused" refuses io_uring_kmbuf,io_uring_kmbuf_bufs=32769 \
+		"io_uring_kmbuf_bufs=32769: has to be from 1 to 32768"
 	point "buffers that are too small are refused" \
 		refuses io_uring_kmbuf,io_uring_kmbuf_bufsize=4096 \
 		"io_uring_kmbuf_bufsize=4096: has to be from 8192 to 1073741824"
@@ -204,27 +244,38 @@ options() {
 }
 
 fallbacks() {
-	local need
-	point "no privilege: memory of the kernel, but no zero copy" \
-		falls_back kmbuf memo "io_uring_zero_copy is not used: it takes CAP_SYS_ADMIN" \
+	local need instead="plain io_uring"
+	point "no privilege: kernel-managed buffers, but no zero copy" \
+		falls_back kmbuf memo "io_uring_zero_copy is not used: it needs CAP_SYS_ADMIN" \
 		dropped unlimited io_uring_zero_copy
 	# For each of two CPUs: four buffers of 1 MiB, and the headers.
 	need=$((2 * (4 * 1024 + 8)))
-	point "over RLIMIT_MEMLOCK: plain io_uring" \
-		falls_back none memo "io_uring_kmbuf is not used: it takes $need KiB of locked memory, RLIMIT_MEMLOCK allows 64 KiB" \
+	[ "$bufpool" -eq 0 ] || instead="a buffer pool"
+	point "over RLIMIT_MEMLOCK: $instead" \
+		falls_back none memo "io_uring_kmbuf is not used: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 64 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize" \
 		dropped 64 io_uring_kmbuf
+	[ "$bufpool" -eq 1 ] ||
+		point "no buffer pools: plain io_uring" \
+			falls_back none memo "io_uring_bufpool is not used: the kernel has no buffer pools for FUSE, Linux 7.3 has" \
+			serve_example kmbuf-memo io_uring_bufpool
 }
 
 without_kernel() {
-	point "a kernel without kernel-managed buffers: plain io_uring" \
-		falls_back none memo "io_uring_kmbuf is not used: the kernel does not offer buffers of its own for FUSE" \
-		serve_example kmbuf-memo io_uring_zero_copy
+	local text="io_uring_kmbuf is not used: the kernel has no kernel-managed buffers for FUSE"
+	if [ "$bufpool" -eq 1 ]; then
+		point "a kernel without kernel-managed buffers: a buffer pool" \
+			falls_back none memo "$text. A buffer pool takes its place" \
+			serve_example kmbuf-memo io_uring_zero_copy
+	else
+		point "a kernel without kernel-managed buffers: plain io_uring" \
+			falls_back none memo "$text" serve_example kmbuf-memo io_uring_zero_copy
+	fi
 }
 
 without_uring() {
 	echo N >"$enable"
 	point "a kernel that does not want io_uring: none" \
-		falls_back none memo "io_uring_kmbuf is not used: the kernel does not offer io_uring, which the parameter enable_uring of its module fuse is for" \
+		falls_back none memo "io_uring_kmbuf is not used: the kernel does not offer FUSE over io_uring. Enable it: echo Y > $enable" \
 		serve_example kmbuf-memo io_uring_zero_copy
 	echo Y >"$enable"
 }
@@ -237,10 +288,14 @@ linux)
 	direct
 	options
 	fallbacks
+	without_uring
 	;;
-bare) without_kernel ;;
+bare)
+	without_kernel
+	without_uring
+	;;
+pools) pools ;;
 esac
-without_uring
 echo "1..$n"
 echo "$n" >"$KMBUF_PLAN"
 [ "$failed" -eq 0 ]

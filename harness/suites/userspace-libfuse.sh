@@ -94,8 +94,12 @@ exported() {
 	nm -D --defined-only --with-symbol-versions "$1" | sed 's/^[0-9a-f]* //' | sort
 }
 
+# One function is new, in a version node of its own.
 same_symbols() {
-	diff <(exported "$made/old/lib/libfuse3.so") <(exported "$made/new/lib/libfuse3.so")
+	local old=$made/old/lib/libfuse3.so new=$made/new/lib/libfuse3.so
+	diff <(printf '%s\n' "A FUSE_KMBUF_1.0" \
+		"T fuse_session_uring_in_use@@FUSE_KMBUF_1.0") \
+		<(comm -3 <(exported "$old") <(exported "$new") | sed 's/^\t//')
 }
 
 # One struct has a bit less of padding. Nothing else is to differ in what programs
@@ -114,6 +118,13 @@ same_abi() {
 # The definitions are those of the kernel.
 same_headers() {
 	cmp "$LINUX/include/uapi/linux/fuse.h" "$tree/include/fuse_kernel.h"
+}
+
+# has_pools TREE: its kernel offers buffer pools of the server.
+has_pools() {
+	local headers
+	headers=$(kernel_dir "$1" base)/usr/include/linux
+	grep -q FUSE_HAS_IO_URING_BUFPOOL "$headers/fuse.h"
 }
 
 readme_program() {
@@ -202,12 +213,15 @@ echo "TAP version 13"
 userspace_build
 
 point "its definitions are the kernel's" same_headers
-point "it exports the same symbols" same_symbols
+point "it exports the same symbols, and one that is new" same_symbols
 point "what it exports has not changed" same_abi
 point "the program of userspace/libfuse.md builds as printed" readme_program
 point "the guest's programs build" guest_programs
-vm_points "$name" linux bash "$TOP/harness/suites/$name.guest.sh" linux "$made"
-vm_points "$name" bare bash "$TOP/harness/suites/$name.guest.sh" bare "$made"
+for kernel in linux bare; do
+	vm_points "$name" "$kernel" bash "$TOP/harness/suites/$name.guest.sh" "$kernel" "$made"
+	! has_pools "$kernel" || vm_points "$name-pools" "$kernel" \
+		bash "$TOP/harness/suites/$name.guest.sh" pools "$made"
+done
 [ "$all" -eq 0 ] || suite_points
 echo "1..$n"
 [ "$failed" -eq 0 ]

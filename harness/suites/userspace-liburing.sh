@@ -82,7 +82,7 @@ programs() {
 
 # Nothing that programs rely on went away or changed; abidiff compares types, too.
 same_abi() {
-	abidiff --no-added-syms "$made/old/src/$1.so.2.15" "$made/new/src/$1.so.2.16"
+	abidiff --no-added-syms "$made/old/src/$1.so.2.15" "$made/new/src/$1.so.2.15"
 }
 
 exported() {
@@ -97,12 +97,12 @@ calls() {
 		grep -v -E "${1:-^\$}" | grep -o -E 'io_uring_[a-z_]+\(' | tr -d '(' | sort -u
 }
 
-# new_symbols LIBRARY CALLS: those of CALLS, in the new version, are all that is new.
+# new_symbols LIBRARY CALLS: those of CALLS, in our version node, are all that is new.
 new_symbols() {
 	# shellcheck disable=SC2086 # a list of names
-	diff <(printf '%s@@LIBURING_2.16\n' $2) \
+	diff <(printf '%s@@LIBURING_KMBUF_1.0\n' $2) \
 		<(comm -13 <(exported "$made/old/src/$1.so.2.15") \
-			<(exported "$made/new/src/$1.so.2.16" | grep -v '^LIBURING_'))
+			<(exported "$made/new/src/$1.so.2.15" | grep -v '^LIBURING_'))
 }
 
 # The definitions are those of the kernel.

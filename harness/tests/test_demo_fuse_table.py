@@ -35,9 +35,9 @@ REQUESTS = 5 + 6 + TREE_LARGE + FIO
 
 
 def trace(mode):
-    """A line for each request that came, for each queue that the server added, and
-    for each read or write of a slot."""
-    came = REQUESTS + (0 if mode == "plain" else QUEUES)
+    """A line for each request that came, for each of the three commands that add a
+    queue, and for each read or write of a slot."""
+    came = REQUESTS + (0 if mode == "plain" else 3 * QUEUES)
     lines = ["# tracer: nop\n"] + [demo_case.complete(req, 0, 3) for req in range(came)]
     for req in range(END[mode]["zero_copy"]):
         opcode = "WRITE_FIXED" if req % 2 else "READ_FIXED"

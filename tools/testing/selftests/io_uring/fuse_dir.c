@@ -450,7 +450,7 @@ int fuse_dir_init(struct fuse_dir *dir, struct fuse_test *ft, const char *path)
 	ft->max_pages = MAX_IO / sysconf(_SC_PAGESIZE);
 	ft->init_flags |= FUSE_ASYNC_READ | FUSE_ASYNC_DIO | FUSE_BIG_WRITES |
 			  FUSE_PARALLEL_DIROPS;
-	if (ft->mode == FUSE_MODE_ZC)
+	if (fuse_mode_zero_copy(ft->mode))
 		dir->open_flags |= FOPEN_IO_URING_ZERO_COPY;
 	return 0;
 }

@@ -37,7 +37,7 @@ static int serve_open(const struct fuse_call *call)
 {
 	struct fuse_open_out out = { .open_flags = FOPEN_DIRECT_IO };
 
-	if (call->ft->mode == FUSE_MODE_ZC)
+	if (fuse_mode_zero_copy(call->ft->mode))
 		out.open_flags |= FOPEN_IO_URING_ZERO_COPY;
 	return reply(call, &out, sizeof(out));
 }
@@ -176,7 +176,7 @@ struct fuse_hold *fuse_hold_init(struct fuse_test *ft)
 
 int fuse_hold_mount(struct fuse_test *ft)
 {
-	const bool limited = ft->mode != FUSE_MODE_ZC;
+	const bool limited = !fuse_mode_zero_copy(ft->mode);
 	int ret = fuse_test_open(ft);
 
 	if (ret)

@@ -19,12 +19,18 @@ static const char usage_text[] =
 	"  -m kmbuf   headers in the memory region, kernel-managed buffers\n"
 	"             (default)\n"
 	"  -m zc      likewise, reads and writes without a copy\n"
+	"  -m headers\n"
+	"             headers in the memory region, a buffer of the server's for\n"
+	"             each entry\n"
+	"  -m buffers headers of the server's, kernel-managed buffers\n"
+	"  -m buffers-zc\n"
+	"             likewise, reads and writes without a copy\n"
 	"  -d DEPTH   entries a queue, of which there is one for each CPU; 8\n"
-	"  -b BUFFERS kernel-managed buffers a queue, a power of two; 4\n"
+	"  -b BUFFERS kernel-managed buffers a queue; 4\n"
 	"  -z BYTES   the smallest read or write to do without a copy; 16384\n"
 	"  -w         cache writes\n"
 	"\n"
-	"With kernel-managed buffers, prints at the end how many requests went\n"
+	"With memory of the kernel, prints at the end how many requests went\n"
 	"which way.\n";
 
 static int usage(void)
@@ -40,6 +46,9 @@ static bool parse_mode(const char *name, enum fuse_mode *mode)
 		[FUSE_MODE_ENTRY]	= "entry",
 		[FUSE_MODE_KMBUF]	= "kmbuf",
 		[FUSE_MODE_ZC]		= "zc",
+		[FUSE_MODE_HEADERS]	= "headers",
+		[FUSE_MODE_BUFFERS]	= "buffers",
+		[FUSE_MODE_BUFFERS_ZC]	= "buffers-zc",
 	};
 	unsigned int i;
 

@@ -27,9 +27,39 @@ enum fuse_mode {
 	FUSE_MODE_KMBUF,
 	/* likewise, but for data that can be left where it is */
 	FUSE_MODE_ZC,
+	/* headers in the memory region, a buffer of the server's for each entry */
+	FUSE_MODE_HEADERS,
+	/* headers of the server's, data in kernel-managed buffers */
+	FUSE_MODE_BUFFERS,
+	/* likewise, but for data that can be left where it is */
+	FUSE_MODE_BUFFERS_ZC,
 };
 
-/* FUSE_MODE_ZC: what is wrong with the slots that entries name */
+/* What the queues of a mode have been given by the kernel */
+static inline bool fuse_mode_headers(enum fuse_mode mode)
+{
+	return mode == FUSE_MODE_KMBUF || mode == FUSE_MODE_ZC ||
+	       mode == FUSE_MODE_HEADERS;
+}
+
+static inline bool fuse_mode_buffers(enum fuse_mode mode)
+{
+	return mode == FUSE_MODE_KMBUF || mode == FUSE_MODE_ZC ||
+	       mode == FUSE_MODE_BUFFERS || mode == FUSE_MODE_BUFFERS_ZC;
+}
+
+static inline bool fuse_mode_zero_copy(enum fuse_mode mode)
+{
+	return mode == FUSE_MODE_ZC || mode == FUSE_MODE_BUFFERS_ZC;
+}
+
+/* Does the kernel reach for memory of the server's? */
+static inline bool fuse_mode_own(enum fuse_mode mode)
+{
+	return !fuse_mode_headers(mode) || !fuse_mode_buffers(mode);
+}
+
+/* Modes with zero copy: what is wrong with the slots that entries name */
 enum fuse_slots {
 	FUSE_SLOTS_GOOD,
 	/* the ring has no table */
@@ -40,6 +70,17 @@ enum fuse_slots {
 	FUSE_SLOTS_TAKEN,
 	/* entries name none */
 	FUSE_SLOTS_UNNAMED,
+};
+
+/* Memory of the server that every other entry has where the mode has none */
+enum fuse_mixed {
+	FUSE_MIXED_NONE,
+	/* the second, fourth, ... have both headers and payloads */
+	FUSE_MIXED_BOTH,
+	/* the first, third, ... have headers */
+	FUSE_MIXED_HEADERS,
+	/* likewise, and the others have payloads */
+	FUSE_MIXED_EITHER,
 };
 
 /* What is to be done with the data of a request that is in a slot */
@@ -122,8 +163,7 @@ struct fuse_test {
 	enum fuse_slots	slots;
 	/* of the ring's table, besides one for each entry */
 	unsigned int	more_slots;
-	/* every other entry has memory of the server all the same */
-	bool		mixed;
+	enum fuse_mixed	mixed;
 	/* IORING_SETUP_*, and IOSQE_* of the commands to FUSE */
 	unsigned int	ring_flags;
 	unsigned int	sqe_flags;

@@ -28,9 +28,19 @@ struct io_uring_sqe *fuse_uring_sqe(struct test_ring *tr, int dev,
 	sqe->flags = tr->sqe_flags;
 	sqe->fd = dev;
 	sqe->cmd_op = op;
-	memset(req, 0, sizeof(*req));
+	/* all of a SQE of 128 bytes */
+	memset(req, 0, FUSE_URING_CMD_SIZE);
 	req->qid = qid;
 	return sqe;
+}
+
+int fuse_uring_cmd(struct test_ring *tr, int dev, unsigned int op,
+		   const struct fuse_uring_cmd_req *req)
+{
+	struct io_uring_sqe *sqe = fuse_uring_sqe(tr, dev, op, req->qid);
+
+	*fuse_uring_req(sqe) = *req;
+	return test_submit_wait(tr);
 }
 
 size_t uring_page_align(size_t size)
@@ -57,30 +67,40 @@ static const struct fuse_uring_ops *mode_ops(const struct fuse_test *ft)
 /* Page aligned, in case that the server reads a disk into it */
 static bool make_own(struct uring_entry *entry, size_t size)
 {
-	entry->head = malloc(sizeof(*entry->head));
-	entry->payload = aligned_alloc(sysconf(_SC_PAGESIZE),
-				       uring_page_align(size));
-	return entry->head && entry->payload;
+	if (entry->own_head) {
+		entry->head = malloc(sizeof(*entry->head));
+		entry->iov[0] = (struct iovec) {
+			entry->head, sizeof(*entry->head)
+		};
+	}
+	if (entry->own_payload) {
+		entry->payload = aligned_alloc(sysconf(_SC_PAGESIZE),
+					       uring_page_align(size));
+		entry->iov[1] = (struct iovec) { entry->payload, size };
+	}
+	return (!entry->own_head || entry->head) &&
+	       (!entry->own_payload || entry->payload);
 }
 
 static int register_entry(struct uring_server *srv, struct uring_entry *entry)
 {
-	const size_t size = fuse_entry_room(srv->ft);
 	struct io_uring_sqe *sqe;
 
-	if (entry->own && !make_own(entry, size))
+	if (!make_own(entry, fuse_entry_room(srv->ft)))
 		return -ENOMEM;
 	sqe = fuse_uring_sqe(&srv->tr, srv->ft->dev,
 			     FUSE_IO_URING_CMD_REGISTER, entry->qid);
 	sqe->user_data = entry->index;
-	if (!entry->own) {
-		srv->ops->prep_entry(srv, entry, sqe);
-		return 0;
+	/* what is not its own is an empty iovec, or all of it none at all */
+	if (entry->own_head || entry->own_payload) {
+		sqe->addr = (unsigned long)entry->iov;
+		sqe->len = 2;
 	}
-	entry->iov[0] = (struct iovec) { entry->head, sizeof(*entry->head) };
-	entry->iov[1] = (struct iovec) { entry->payload, size };
-	sqe->addr = (unsigned long)entry->iov;
-	sqe->len = 2;
+	if (!entry->own_head || !entry->own_payload)
+		srv->ops->prep_entry(srv, entry, sqe);
+	else if (srv->ops)
+		fuse_uring_req(sqe)->ent.zero_copy_buf_index =
+			FUSE_URING_NO_BUF_INDEX;
 	return 0;
 }
 
@@ -107,6 +127,24 @@ static int init_ring(struct uring_server *srv)
 				    ft->sqe_flags);
 }
 
+/* Whose memory is it? Not the server's if the ops, or the mode, say so. */
+static void set_owner(const struct uring_server *srv, struct uring_entry *entry)
+{
+	const struct fuse_test *ft = srv->ft;
+	const bool odd = entry->index % 2;
+
+	entry->own_head = !ft->ops && !fuse_mode_headers(ft->mode);
+	entry->own_payload = !ft->ops && !fuse_mode_buffers(ft->mode);
+	if (!srv->ops || (ft->mixed == FUSE_MIXED_BOTH && odd)) {
+		entry->own_head = true;
+		entry->own_payload = true;
+	}
+	if (ft->mixed >= FUSE_MIXED_HEADERS && !odd)
+		entry->own_head = true;
+	if (ft->mixed == FUSE_MIXED_EITHER && odd)
+		entry->own_payload = true;
+}
+
 static int init_entries(struct uring_server *srv)
 {
 	unsigned int i;
@@ -117,7 +155,7 @@ static int init_entries(struct uring_server *srv)
 
 		entry->index = i;
 		entry->qid = i / srv->depth;
-		entry->own = !srv->ops || (srv->ft->mixed && i % 2);
+		set_owner(srv, entry);
 		ret = register_entry(srv, entry);
 		if (ret)
 			return ret;
@@ -160,10 +198,10 @@ void fuse_uring_exit(struct uring_server *srv)
 	if (srv->ops)
 		srv->ops->exit(srv);
 	for (i = 0; i < srv->nr_entries; i++) {
-		if (!srv->entries[i].own)
-			continue;
-		free(srv->entries[i].head);
-		free(srv->entries[i].payload);
+		if (srv->entries[i].own_head)
+			free(srv->entries[i].head);
+		if (srv->entries[i].own_payload)
+			free(srv->entries[i].payload);
 	}
 	free(srv->entries);
 	fuse_dev_reader_free(srv->reader);
@@ -190,7 +228,7 @@ void fuse_uring_commit(struct uring_server *srv, struct uring_entry *entry)
 	sqe->user_data = entry->index;
 	/* the unique of a request is its commit ID, and not the server's */
 	fuse_uring_req(sqe)->commit_id = entry->in.unique;
-	if (!entry->own && srv->ops->prep_commit)
+	if (srv->ops && srv->ops->prep_commit)
 		srv->ops->prep_commit(srv, entry, sqe);
 }
 
@@ -268,8 +306,10 @@ static int serve_entry(struct uring_server *srv, struct uring_entry *entry,
 		.slot = -1,
 		.io = &entry->io,
 	};
-	if (!entry->own)
+	if (!entry->own_head || !entry->own_payload)
 		ret = srv->ops->locate(srv, entry, cqe_flags);
+	else if (entry->in_out.flags)
+		ret = -EPROTO;
 	if (!ret)
 		answer(srv, entry);
 	return ret;

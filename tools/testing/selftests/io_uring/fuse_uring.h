@@ -15,8 +15,9 @@
 
 struct uring_entry {
 	struct fuse_uring_req_header	*head;
-	/* is that, and the payload, memory of the server? */
-	bool				own;
+	/* is that memory of the server, and is the payload? */
+	bool				own_head;
+	bool				own_payload;
 	/* if so: the payload, and how to tell the kernel */
 	unsigned char			*payload;
 	struct iovec			iov[2];
@@ -56,7 +57,7 @@ struct uring_server {
 	unsigned int		nr_bufs;
 };
 
-/* Where headers and payloads of entries are that have no memory of their own */
+/* Where headers and payloads of entries are that have no memory of their own for both */
 struct fuse_uring_ops {
 	/* memory and queues, before the entries; and after all of it */
 	int	(*init)(struct uring_server *srv);
@@ -69,13 +70,18 @@ struct fuse_uring_ops {
 	void	(*prep_commit)(struct uring_server *srv,
 			       struct uring_entry *entry,
 			       struct io_uring_sqe *sqe);
-	/* find the payload of a request; -EPROTO if the kernel makes no sense */
+	/*
+	 * find the payload of a request, unless that is the entry's own;
+	 * -EPROTO if the kernel makes no sense
+	 */
 	int	(*locate)(struct uring_server *srv, struct uring_entry *entry,
 			  unsigned int cqe_flags);
 };
 
 /* How many queues the kernel has */
 unsigned int fuse_uring_nr_queues(void);
+/* The command area of a SQE of 128 bytes */
+#define FUSE_URING_CMD_SIZE	80
 /* A command to FUSE, to be completed through sqe->cmd and sent off */
 struct io_uring_sqe *fuse_uring_sqe(struct test_ring *tr, int dev,
 				    unsigned int op, unsigned int qid);
@@ -104,10 +110,17 @@ static inline struct uring_entry *fuse_uring_entry(const struct fuse_call *call)
 	return (void *)((char *)call - offsetof(struct uring_entry, call));
 }
 
-/* fuse_uring_kmbuf.c: in the memory region and in kernel-managed buffers */
+/* fuse_uring_kmbuf.c: in the memory region, or in kernel-managed buffers, or both */
 extern const struct fuse_uring_ops fuse_kmbuf_ops;
-/* The command that creates a queue: 0 or -errno */
-int fuse_kmbuf_add_queue(struct test_ring *tr, int dev,
-			 const struct fuse_uring_cmd_req *add);
+/* A command that completes at once, with this command area: 0 or -errno */
+int fuse_uring_cmd(struct test_ring *tr, int dev, unsigned int op,
+		   const struct fuse_uring_cmd_req *req);
+/*
+ * A queue with what the mode says: 0 or -errno. @stride and @bgid are for those
+ * with headers, and with buffers.
+ */
+int fuse_kmbuf_add_queue(struct test_ring *tr, const struct fuse_test *ft,
+			 unsigned int qid, unsigned int stride,
+			 unsigned int bgid);
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The server of a FUSE file system over io_uring whose headers are in the
- * ring's memory region and whose payloads are in kernel-managed buffers, with a
- * group of them for each queue.
+ * ring's memory region, or whose payloads are in kernel-managed buffers, with a
+ * group of them for each queue, or both.
  */
 #include "fuse_uring.h"
 #include "iou_kmbuf.h"
@@ -40,37 +40,43 @@ static int init_bufs(struct uring_server *srv, unsigned int qid)
 	return -errno;
 }
 
-int fuse_kmbuf_add_queue(struct test_ring *tr, int dev,
-			 const struct fuse_uring_cmd_req *add)
+int fuse_kmbuf_add_queue(struct test_ring *tr, const struct fuse_test *ft,
+			 unsigned int qid, unsigned int stride,
+			 unsigned int bgid)
 {
-	struct io_uring_sqe *sqe;
-
-	sqe = fuse_uring_sqe(tr, dev, FUSE_IO_URING_CMD_ADD_QUEUE, add->qid);
-	*fuse_uring_req(sqe) = *add;
-	return test_submit_wait(tr);
-}
-
-static int add_queue(struct uring_server *srv, unsigned int qid)
-{
-	const bool zero_copy = srv->ft->mode == FUSE_MODE_ZC;
-	struct fuse_uring_cmd_req add = {
-		.flags = FUSE_URING_KMBUF |
-			 (zero_copy ? FUSE_URING_ZERO_COPY : 0),
+	const bool zero_copy = fuse_mode_zero_copy(ft->mode);
+	const struct fuse_uring_cmd_req queue = {
+		.flags = zero_copy ? FUSE_URING_ZERO_COPY : 0,
 		.qid = qid,
-		.queue = {
-			.hdr_stride = srv->stride,
-			.zero_copy_min = zero_copy ? srv->ft->zero_copy_min : 0,
-			.buf_group = qid,
+	};
+	const struct fuse_uring_cmd_req headers = {
+		.qid = qid,
+		.headers = {
+			.hdr_stride = stride,
+			.zero_copy_min = zero_copy ? ft->zero_copy_min : 0,
 		},
 	};
+	const struct fuse_uring_cmd_req kmbuf = {
+		.qid = qid,
+		.kmbuf = { .buf_group = bgid },
+	};
+	int ret;
 
-	return fuse_kmbuf_add_queue(&srv->tr, srv->ft->dev, &add);
+	ret = fuse_uring_cmd(tr, ft->dev, FUSE_IO_URING_CMD_ADD_QUEUE, &queue);
+	if (!ret && fuse_mode_headers(ft->mode))
+		ret = fuse_uring_cmd(tr, ft->dev,
+				     FUSE_IO_URING_CMD_ADD_HEADERS, &headers);
+	if (!ret && fuse_mode_buffers(ft->mode))
+		ret = fuse_uring_cmd(tr, ft->dev, FUSE_IO_URING_CMD_ADD_KMBUF,
+				     &kmbuf);
+	return ret;
 }
 
 /* Put something into each slot that no request is for */
 static int take_slots(struct uring_server *srv)
 {
-	struct iovec iov = { srv->region, srv->stride };
+	/* any memory does */
+	struct iovec iov = { srv->entries, sizeof(*srv->entries) };
 	__u64 tag = 0;
 	unsigned int i;
 	int ret;
@@ -86,17 +92,20 @@ static int take_slots(struct uring_server *srv)
 
 static int init(struct uring_server *srv)
 {
+	const enum fuse_mode mode = srv->ft->mode;
 	unsigned int i;
-	int ret;
+	int ret = 0;
 
 	srv->nr_bufs = srv->ft->buffers ? srv->ft->buffers : 1;
 	srv->buf_size = uring_page_align(fuse_entry_room(srv->ft));
-	srv->bufs = calloc(srv->nr_queues, sizeof(*srv->bufs));
-	ret = init_region(srv);
-	for (i = 0; !ret && i < srv->nr_queues; i++)
+	if (fuse_mode_headers(mode))
+		ret = init_region(srv);
+	if (fuse_mode_buffers(mode))
+		srv->bufs = calloc(srv->nr_queues, sizeof(*srv->bufs));
+	for (i = 0; !ret && srv->bufs && i < srv->nr_queues; i++)
 		ret = init_bufs(srv, i);
 	for (i = 0; !ret && i < srv->nr_queues; i++)
-		ret = add_queue(srv, i);
+		ret = fuse_kmbuf_add_queue(&srv->tr, srv->ft, i, srv->stride, i);
 	if (!ret && srv->ft->slots == FUSE_SLOTS_TAKEN)
 		ret = take_slots(srv);
 	return ret;
@@ -106,7 +115,7 @@ static void exit_memory(struct uring_server *srv)
 {
 	unsigned int i;
 
-	for (i = 0; i < srv->nr_queues; i++)
+	for (i = 0; srv->bufs && i < srv->nr_queues; i++)
 		if (srv->bufs[i])
 			munmap(srv->bufs[i], srv->nr_bufs * srv->buf_size);
 	free(srv->bufs);
@@ -119,7 +128,8 @@ static unsigned int entry_slot(const struct uring_server *srv,
 {
 	const struct fuse_test *ft = srv->ft;
 
-	if (ft->mode != FUSE_MODE_ZC || ft->slots == FUSE_SLOTS_UNNAMED)
+	if (!fuse_mode_zero_copy(ft->mode) || entry->own_payload ||
+	    ft->slots == FUSE_SLOTS_UNNAMED)
 		return FUSE_URING_NO_BUF_INDEX;
 	if (ft->slots == FUSE_SLOTS_OUTSIDE)
 		return srv->nr_entries + entry->index;
@@ -131,10 +141,11 @@ static void prep_entry(struct uring_server *srv, struct uring_entry *entry,
 {
 	const size_t offset = (size_t)entry->index * srv->stride;
 
-	entry->head = (void *)(srv->region + offset);
+	if (!entry->own_head)
+		entry->head = (void *)(srv->region + offset);
 	fuse_uring_req(sqe)->ent = (struct fuse_uring_add_ent) {
-		.hdr_offset = offset,
-		.buf_index = entry_slot(srv, entry),
+		.zero_copy_buf_index = entry_slot(srv, entry),
+		.hdr_offset = entry->own_head ? 0 : offset,
 	};
 }
 
@@ -142,44 +153,77 @@ static void prep_entry(struct uring_server *srv, struct uring_entry *entry,
 static bool buffer_agrees(const struct fuse_uring_ent_in_out *io,
 			  unsigned int cqe_flags)
 {
-	const bool buffer = io->flags == FUSE_URING_PAYLOAD_BUFFER;
+	const bool buffer = io->flags & FUSE_URING_ENT_BUFFER;
 
 	if (!(cqe_flags & IORING_CQE_F_BUFFER))
-		return !buffer;
+		return !buffer && !io->buf_id;
 	return buffer && cqe_flags >> IORING_CQE_BUFFER_SHIFT == io->buf_id;
+}
+
+static bool slot_agrees(const struct uring_server *srv,
+			const struct uring_entry *entry)
+{
+	const struct fuse_uring_ent_in_out *io = &entry->in_out;
+
+	if (!(io->flags & FUSE_URING_ENT_ZERO_COPY))
+		return !io->buf_index;
+	return fuse_mode_zero_copy(srv->ft->mode) &&
+	       io->buf_index == entry_slot(srv, entry);
+}
+
+static int locate_inline(const struct uring_server *srv,
+			 struct uring_entry *entry)
+{
+	const unsigned int offset = entry->in_out.offset;
+
+	if (entry->own_head || offset < sizeof(*entry->head) ||
+	    offset % FUSE_URING_HDR_ALIGN || offset > srv->stride)
+		return -EPROTO;
+	uring_set_payload(&entry->call, (unsigned char *)entry->head + offset,
+			  srv->stride - offset);
+	return 0;
+}
+
+static int locate_buffer(const struct uring_server *srv,
+			 struct uring_entry *entry)
+{
+	const unsigned int id = entry->in_out.buf_id;
+
+	if (entry->own_payload || id >= srv->nr_bufs)
+		return -EPROTO;
+	uring_set_payload(&entry->call,
+			  srv->bufs[entry->qid] + id * srv->buf_size,
+			  srv->buf_size);
+	return 0;
+}
+
+/* In the entry's own memory, which is set already, or nowhere */
+static int locate_rest(struct uring_entry *entry)
+{
+	if (entry->own_payload)
+		return 0;
+	uring_set_payload(&entry->call, (unsigned char *)entry->head, 0);
+	return entry->in_out.payload_sz && entry->call.slot < 0 ? -EPROTO : 0;
 }
 
 static int locate(struct uring_server *srv, struct uring_entry *entry,
 		  unsigned int cqe_flags)
 {
 	const struct fuse_uring_ent_in_out *io = &entry->in_out;
-	unsigned char *head = (unsigned char *)entry->head;
-	struct fuse_call *call = &entry->call;
 
-	if (!buffer_agrees(io, cqe_flags))
+	if (!buffer_agrees(io, cqe_flags) || !slot_agrees(srv, entry) ||
+	    (io->offset && !(io->flags & FUSE_URING_ENT_INLINE)) ||
+	    io->reserved)
 		return -EPROTO;
-	if (io->flags == FUSE_URING_PAYLOAD_ZERO_COPY)
-		call->slot = io->buf_index;
-	switch (io->flags) {
+	if (io->flags & FUSE_URING_ENT_ZERO_COPY)
+		entry->call.slot = io->buf_index;
+	switch (io->flags & ~FUSE_URING_ENT_ZERO_COPY) {
 	case 0:
-		uring_set_payload(call, head, 0);
-		return io->payload_sz ? -EPROTO : 0;
-	case FUSE_URING_PAYLOAD_INLINE:
-	case FUSE_URING_PAYLOAD_ZERO_COPY:
-		if (io->offset < sizeof(*entry->head) ||
-		    io->offset % FUSE_URING_HDR_ALIGN ||
-		    io->offset > srv->stride)
-			return -EPROTO;
-		uring_set_payload(call, head + io->offset,
-				  srv->stride - io->offset);
-		return 0;
-	case FUSE_URING_PAYLOAD_BUFFER:
-		if (io->buf_id >= srv->nr_bufs || io->offset > srv->buf_size)
-			return -EPROTO;
-		uring_set_payload(call, srv->bufs[entry->qid] +
-				  io->buf_id * srv->buf_size + io->offset,
-				  srv->buf_size - io->offset);
-		return 0;
+		return locate_rest(entry);
+	case FUSE_URING_ENT_INLINE:
+		return locate_inline(srv, entry);
+	case FUSE_URING_ENT_BUFFER:
+		return locate_buffer(srv, entry);
 	}
 	return -EPROTO;
 }

@@ -52,6 +52,18 @@ FIXTURE_VARIANT_ADD(fuse_data, zc) {
 	.mode = FUSE_MODE_ZC,
 };
 
+FIXTURE_VARIANT_ADD(fuse_data, headers) {
+	.mode = FUSE_MODE_HEADERS,
+};
+
+FIXTURE_VARIANT_ADD(fuse_data, buffers) {
+	.mode = FUSE_MODE_BUFFERS,
+};
+
+FIXTURE_VARIANT_ADD(fuse_data, buffers_zc) {
+	.mode = FUSE_MODE_BUFFERS_ZC,
+};
+
 FIXTURE_SETUP(fuse_data)
 {
 	const struct fuse_test ft = { .mode = variant->mode };
@@ -255,7 +267,7 @@ TEST_F(fuse_data, unfilled_reads)
 {
 	int fd;
 
-	if (variant->mode != FUSE_MODE_ZC)
+	if (!fuse_mode_zero_copy(variant->mode))
 		return;
 	self->d.dir->unfilled = true;
 	dirty_free_memory();
@@ -283,7 +295,7 @@ TEST_F(fuse_data, overfilled_reads)
 	unsigned char *map;
 	int fd;
 
-	if (variant->mode != FUSE_MODE_ZC)
+	if (!fuse_mode_zero_copy(variant->mode))
 		return;
 	self->d.dir->claim = len;
 	fd = open(self->d.ft.file, O_RDONLY);
@@ -461,7 +473,8 @@ TEST_F(fuse_data, symlink)
 }
 
 static const char * const counters[] = {
-	"none", "inline", "buffer", "zero_copy", "fallback", "buffer_wait",
+	"none", "inline", "buffer", "iovec", "zero_copy", "fallback",
+	"buffer_wait",
 };
 
 struct counts {
@@ -478,6 +491,17 @@ static struct counts count(FIXTURE_DATA(fuse_data) *self)
 	return counts;
 }
 
+/* What a small payload is counted as, and one that is not small */
+static const char *small_as(enum fuse_mode mode)
+{
+	return fuse_mode_headers(mode) ? "inline" : "buffer";
+}
+
+static const char *large_as(enum fuse_mode mode)
+{
+	return fuse_mode_buffers(mode) ? "buffer" : "iovec";
+}
+
 /* One request has been counted, as @as; and up to @others small ones */
 static void expect_counted(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(fuse_data) *self,
@@ -492,7 +516,7 @@ static void expect_counted(struct __test_metadata *_metadata,
 		long long least = !strcmp(counters[i], as);
 		long long most = least;
 
-		if (!strcmp(counters[i], "inline"))
+		if (!strcmp(counters[i], small_as(self->d.ft.mode)))
 			most += others;
 		ASSERT_GE(before->nr[i], 0) {
 			TH_LOG("no counter %s", counters[i]);
@@ -523,9 +547,13 @@ static void expect_io_counted(struct __test_metadata *_metadata,
 
 TEST_F(fuse_data, counters)
 {
-	const bool zc = variant->mode == FUSE_MODE_ZC;
+	const bool zc = fuse_mode_zero_copy(variant->mode);
+	const char *large = large_as(variant->mode);
+	const char *small = small_as(variant->mode);
 	/* read and write have a header that is not part of it */
 	const size_t room = FUSE_TEST_STRIDE - FUSE_URING_HDR_ALIGN;
+	/* the least size is told with the headers */
+	const size_t zc_min = fuse_mode_headers(variant->mode) ? DATA_ZC_MIN : 1;
 	int fd;
 
 	fd = open(self->d.ft.file, O_RDWR | O_DIRECT);
@@ -538,14 +566,18 @@ TEST_F(fuse_data, counters)
 		close(fd);
 		return;
 	}
-	expect_io_counted(_metadata, self, fd, 1, "inline");
-	expect_io_counted(_metadata, self, fd, room, "inline");
-	expect_io_counted(_metadata, self, fd, room + 1, "buffer");
-	expect_io_counted(_metadata, self, fd, DATA_ZC_MIN - 1, "buffer");
+	expect_io_counted(_metadata, self, fd, 1,
+			  zc && zc_min == 1 ? "zero_copy" : small);
+	expect_io_counted(_metadata, self, fd, room,
+			  zc && zc_min == 1 ? "zero_copy" : small);
+	expect_io_counted(_metadata, self, fd, room + 1,
+			  zc && zc_min == 1 ? "zero_copy" : large);
+	expect_io_counted(_metadata, self, fd, DATA_ZC_MIN - 1,
+			  zc && zc_min == 1 ? "zero_copy" : large);
 	expect_io_counted(_metadata, self, fd, DATA_ZC_MIN,
-			  zc ? "zero_copy" : "buffer");
+			  zc ? "zero_copy" : large);
 	expect_io_counted(_metadata, self, fd, DATA_MAX_IO,
-			  zc ? "zero_copy" : "buffer");
+			  zc ? "zero_copy" : large);
 	close(fd);
 }
 

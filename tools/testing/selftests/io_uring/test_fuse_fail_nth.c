@@ -48,22 +48,43 @@ FIXTURE_TEARDOWN(fuse_fail_nth)
 	fail_nth_close(&self->fail);
 }
 
-/* A queue that failed is not there, and has not taken the buffers */
-static void add_failing(struct __test_metadata *_metadata,
-			FIXTURE_DATA(fuse_fail_nth) *self)
+/* A step of the setup that failed has left nothing, and can be done again */
+static void fail_step(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(fuse_fail_nth) *self, struct fuse_queue *fq,
+		      unsigned int op, const struct fuse_uring_cmd_req *req)
 {
-	const struct fuse_uring_cmd_req req = fuse_queue_good();
 	struct io_uring_sqe *sqe;
-	struct fuse_queue fq;
 	int ret;
+
+	sqe = fuse_uring_sqe(&fq->tr, fq->ft.dev, op, 0);
+	*fuse_uring_req(sqe) = *req;
+	ret = fail_nth_submit(&self->fail, &fq->tr);
+	EXPECT_EQ(ret ? 0 : -EEXIST, fuse_queue_cmd(fq, op, req));
+}
+
+/* One of the steps fails, and what was refused has not taken the buffers */
+static void add_failing(struct __test_metadata *_metadata,
+			FIXTURE_DATA(fuse_fail_nth) *self, unsigned int op)
+{
+	const struct fuse_uring_cmd_req queue = { };
+	const struct fuse_uring_cmd_req headers = fuse_queue_good_headers();
+	const struct fuse_uring_cmd_req kmbuf = fuse_queue_good_kmbuf();
+	struct fuse_queue fq;
 
 	ASSERT_EQ(0, fuse_queue_mount(&fq, FUSE_MODE_KMBUF));
 	ASSERT_EQ(0, fuse_queue_open_ring(&fq));
-	sqe = fuse_uring_sqe(&fq.tr, fq.ft.dev, FUSE_IO_URING_CMD_ADD_QUEUE, 0);
-	*fuse_uring_req(sqe) = req;
-	ret = fail_nth_submit(&self->fail, &fq.tr);
-	EXPECT_EQ(ret ? 0 : -EEXIST, fuse_queue_add(&fq, &req));
-	EXPECT_EQ(-EBUSY, kmbuf_unregister(&fq.tr.ring, FUSE_QUEUE_BGID));
+	if (op == FUSE_IO_URING_CMD_ADD_QUEUE)
+		fail_step(_metadata, self, &fq, op, &queue);
+	else
+		ASSERT_EQ(0, fuse_queue_cmd(&fq, FUSE_IO_URING_CMD_ADD_QUEUE,
+					    &queue));
+	if (op == FUSE_IO_URING_CMD_ADD_HEADERS)
+		fail_step(_metadata, self, &fq, op, &headers);
+	if (op == FUSE_IO_URING_CMD_ADD_KMBUF) {
+		fail_step(_metadata, self, &fq, op, &kmbuf);
+		EXPECT_EQ(-EBUSY, kmbuf_unregister(&fq.tr.ring,
+						   FUSE_QUEUE_BGID));
+	}
 	EXPECT_EQ(0, fuse_queue_umount(&fq));
 	EXPECT_EQ(0, kmbuf_unregister(&fq.tr.ring, FUSE_QUEUE_BGID));
 	fuse_queue_close_ring(&fq);
@@ -73,19 +94,41 @@ TEST_F_TIMEOUT(fuse_fail_nth, add_queue, TIMEOUT)
 {
 	/* the queue, and its table of requests */
 	while (fail_nth_next(&self->fail, 0, 2))
-		add_failing(_metadata, self);
+		add_failing(_metadata, self, FUSE_IO_URING_CMD_ADD_QUEUE);
 	EXPECT_GE(self->fail.nr_nomem, 2);
+}
+
+/* These allocate nothing but for the command */
+TEST_F_TIMEOUT(fuse_fail_nth, add_headers, TIMEOUT)
+{
+	while (fail_nth_next(&self->fail, 0, 0))
+		add_failing(_metadata, self, FUSE_IO_URING_CMD_ADD_HEADERS);
+}
+
+TEST_F_TIMEOUT(fuse_fail_nth, add_kmbuf, TIMEOUT)
+{
+	while (fail_nth_next(&self->fail, 0, 0))
+		add_failing(_metadata, self, FUSE_IO_URING_CMD_ADD_KMBUF);
+}
+
+/* One that uses the queue's memory, or these two iovecs */
+static void prep_entry(struct fuse_queue *fq, const struct iovec *iov)
+{
+	const struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
+	struct io_uring_sqe *sqe = fuse_queue_entry(fq, &ent);
+
+	sqe->addr = (unsigned long)iov;
+	sqe->len = iov ? 2 : 0;
 }
 
 /* An entry that waits has no completion before the end of the mount */
 static int register_failing(struct __test_metadata *_metadata,
 			    FIXTURE_DATA(fuse_fail_nth) *self,
-			    struct fuse_queue *fq)
+			    struct fuse_queue *fq, const struct iovec *iov)
 {
-	const struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
 	int ret;
 
-	fuse_queue_entry(fq, &ent);
+	prep_entry(fq, iov);
 	EXPECT_TRUE(fail_nth_arm(&self->fail));
 	ret = io_uring_submit(&fq->tr.ring);
 	fail_nth_disarm(&self->fail);
@@ -99,30 +142,48 @@ static int register_failing(struct __test_metadata *_metadata,
 	return ret;
 }
 
+/* Once more, on a mount of its own */
+static void register_once(struct __test_metadata *_metadata,
+			  FIXTURE_DATA(fuse_fail_nth) *self,
+			  const struct iovec *iov)
+{
+	struct fuse_queue fq;
+
+	ASSERT_EQ(0, fuse_queue_mount(&fq, FUSE_MODE_KMBUF));
+	ASSERT_EQ(0, fuse_queue_open_ring(&fq));
+	ASSERT_EQ(0, fuse_queue_add(&fq, 0));
+	if (register_failing(_metadata, self, &fq, iov)) {
+		/* the queue is there, and takes another */
+		prep_entry(&fq, iov);
+		test_submit(&fq.tr);
+		EXPECT_FALSE(test_wait_for(&fq.tr, 50));
+	}
+	EXPECT_EQ(0, fuse_queue_umount(&fq));
+	/* the one entry ends with the mount */
+	EXPECT_EQ(-ENOTCONN, test_wait(&fq.tr));
+	EXPECT_FALSE(test_wait_for(&fq.tr, 50));
+	fuse_queue_close_ring(&fq);
+}
+
 TEST_F_TIMEOUT(fuse_fail_nth, register_entry, TIMEOUT)
 {
-	const struct fuse_uring_cmd_req req = fuse_queue_good();
-	const struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
-
 	/* the entry */
-	while (fail_nth_next(&self->fail, 0, 1)) {
-		struct fuse_queue fq;
+	while (fail_nth_next(&self->fail, 0, 1))
+		register_once(_metadata, self, NULL);
+	EXPECT_GE(self->fail.nr_nomem, 1);
+}
 
-		ASSERT_EQ(0, fuse_queue_mount(&fq, FUSE_MODE_KMBUF));
-		ASSERT_EQ(0, fuse_queue_open_ring(&fq));
-		ASSERT_EQ(0, fuse_queue_add(&fq, &req));
-		if (register_failing(_metadata, self, &fq)) {
-			/* the queue is there, and takes another */
-			fuse_queue_entry(&fq, &ent);
-			test_submit(&fq.tr);
-			EXPECT_FALSE(test_wait_for(&fq.tr, 50));
-		}
-		EXPECT_EQ(0, fuse_queue_umount(&fq));
-		/* the one entry ends with the mount */
-		EXPECT_EQ(-ENOTCONN, test_wait(&fq.tr));
-		EXPECT_FALSE(test_wait_for(&fq.tr, 50));
-		fuse_queue_close_ring(&fq);
-	}
+TEST_F_TIMEOUT(fuse_fail_nth, register_iovecs, TIMEOUT)
+{
+	static struct fuse_queue_own own;
+	const struct iovec iov[2] = {
+		{ &own.head, sizeof(own.head) },
+		{ own.payload, sizeof(own.payload) },
+	};
+
+	/* the entry: iovecs are read in a way that no failure is injected in */
+	while (fail_nth_next(&self->fail, 0, 1))
+		register_once(_metadata, self, iov);
 	EXPECT_GE(self->fail.nr_nomem, 1);
 }
 
@@ -211,7 +272,7 @@ static void serve_failing(struct __test_metadata *_metadata,
 	/* kernel-managed buffers are there already: next to nothing can fail */
 	if (self->ft.mode == FUSE_MODE_ENTRY)
 		EXPECT_GE(nr_failed, 1);
-	if (self->ft.mode == FUSE_MODE_ZC && op != FUSE_HOLD_STAT)
+	if (fuse_mode_zero_copy(self->ft.mode) && op != FUSE_HOLD_STAT)
 		EXPECT_GE(fuse_test_counter(&self->ft, "fallback"), 1);
 }
 

@@ -98,6 +98,18 @@ FIXTURE_VARIANT_ADD(fuse_hostile, zc) {
 	.mode = FUSE_MODE_ZC,
 };
 
+FIXTURE_VARIANT_ADD(fuse_hostile, headers) {
+	.mode = FUSE_MODE_HEADERS,
+};
+
+FIXTURE_VARIANT_ADD(fuse_hostile, buffers) {
+	.mode = FUSE_MODE_BUFFERS,
+};
+
+FIXTURE_VARIANT_ADD(fuse_hostile, buffers_zc) {
+	.mode = FUSE_MODE_BUFFERS_ZC,
+};
+
 /* Shared by the test and the server */
 static struct orders *orders;
 /* The server's */
@@ -172,29 +184,46 @@ static void commit_elsewhere(const struct uring_entry *entry)
 	test_ring_exit(&other);
 }
 
+/* A ring that has all that the server's has, so that nothing else is wrong */
+static int init_equal_ring(struct test_ring *tr, unsigned int bgid)
+{
+	int ret = test_ring_init(tr, IORING_SETUP_SQE128, 0);
+
+	if (ret)
+		return ret;
+	if (region_register(&tr->ring, NULL, LARGE) == MAP_FAILED)
+		return -errno;
+	return kmbuf_setup(&tr->ring, bgid, server.nr_bufs,
+			   server.buf_size / sysconf(_SC_PAGESIZE), 0);
+}
+
 /*
  * What somebody can do who has the device, as it has been handed down, but not
  * the privilege that the server has got.
  */
 static void act_unprivileged(const struct uring_entry *entry)
 {
-	struct fuse_uring_cmd_req *req;
 	struct io_uring_sqe *sqe;
 	struct test_ring other;
 
-	if (!memlock_enter() || test_ring_init(&other, IORING_SETUP_SQE128, 0))
+	if (!memlock_enter() || init_equal_ring(&other, entry->qid))
 		return;
 	wrong_commit(&other, entry->qid, entry->in.unique, -EINVAL);
 	sqe = fuse_uring_sqe(&other, server.ft->dev,
 			     FUSE_IO_URING_CMD_ADD_QUEUE, entry->qid);
-	req = fuse_uring_req(sqe);
-	req->flags = FUSE_URING_KMBUF | FUSE_URING_ZERO_COPY;
-	req->queue.hdr_stride = FUSE_TEST_STRIDE;
+	fuse_uring_req(sqe)->flags = FUSE_URING_ZERO_COPY;
 	wrong_command(&other, -EPERM);
-	/* an entry whose headers would be on a ring of its own */
+	/* memory of its own for a queue that is in use */
+	sqe = fuse_uring_sqe(&other, server.ft->dev,
+			     FUSE_IO_URING_CMD_ADD_KMBUF, entry->qid);
+	fuse_uring_req(sqe)->kmbuf.buf_group = entry->qid;
+	wrong_command(&other, -EBUSY);
+	/* an entry whose headers or buffers would be on a ring of its own */
 	sqe = fuse_uring_sqe(&other, server.ft->dev,
 			     FUSE_IO_URING_CMD_REGISTER, entry->qid);
-	fuse_uring_req(sqe)->ent.buf_index = FUSE_URING_NO_BUF_INDEX;
+	sqe->addr = (unsigned long)entry->iov;
+	sqe->len = 2;
+	fuse_uring_req(sqe)->ent.zero_copy_buf_index = FUSE_URING_NO_BUF_INDEX;
 	wrong_command(&other, -EINVAL);
 	test_ring_exit(&other);
 }
@@ -270,14 +299,18 @@ static void restore_table(void)
 	orders->do_restore = false;
 }
 
-/* The kernel has both in use */
+/* The kernel has it in use */
 static void replace_memory(const struct uring_entry *entry)
 {
+	const enum fuse_mode mode = server.ft->mode;
+
 	orders->nr_wrong += 2;
-	if (region_register(&server.tr.ring, NULL, 4096) == MAP_FAILED &&
-	    errno == EBUSY)
+	if (!fuse_mode_headers(mode) ||
+	    (region_register(&server.tr.ring, NULL, 4096) == MAP_FAILED &&
+	     errno == EBUSY))
 		orders->nr_refused++;
-	if (kmbuf_unregister(&server.tr.ring, entry->qid) == -EBUSY)
+	if (!fuse_mode_buffers(mode) ||
+	    kmbuf_unregister(&server.tr.ring, entry->qid) == -EBUSY)
 		orders->nr_refused++;
 }
 
@@ -542,7 +575,7 @@ TEST_F_TIMEOUT(fuse_hostile, unprivileged_process, TIMEOUT)
 	orders->do_other_process = variant->mode != FUSE_MODE_ENTRY;
 	EXPECT_EQ(0, read_some(self, SMALL));
 	EXPECT_EQ(0, read_some(self, LARGE));
-	EXPECT_EQ(orders->do_other_process ? 2 * 3 : 0, orders->nr_wrong);
+	EXPECT_EQ(orders->do_other_process ? 2 * 4 : 0, orders->nr_wrong);
 	EXPECT_EQ(orders->nr_wrong, orders->nr_refused);
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
 }
@@ -601,7 +634,7 @@ static void table_changes(struct __test_metadata *_metadata,
 
 TEST_F_TIMEOUT(fuse_hostile, table_changes, TIMEOUT)
 {
-	if (variant->mode == FUSE_MODE_ZC) {
+	if (fuse_mode_zero_copy(variant->mode)) {
 		table_changes(_metadata, self, TABLE_EMPTIED);
 		table_changes(_metadata, self, TABLE_TAKEN);
 		table_changes(_metadata, self, TABLE_GONE);

@@ -14,6 +14,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/xattr.h>
@@ -54,7 +55,7 @@ TEST(entry_with_memory_serves_while_no_buffer_is_free)
 {
 	struct fuse_test ft = {
 		.mode = FUSE_MODE_KMBUF,
-		.mixed = true,
+		.mixed = FUSE_MIXED_BOTH,
 		.depth = 5,
 		.buffers = 1,
 		.max_write = LARGE,
@@ -88,6 +89,143 @@ TEST(entry_with_memory_serves_while_no_buffer_is_free)
 		EXPECT_EQ(0, fuse_hold_end(pids[i], STEP_MS));
 	EXPECT_EQ(0, fuse_test_umount(&ft));
 	fuse_hold_exit(hold);
+}
+
+/*
+ * One buffer, and entries that differ in what they can serve without it: every
+ * other one has an iovec for its header, and hence no room for small payloads.
+ */
+FIXTURE(fuse_unlike)
+{
+	struct fuse_test ft;
+	struct fuse_hold *hold;
+	/* of the file, opened before the buffer is taken */
+	int fd;
+};
+
+FIXTURE_VARIANT(fuse_unlike)
+{
+	enum fuse_mixed mixed;
+	/* how many large reads get an entry, and how many wait for the buffer */
+	unsigned int nr_served;
+	unsigned int nr_waiting;
+};
+
+/* the others have their headers in the region */
+FIXTURE_VARIANT_ADD(fuse_unlike, headers) {
+	.mixed = FUSE_MIXED_HEADERS,
+	.nr_served = 1,
+	.nr_waiting = 2,
+};
+
+/* the others have an iovec for their payloads besides: one of them is left */
+FIXTURE_VARIANT_ADD(fuse_unlike, either) {
+	.mixed = FUSE_MIXED_EITHER,
+	.nr_served = 3,
+};
+
+FIXTURE_SETUP(fuse_unlike)
+{
+	const char *missing;
+
+	if (getuid())
+		SKIP(return, "needs root");
+	self->ft = (struct fuse_test) {
+		.mode = FUSE_MODE_KMBUF,
+		.mixed = variant->mixed,
+		.depth = 6,
+		.buffers = 1,
+		.max_write = LARGE,
+		.max_pages = LARGE / sysconf(_SC_PAGESIZE),
+	};
+	ASSERT_TRUE(stay_on_first_cpu());
+	self->hold = fuse_hold_init(&self->ft);
+	ASSERT_NE(NULL, self->hold);
+	missing = mount_held(_metadata, &self->ft);
+	if (missing)
+		SKIP(return, "%s", missing);
+	self->fd = open(self->ft.file, O_RDWR);
+	ASSERT_GE(self->fd, 0);
+}
+
+FIXTURE_TEARDOWN(fuse_unlike)
+{
+	close(self->fd);
+	EXPECT_EQ(0, fuse_test_umount(&self->ft));
+	fuse_hold_exit(self->hold);
+}
+
+/* A client that needs nothing else */
+static pid_t read_client(FIXTURE_DATA(fuse_unlike) *self)
+{
+	pid_t pid = fork();
+	unsigned char *buf;
+	ssize_t ret;
+
+	if (pid)
+		return pid;
+	buf = aligned_alloc(sysconf(_SC_PAGESIZE), LARGE);
+	ret = pread(self->fd, buf, LARGE, FUSE_HOLD_OFFSET);
+	if (ret < 0)
+		_exit(errno);
+	_exit(ret == LARGE && check_pattern(buf, LARGE, FUSE_HOLD_SEED,
+					    FUSE_HOLD_OFFSET) ? 0 : EILSEQ);
+}
+
+/* How many times an entry has got the buffer */
+static long long count(FIXTURE_DATA(fuse_unlike) *self)
+{
+	return fuse_test_counter(&self->ft, "buffer");
+}
+
+static int stat_in_time(FIXTURE_DATA(fuse_unlike) *self)
+{
+	return fuse_hold_end(fuse_hold_client(&self->ft, FUSE_HOLD_STAT, 0, 1),
+			     STEP_MS);
+}
+
+/*
+ * While reads wait for the buffer, what fits into a header in the region goes
+ * there, although an entry without one was asked first.
+ */
+TEST_F_TIMEOUT(fuse_unlike, small_requests_pass, TIMEOUT)
+{
+	const unsigned int nr = variant->nr_served + variant->nr_waiting;
+	const long long before = count(self);
+	pid_t pids[8];
+	unsigned int i;
+
+	self->hold->hold = true;
+	for (i = 0; i < nr; i++) {
+		pids[i] = read_client(self);
+		if (i < variant->nr_served)
+			ASSERT_TRUE(fuse_hold_wait(self->hold, STEP_MS));
+	}
+	EXPECT_FALSE(fuse_hold_wait(self->hold, 300));
+	for (i = 0; i < 5; i++)
+		ASSERT_EQ(0, stat_in_time(self));
+	/* only one read has got it if there are reads that wait for it */
+	if (variant->nr_waiting)
+		EXPECT_EQ(before + 1, count(self));
+
+	self->hold->release = true;
+	EXPECT_EQ(0, stat_in_time(self));
+	for (i = 0; i < nr; i++)
+		EXPECT_EQ(0, fuse_hold_end(pids[i], STEP_MS));
+}
+
+/* All of them serve all kinds of requests */
+TEST_F_TIMEOUT(fuse_unlike, all_is_served, TIMEOUT)
+{
+	const size_t lens[] = { 100, 4096, LARGE };
+	pid_t pids[3 * ARRAY_SIZE(lens)];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		pids[i] = fuse_hold_client(&self->ft, FUSE_HOLD_STAT + i % 3,
+					   lens[i / 3], 5);
+	for (i = 0; i < ARRAY_SIZE(pids); i++)
+		EXPECT_EQ(0, fuse_hold_end(pids[i], 3 * STEP_MS));
 }
 
 /* Shared with the server, which answers releases when it is told */
@@ -223,7 +361,6 @@ static void register_own(FIXTURE_DATA(fuse_closed_ring) *self, unsigned int qid)
 static void register_kmbuf(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(fuse_closed_ring) *self)
 {
-	struct fuse_uring_cmd_req add = fuse_queue_good();
 	struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
 	unsigned int i;
 
@@ -231,7 +368,7 @@ static void register_kmbuf(struct __test_metadata *_metadata,
 	self->fq.ring_flags = IORING_SETUP_SINGLE_ISSUER |
 			      IORING_SETUP_DEFER_TASKRUN;
 	ASSERT_EQ(0, fuse_queue_open_ring(&self->fq));
-	ASSERT_EQ(0, fuse_queue_add(&self->fq, &add));
+	ASSERT_EQ(0, fuse_queue_add(&self->fq, 0));
 	for (i = 0; i < NR_ENTRIES; i++) {
 		ent.ent.hdr_offset = i * FUSE_QUEUE_STRIDE;
 		fuse_queue_entry(&self->fq, &ent);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What FUSE_IO_URING_CMD_ADD_QUEUE and FUSE_IO_URING_CMD_REGISTER refuse, and
- * how. A queue that was refused does no harm: the server goes on without
- * kernel-managed buffers.
+ * What FUSE_IO_URING_CMD_ADD_QUEUE, _ADD_HEADERS and _ADD_KMBUF refuse, and how.
+ * A refusal leaves nothing: afterwards the queue can be set up and used, and what
+ * was charged for it is given back. Or the server goes on without.
  */
 #include "kselftest_harness.h"
 #include "fuse_hold.h"
@@ -17,10 +17,13 @@
 #include <sys/stat.h>
 
 #define BUF_PAGES	FUSE_QUEUE_BUF_PAGES
-#define REGION_SIZE	FUSE_QUEUE_REGION
-#define STRIDE		FUSE_QUEUE_STRIDE
+#define REGION_SIZE	fuse_queue_region_size()
 #define ALIGN		FUSE_URING_HDR_ALIGN
 #define HDR_SIZE	sizeof(struct fuse_uring_req_header)
+
+#define ADD_QUEUE	FUSE_IO_URING_CMD_ADD_QUEUE
+#define ADD_HEADERS	FUSE_IO_URING_CMD_ADD_HEADERS
+#define ADD_KMBUF	FUSE_IO_URING_CMD_ADD_KMBUF
 
 /* Groups of the ring */
 #define BGID		FUSE_QUEUE_BGID
@@ -31,7 +34,12 @@
 
 FIXTURE(fuse_queue)
 {
-	struct fuse_queue srv;
+	struct fuse_queue fq;
+	/* FUSE_QUEUE_*: what queue 0 has */
+	unsigned int have;
+	/* it is for entries with memory of the server only */
+	bool plain;
+	struct memlock_probe probe;
 };
 
 /* More groups than the one that is good */
@@ -40,6 +48,8 @@ static int open_ring(struct fuse_queue *fq)
 	struct io_uring *ring = &fq->tr.ring;
 	int ret;
 
+	if (!memlock_enter())
+		return -errno;
 	ret = fuse_queue_open_ring(fq);
 	if (!ret)
 		ret = kmbuf_setup(ring, BGID_SMALL, 2, BUF_PAGES - 1, 0);
@@ -48,137 +58,282 @@ static int open_ring(struct fuse_queue *fq)
 				  IOU_KMBUF_RING_RDONLY);
 	if (!ret)
 		io_uring_setup_buf_ring(ring, 2, BGID_PROVIDED, 0, &ret);
-	return ret;
+	return memlock_leave() ? ret : -errno;
 }
 
 FIXTURE_SETUP(fuse_queue)
 {
 	int ret;
 
+	if (getuid())
+		SKIP(return, "needs root");
 	if (sysconf(_SC_PAGESIZE) != 4096)
 		SKIP(return, "needs pages of 4 KiB");
-	ret = fuse_queue_mount(&self->srv, FUSE_MODE_KMBUF);
+	ASSERT_TRUE(memlock_probe_init(&self->probe));
+	ret = fuse_queue_mount(&self->fq, FUSE_MODE_KMBUF);
 	if (fuse_test_missing(ret))
 		SKIP(return, "%s", fuse_test_missing(ret));
 	ASSERT_EQ(0, ret);
-	ASSERT_EQ(0, open_ring(&self->srv));
+	ASSERT_EQ(0, open_ring(&self->fq));
 }
 
 /* Plain entries can be had for all queues, and the file system works */
-static void expect_plain(struct __test_metadata *_metadata, struct fuse_queue *srv)
+static void expect_plain(struct __test_metadata *_metadata,
+			 struct fuse_queue *fq)
 {
 	struct stat st;
 
-	srv->ft.mode = FUSE_MODE_ENTRY;
-	EXPECT_EQ(0, fuse_test_start(&srv->ft));
-	EXPECT_EQ(0, stat(srv->ft.file, &st));
-	EXPECT_EQ(0, fuse_test_umount(&srv->ft));
+	fuse_queue_close_ring(fq);
+	fq->ft.mode = FUSE_MODE_ENTRY;
+	EXPECT_EQ(0, fuse_test_start(&fq->ft));
+	EXPECT_EQ(0, stat(fq->ft.file, &st));
+	EXPECT_EQ(0, fuse_test_umount(&fq->ft));
 }
 
 FIXTURE_TEARDOWN(fuse_queue)
 {
-	fuse_queue_close_ring(&self->srv);
-	expect_plain(_metadata, &self->srv);
+	if (self->plain)
+		expect_plain(_metadata, &self->fq);
+	else
+		EXPECT_EQ(0, fuse_queue_use(&self->fq, self->have));
+	EXPECT_TRUE(memlock_probe_exit(&self->probe));
 }
 
-/* What a new server gets, with nothing that came before */
-static int add_anew(const struct fuse_uring_cmd_req *req)
+/* Queue 0 gets some of what it can have */
+static void give(struct __test_metadata *_metadata,
+		 FIXTURE_DATA(fuse_queue) *self, unsigned int what)
 {
-	struct fuse_queue srv;
+	const struct fuse_uring_cmd_req headers = fuse_queue_good_headers();
+	const struct fuse_uring_cmd_req kmbuf = fuse_queue_good_kmbuf();
+	const struct fuse_uring_cmd_req queue = { };
+
+	if (what & FUSE_QUEUE_ADDED)
+		ASSERT_EQ(0, fuse_queue_cmd(&self->fq, ADD_QUEUE, &queue));
+	if (what & FUSE_QUEUE_HEADERS)
+		ASSERT_EQ(0, fuse_queue_cmd(&self->fq, ADD_HEADERS, &headers));
+	if (what & FUSE_QUEUE_KMBUF)
+		ASSERT_EQ(0, fuse_queue_cmd(&self->fq, ADD_KMBUF, &kmbuf));
+	self->have |= what;
+}
+
+static int add_queue(struct fuse_queue *fq, unsigned int qid,
+		     unsigned long long flags)
+{
+	const struct fuse_uring_cmd_req req = { .flags = flags, .qid = qid };
+
+	return fuse_queue_cmd(fq, ADD_QUEUE, &req);
+}
+
+static int add_headers(struct fuse_queue *fq)
+{
+	const struct fuse_uring_cmd_req req = fuse_queue_good_headers();
+
+	return fuse_queue_cmd(fq, ADD_HEADERS, &req);
+}
+
+static int add_kmbuf(struct fuse_queue *fq)
+{
+	const struct fuse_uring_cmd_req req = fuse_queue_good_kmbuf();
+
+	return fuse_queue_cmd(fq, ADD_KMBUF, &req);
+}
+
+/* What a new queue, with these flags, gets */
+static int add_anew(unsigned long long flags, unsigned int op,
+		    const struct fuse_uring_cmd_req *req)
+{
+	struct fuse_queue fq;
 	int ret;
 
-	if (fuse_queue_mount(&srv, FUSE_MODE_KMBUF) || open_ring(&srv))
+	if (fuse_queue_mount(&fq, FUSE_MODE_KMBUF) || open_ring(&fq))
 		return -EIO;
-	ret = fuse_queue_add(&srv, req);
-	fuse_queue_close_ring(&srv);
-	return fuse_queue_umount(&srv) ? -EIO : ret;
+	ret = add_queue(&fq, req->qid, flags);
+	if (!ret)
+		ret = fuse_queue_cmd(&fq, op, req);
+	fuse_queue_close_ring(&fq);
+	return fuse_queue_umount(&fq) ? -EIO : ret;
 }
 
+/* A queue can be added all the same, and is a plain one */
 TEST(not_negotiated)
 {
-	struct fuse_uring_cmd_req req = fuse_queue_good();
-	struct fuse_queue srv;
+	struct fuse_queue fq;
 	int ret;
 
-	ret = fuse_queue_mount(&srv, FUSE_MODE_ENTRY);
+	ret = fuse_queue_mount(&fq, FUSE_MODE_ENTRY);
 	if (fuse_test_missing(ret))
 		SKIP(return, "%s", fuse_test_missing(ret));
 	ASSERT_EQ(0, ret);
-	ASSERT_EQ(0, open_ring(&srv));
-	EXPECT_EQ(-EOPNOTSUPP, fuse_queue_add(&srv, &req));
-	fuse_queue_close_ring(&srv);
-	expect_plain(_metadata, &srv);
+	ASSERT_EQ(0, open_ring(&fq));
+	EXPECT_EQ(-EOPNOTSUPP, add_queue(&fq, 0, FUSE_URING_ZERO_COPY));
+	EXPECT_EQ(0, add_queue(&fq, 0, 0));
+	EXPECT_EQ(-EOPNOTSUPP, add_headers(&fq));
+	EXPECT_EQ(-EOPNOTSUPP, add_kmbuf(&fq));
+	EXPECT_EQ(0, kmbuf_unregister(&fq.tr.ring, BGID));
+	expect_plain(_metadata, &fq);
 }
 
-TEST_F(fuse_queue, flags)
+/* 4 is Linux 7.3's pool of server memory */
+TEST_F(fuse_queue, unknown_commands)
 {
-	const unsigned long long flags[] = {
-		0, FUSE_URING_ZERO_COPY, FUSE_URING_KMBUF | 1 << 2,
-		FUSE_URING_KMBUF | 1ULL << 63,
-	};
-	struct fuse_uring_cmd_req req = fuse_queue_good();
+	const unsigned int ops[] = { 0, 4, 5, 31, 34, 0xffff, 0xffffffff };
+	const struct fuse_uring_cmd_req req = { };
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		req.flags = flags[i];
-		EXPECT_EQ(-EINVAL, fuse_queue_add(&self->srv, &req)) {
-			TH_LOG("flags %llx", flags[i]);
+	give(_metadata, self, FUSE_QUEUE_ADDED);
+	for (i = 0; i < ARRAY_SIZE(ops); i++) {
+		EXPECT_EQ(-EINVAL, fuse_queue_cmd(&self->fq, ops[i], &req)) {
+			TH_LOG("command %u", ops[i]);
 		}
 	}
 }
 
-TEST_F(fuse_queue, reserved)
+TEST_F(fuse_queue, queue_flags)
 {
-	struct fuse_uring_cmd_req req;
+	unsigned int bit;
+
+	for (bit = 1; bit < 64; bit++) {
+		EXPECT_EQ(-EINVAL, add_queue(&self->fq, 0, 1ULL << bit)) {
+			TH_LOG("bit %u", bit);
+		}
+	}
+	EXPECT_EQ(-EINVAL, add_queue(&self->fq, 0, FUSE_URING_ZERO_COPY | 2));
+}
+
+/* Bytes [@from, @to) of the command area are not used, and have to be zero */
+static void expect_reserved(struct __test_metadata *_metadata,
+			    struct fuse_queue *fq, unsigned int op,
+			    const struct fuse_uring_cmd_req *req,
+			    unsigned int from, unsigned int to)
+{
 	unsigned int i;
 
-	req = fuse_queue_good();
-	req.commit_id = 1;
-	EXPECT_EQ(-EINVAL, fuse_queue_add(&self->srv, &req));
-	for (i = 0; i < sizeof(req.padding); i++) {
-		req = fuse_queue_good();
-		req.padding[i] = 1;
-		EXPECT_EQ(-EINVAL, fuse_queue_add(&self->srv, &req));
-	}
-	for (i = 0; i < ARRAY_SIZE(req.queue.reserved); i++) {
-		req = fuse_queue_good();
-		req.queue.reserved[i] = 1;
-		EXPECT_EQ(-EINVAL, fuse_queue_add(&self->srv, &req));
+	for (i = from; i < to; i++) {
+		EXPECT_EQ(-EINVAL, fuse_queue_bad_byte(fq, op, req, i)) {
+			TH_LOG("command %u, byte %u", op, i);
+		}
 	}
 }
 
-static int add_with_sqe(struct fuse_queue *srv, unsigned long addr,
-			unsigned int len)
+TEST_F(fuse_queue, queue_reserved)
+{
+	const struct fuse_uring_cmd_req req = { };
+
+	expect_reserved(_metadata, &self->fq, ADD_QUEUE, &req, 8, 16);
+	expect_reserved(_metadata, &self->fq, ADD_QUEUE, &req, 18, 80);
+}
+
+TEST_F(fuse_queue, headers_reserved)
+{
+	const struct fuse_uring_cmd_req req = fuse_queue_good_headers();
+
+	give(_metadata, self, FUSE_QUEUE_ADDED);
+	expect_reserved(_metadata, &self->fq, ADD_HEADERS, &req, 0, 16);
+	expect_reserved(_metadata, &self->fq, ADD_HEADERS, &req, 18, 24);
+	expect_reserved(_metadata, &self->fq, ADD_HEADERS, &req, 32, 80);
+}
+
+TEST_F(fuse_queue, kmbuf_reserved)
+{
+	const struct fuse_uring_cmd_req req = fuse_queue_good_kmbuf();
+
+	give(_metadata, self, FUSE_QUEUE_ADDED);
+	expect_reserved(_metadata, &self->fq, ADD_KMBUF, &req, 0, 16);
+	expect_reserved(_metadata, &self->fq, ADD_KMBUF, &req, 18, 24);
+	expect_reserved(_metadata, &self->fq, ADD_KMBUF, &req, 26, 80);
+	EXPECT_EQ(0, kmbuf_unregister(&self->fq.tr.ring, BGID_SMALL));
+}
+
+static int cmd_with_iovec(struct fuse_queue *fq, unsigned int op,
+			  const struct fuse_uring_cmd_req *req,
+			  const struct iovec *iov, unsigned int len)
 {
 	struct io_uring_sqe *sqe;
 
-	sqe = fuse_uring_sqe(&srv->tr, srv->ft.dev,
-			     FUSE_IO_URING_CMD_ADD_QUEUE, 0);
-	*fuse_uring_req(sqe) = fuse_queue_good();
-	sqe->addr = addr;
+	sqe = fuse_uring_sqe(&fq->tr, fq->ft.dev, op, 0);
+	*fuse_uring_req(sqe) = *req;
+	sqe->addr = (unsigned long)iov;
 	sqe->len = len;
-	return test_submit_wait(&srv->tr);
+	return test_submit_wait(&fq->tr);
 }
 
 TEST_F(fuse_queue, no_iovec)
 {
+	const struct fuse_uring_cmd_req headers = fuse_queue_good_headers();
+	const struct fuse_uring_cmd_req kmbuf = fuse_queue_good_kmbuf();
+	struct fuse_queue *fq = &self->fq;
 	struct iovec iov = { };
 
-	EXPECT_EQ(-EINVAL, add_with_sqe(&self->srv, (unsigned long)&iov, 0));
-	EXPECT_EQ(-EINVAL, add_with_sqe(&self->srv, 0, 1));
+	give(_metadata, self, FUSE_QUEUE_ADDED);
+	EXPECT_EQ(-EINVAL, cmd_with_iovec(fq, ADD_HEADERS, &headers, &iov, 0));
+	EXPECT_EQ(-EINVAL, cmd_with_iovec(fq, ADD_HEADERS, &headers, NULL, 1));
+	EXPECT_EQ(-EINVAL, cmd_with_iovec(fq, ADD_KMBUF, &kmbuf, &iov, 0));
+	EXPECT_EQ(-EINVAL, cmd_with_iovec(fq, ADD_KMBUF, &kmbuf, NULL, 1));
+}
+
+static int cmd_with_flags(struct fuse_queue *fq, unsigned int op,
+			  const struct fuse_uring_cmd_req *req,
+			  unsigned int cmd_flags, unsigned int sqe_flags)
+{
+	struct io_uring_sqe *sqe;
+
+	sqe = fuse_uring_sqe(&fq->tr, fq->ft.dev, op, 0);
+	*fuse_uring_req(sqe) = *req;
+	sqe->uring_cmd_flags = cmd_flags;
+	sqe->flags |= sqe_flags;
+	return test_submit_wait(&fq->tr);
+}
+
+/* Flags of the command itself, which io_uring lets pass */
+static void expect_no_cmd_flags(struct __test_metadata *_metadata,
+				struct fuse_queue *fq, unsigned int op,
+				const struct fuse_uring_cmd_req *req)
+{
+	EXPECT_EQ(-EINVAL, cmd_with_flags(fq, op, req, IORING_URING_CMD_FIXED,
+					  0));
+	EXPECT_EQ(-EINVAL, cmd_with_flags(fq, op, req,
+					  IORING_URING_CMD_MULTISHOT,
+					  IOSQE_BUFFER_SELECT));
+}
+
+TEST_F(fuse_queue, no_cmd_flags)
+{
+	const struct fuse_uring_cmd_req headers = fuse_queue_good_headers();
+	const struct fuse_uring_cmd_req kmbuf = fuse_queue_good_kmbuf();
+	const struct fuse_uring_cmd_req queue = { };
+
+	expect_no_cmd_flags(_metadata, &self->fq, ADD_QUEUE, &queue);
+	give(_metadata, self, FUSE_QUEUE_ADDED);
+	expect_no_cmd_flags(_metadata, &self->fq, ADD_HEADERS, &headers);
+	expect_no_cmd_flags(_metadata, &self->fq, ADD_KMBUF, &kmbuf);
 }
 
 TEST_F(fuse_queue, qid)
 {
 	const unsigned int nr = fuse_uring_nr_queues();
-	struct fuse_uring_cmd_req req = fuse_queue_good();
+	const unsigned int qids[] = { nr, 0xffff };
+	struct fuse_uring_cmd_req req;
+	unsigned int i;
 
-	req.qid = nr;
-	EXPECT_EQ(-EINVAL, fuse_queue_add(&self->srv, &req));
-	req.qid = 0xffff;
-	EXPECT_EQ(-EINVAL, fuse_queue_add(&self->srv, &req));
+	give(_metadata, self, FUSE_QUEUE_ADDED);
+	for (i = 0; i < ARRAY_SIZE(qids); i++) {
+		EXPECT_EQ(-EINVAL, add_queue(&self->fq, qids[i], 0));
+		req = fuse_queue_good_headers();
+		req.qid = qids[i];
+		EXPECT_EQ(-EINVAL, fuse_queue_cmd(&self->fq, ADD_HEADERS,
+						  &req));
+		req = fuse_queue_good_kmbuf();
+		req.qid = qids[i];
+		EXPECT_EQ(-EINVAL, fuse_queue_cmd(&self->fq, ADD_KMBUF, &req));
+	}
 	req.qid = nr - 1;
-	EXPECT_EQ(0, add_anew(&req));
+	EXPECT_EQ(0, add_anew(0, ADD_KMBUF, &req));
+}
+
+TEST_F(fuse_queue, no_such_queue)
+{
+	EXPECT_EQ(-ESRCH, add_headers(&self->fq));
+	EXPECT_EQ(-ESRCH, add_kmbuf(&self->fq));
 }
 
 TEST_F(fuse_queue, hdr_stride)
@@ -189,19 +344,21 @@ TEST_F(fuse_queue, hdr_stride)
 		0x80000000, 0xfffffe00,
 	};
 	const unsigned int good[] = { ALIGN, 2 * ALIGN, REGION_SIZE };
-	struct fuse_uring_cmd_req req = fuse_queue_good();
+	struct fuse_uring_cmd_req req = fuse_queue_good_headers();
 	unsigned int i;
 
 	ASSERT_LE(HDR_SIZE, ALIGN);
+	give(_metadata, self, FUSE_QUEUE_ADDED);
 	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		req.queue.hdr_stride = bad[i];
-		EXPECT_EQ(-EINVAL, fuse_queue_add(&self->srv, &req)) {
+		req.headers.hdr_stride = bad[i];
+		EXPECT_EQ(-EINVAL, fuse_queue_cmd(&self->fq, ADD_HEADERS,
+						  &req)) {
 			TH_LOG("stride %u", bad[i]);
 		}
 	}
 	for (i = 0; i < ARRAY_SIZE(good); i++) {
-		req.queue.hdr_stride = good[i];
-		EXPECT_EQ(0, add_anew(&req)) {
+		req.headers.hdr_stride = good[i];
+		EXPECT_EQ(0, add_anew(0, ADD_HEADERS, &req)) {
 			TH_LOG("stride %u", good[i]);
 		}
 	}
@@ -209,16 +366,16 @@ TEST_F(fuse_queue, hdr_stride)
 
 TEST_F(fuse_queue, zero_copy_min)
 {
-	struct fuse_uring_cmd_req req = fuse_queue_good();
+	struct fuse_uring_cmd_req req = fuse_queue_good_headers();
 
-	req.queue.zero_copy_min = 1;
-	EXPECT_EQ(-EINVAL, fuse_queue_add(&self->srv, &req));
-	req.queue.zero_copy_min = 0xffffffff;
-	EXPECT_EQ(-EINVAL, fuse_queue_add(&self->srv, &req));
-	req.flags |= FUSE_URING_ZERO_COPY;
-	EXPECT_EQ(0, add_anew(&req));
-	req.queue.zero_copy_min = 0;
-	EXPECT_EQ(0, add_anew(&req));
+	give(_metadata, self, FUSE_QUEUE_ADDED);
+	req.headers.zero_copy_min = 1;
+	EXPECT_EQ(-EINVAL, fuse_queue_cmd(&self->fq, ADD_HEADERS, &req));
+	req.headers.zero_copy_min = 0xffffffff;
+	EXPECT_EQ(-EINVAL, fuse_queue_cmd(&self->fq, ADD_HEADERS, &req));
+	EXPECT_EQ(0, add_anew(FUSE_URING_ZERO_COPY, ADD_HEADERS, &req));
+	req.headers.zero_copy_min = 0;
+	EXPECT_EQ(0, add_anew(FUSE_URING_ZERO_COPY, ADD_HEADERS, &req));
 }
 
 TEST_F(fuse_queue, buf_group)
@@ -231,66 +388,62 @@ TEST_F(fuse_queue, buf_group)
 		{ BGID_PROVIDED, -ENOENT }, { BGID_NONE, -ENOENT },
 		{ 0xffff, -ENOENT },
 	};
-	struct fuse_uring_cmd_req req = fuse_queue_good();
+	struct fuse_uring_cmd_req req = fuse_queue_good_kmbuf();
 	unsigned int i;
 
+	give(_metadata, self, FUSE_QUEUE_ADDED);
 	for (i = 0; i < ARRAY_SIZE(groups); i++) {
-		req.queue.buf_group = groups[i].bgid;
-		EXPECT_EQ(groups[i].ret, fuse_queue_add(&self->srv, &req)) {
+		req.kmbuf.buf_group = groups[i].bgid;
+		EXPECT_EQ(groups[i].ret, fuse_queue_cmd(&self->fq, ADD_KMBUF,
+							&req)) {
 			TH_LOG("group %u", groups[i].bgid);
 		}
 	}
 	/* what was refused is not in use */
-	EXPECT_EQ(0, kmbuf_unregister(&self->srv.tr.ring, BGID_SMALL));
-	EXPECT_EQ(0, kmbuf_unregister(&self->srv.tr.ring, BGID_RDONLY));
+	EXPECT_EQ(0, kmbuf_unregister(&self->fq.tr.ring, BGID_SMALL));
+	EXPECT_EQ(0, kmbuf_unregister(&self->fq.tr.ring, BGID_RDONLY));
 }
 
 TEST_F(fuse_queue, no_region)
 {
-	struct fuse_uring_cmd_req req = fuse_queue_good();
-	struct fuse_queue other = self->srv;
+	struct fuse_queue other = self->fq;
 
+	give(_metadata, self, FUSE_QUEUE_ADDED);
 	ASSERT_EQ(0, test_ring_init(&other.tr, IORING_SETUP_SQE128, 0));
-	ASSERT_EQ(0, kmbuf_setup(&other.tr.ring, BGID, 2, BUF_PAGES, 0));
-	EXPECT_EQ(-ENXIO, fuse_queue_add(&other, &req));
-	EXPECT_EQ(0, kmbuf_unregister(&other.tr.ring, BGID));
+	EXPECT_EQ(-ENXIO, add_headers(&other));
 	test_ring_exit(&other.tr);
 }
 
 TEST_F(fuse_queue, pinned)
 {
-	struct fuse_uring_cmd_req req = fuse_queue_good();
-	struct test_ring *tr = &self->srv.tr;
+	struct test_ring *tr = &self->fq.tr;
 	int mock, pin;
 
+	give(_metadata, self, FUSE_QUEUE_ADDED);
 	mock = mock_create(1, 0);
 	if (mock_missing(mock))
 		SKIP(return, "%s", mock_missing(mock));
 	ASSERT_GE(mock, 0);
 	pin = kmbuf_pin(tr, mock, BGID);
 	ASSERT_GE(pin, 0);
-	EXPECT_EQ(-EBUSY, fuse_queue_add(&self->srv, &req));
+	EXPECT_EQ(-EBUSY, add_kmbuf(&self->fq));
 	EXPECT_EQ(-EBUSY, kmbuf_unregister(&tr->ring, BGID));
 	EXPECT_EQ(0, kmbuf_unpin(tr, mock, pin));
-	EXPECT_EQ(0, kmbuf_unregister(&tr->ring, BGID));
 	close(mock);
 }
 
 TEST_F(fuse_queue, unprivileged)
 {
-	struct fuse_uring_cmd_req req = fuse_queue_good();
-
-	req.flags |= FUSE_URING_ZERO_COPY;
 	ASSERT_TRUE(memlock_enter());
-	EXPECT_EQ(-EPERM, fuse_queue_add(&self->srv, &req));
+	EXPECT_EQ(-EPERM, add_queue(&self->fq, 0, FUSE_URING_ZERO_COPY));
+	EXPECT_EQ(0, add_queue(&self->fq, 0, 0));
 	ASSERT_TRUE(memlock_leave());
-	EXPECT_EQ(0, kmbuf_unregister(&self->srv.tr.ring, BGID));
+	self->have = FUSE_QUEUE_ADDED;
 }
 
 /* Nobody else gets at the buffers of a queue */
 TEST_F(fuse_queue, exclusive)
 {
-	struct fuse_uring_cmd_req req = fuse_queue_good();
 	int mock = mock_create(1, 0);
 	struct fuse_queue fq;
 
@@ -299,7 +452,7 @@ TEST_F(fuse_queue, exclusive)
 	ASSERT_GE(mock, 0);
 	ASSERT_EQ(0, fuse_queue_mount(&fq, FUSE_MODE_KMBUF));
 	ASSERT_EQ(0, open_ring(&fq));
-	ASSERT_EQ(0, fuse_queue_add(&fq, &req));
+	ASSERT_EQ(0, fuse_queue_add(&fq, 0));
 	EXPECT_EQ(-EBUSY, kmbuf_pin(&fq.tr, mock, BGID));
 	/* until the queue is gone */
 	EXPECT_EQ(0, fuse_queue_umount(&fq));
@@ -309,86 +462,158 @@ TEST_F(fuse_queue, exclusive)
 	close(mock);
 }
 
-/* After the first: queue, group and ring are taken, until all is over */
 TEST_F(fuse_queue, twice)
 {
-	struct fuse_uring_cmd_req req = fuse_queue_good();
-	struct fuse_queue srv;
-
-	ASSERT_EQ(0, fuse_queue_mount(&srv, FUSE_MODE_KMBUF));
-	ASSERT_EQ(0, open_ring(&srv));
-	ASSERT_EQ(0, fuse_queue_add(&srv, &req));
-	EXPECT_EQ(-EEXIST, fuse_queue_add(&srv, &req));
-	EXPECT_EQ(-EBUSY, kmbuf_unregister(&srv.tr.ring, BGID));
-	if (fuse_uring_nr_queues() > 1) {
-		/* one group cannot serve two queues */
-		req.qid = 1;
-		EXPECT_EQ(-EBUSY, fuse_queue_add(&srv, &req));
-	}
-	EXPECT_EQ(0, fuse_queue_umount(&srv));
-	EXPECT_EQ(0, kmbuf_unregister(&srv.tr.ring, BGID));
-	fuse_queue_close_ring(&srv);
+	give(_metadata, self, FUSE_QUEUE_ADDED);
+	EXPECT_EQ(-EEXIST, add_queue(&self->fq, 0, 0));
+	EXPECT_EQ(-EEXIST, add_queue(&self->fq, 0, FUSE_URING_ZERO_COPY));
+	give(_metadata, self, FUSE_QUEUE_HEADERS);
+	EXPECT_EQ(-EEXIST, add_headers(&self->fq));
+	give(_metadata, self, FUSE_QUEUE_KMBUF);
+	EXPECT_EQ(-EEXIST, add_kmbuf(&self->fq));
+	EXPECT_EQ(-EEXIST, add_headers(&self->fq));
+	EXPECT_EQ(-EBUSY, kmbuf_unregister(&self->fq.tr.ring, BGID));
 }
 
-/* An entry without a queue makes one, which is a plain one */
-TEST_F(fuse_queue, plain_queue_exists)
+/* One group cannot serve two queues */
+TEST_F(fuse_queue, group_of_another_queue)
 {
-	struct fuse_uring_req_header head;
-	unsigned char payload[8192];
-	const struct iovec iov[] = {
-		{ &head, sizeof(head) }, { payload, sizeof(payload) },
-	};
-	struct fuse_uring_cmd_req req = fuse_queue_good();
+	struct fuse_uring_cmd_req req = fuse_queue_good_kmbuf();
+	struct fuse_queue fq;
+
+	if (fuse_uring_nr_queues() < 2)
+		SKIP(return, "needs two CPUs");
+	ASSERT_EQ(0, fuse_queue_mount(&fq, FUSE_MODE_KMBUF));
+	ASSERT_EQ(0, open_ring(&fq));
+	ASSERT_EQ(0, fuse_queue_add(&fq, 0));
+	req.qid = 1;
+	EXPECT_EQ(0, add_queue(&fq, 1, 0));
+	EXPECT_EQ(-EBUSY, fuse_queue_cmd(&fq, ADD_KMBUF, &req));
+	EXPECT_EQ(0, fuse_queue_umount(&fq));
+	EXPECT_EQ(0, kmbuf_unregister(&fq.tr.ring, BGID));
+	fuse_queue_close_ring(&fq);
+}
+
+/* All memory of a queue is that of one io_uring */
+TEST_F(fuse_queue, buffers_of_another_ring)
+{
+	struct fuse_queue other = self->fq;
+
+	ASSERT_EQ(0, open_ring(&other));
+	give(_metadata, self, FUSE_QUEUE_ADDED | FUSE_QUEUE_HEADERS);
+	EXPECT_EQ(-EXDEV, add_kmbuf(&other));
+	EXPECT_EQ(-EEXIST, add_headers(&other));
+	EXPECT_EQ(0, kmbuf_unregister(&other.tr.ring, BGID));
+	fuse_queue_close_ring(&other);
+}
+
+TEST_F(fuse_queue, headers_of_another_ring)
+{
+	struct fuse_queue other = self->fq;
+
+	ASSERT_EQ(0, open_ring(&other));
+	give(_metadata, self, FUSE_QUEUE_ADDED | FUSE_QUEUE_KMBUF);
+	EXPECT_EQ(-EXDEV, add_headers(&other));
+	EXPECT_EQ(-EEXIST, add_kmbuf(&other));
+	fuse_queue_close_ring(&other);
+}
+
+/* An entry of the server's memory, on a ring that stays for as long as it does */
+static struct fuse_queue_own own;
+
+static void add_plain_entry(struct __test_metadata *_metadata,
+			    struct fuse_queue *fq)
+{
+	const struct fuse_uring_cmd_req ent = { };
 	struct io_uring_sqe *sqe;
-	struct fuse_queue srv;
 
-	ASSERT_EQ(0, fuse_queue_mount(&srv, FUSE_MODE_KMBUF));
-	ASSERT_EQ(0, open_ring(&srv));
-	sqe = fuse_uring_sqe(&srv.tr, srv.ft.dev, FUSE_IO_URING_CMD_REGISTER,
-			     0);
-	sqe->addr = (unsigned long)iov;
+	ASSERT_EQ(0, test_ring_init(&fq->tr, IORING_SETUP_SQE128, 0));
+	own.iov[0] = (struct iovec) { &own.head, sizeof(own.head) };
+	own.iov[1] = (struct iovec) { own.payload, sizeof(own.payload) };
+	sqe = fuse_queue_entry(fq, &ent);
+	sqe->addr = (unsigned long)own.iov;
 	sqe->len = 2;
-	test_submit(&srv.tr);
-	EXPECT_FALSE(test_wait_for(&srv.tr, 100));
-	EXPECT_EQ(-EEXIST, fuse_queue_add(&srv, &req));
-	EXPECT_EQ(0, kmbuf_unregister(&srv.tr.ring, BGID));
-	EXPECT_EQ(0, fuse_queue_umount(&srv));
-	/* and the entry was one */
-	EXPECT_EQ(-ENOTCONN, test_wait(&srv.tr));
-	fuse_queue_close_ring(&srv);
+	ASSERT_EQ(0, fuse_queue_register(&fq->tr));
 }
 
-/* Refused: 0 if it waits for requests instead */
-static int register_one(struct fuse_queue *srv,
-			const struct fuse_uring_cmd_req *ent)
+static void expect_busy(struct __test_metadata *_metadata,
+			FIXTURE_DATA(fuse_queue) *self)
 {
-	fuse_queue_entry(srv, ent);
-	test_submit(&srv->tr);
-	return test_wait_for(&srv->tr, 100) ? test_wait(&srv->tr) : 0;
+	EXPECT_EQ(-EEXIST, add_queue(&self->fq, 0, 0));
+	EXPECT_EQ(-EBUSY, add_headers(&self->fq));
+	EXPECT_EQ(-EBUSY, add_kmbuf(&self->fq));
 }
 
-/* Nothing is left of an entry that is refused, whatever the reason */
-TEST_F(fuse_queue, refused_entry)
+/* It is too late once there has been an entry, which can be by itself */
+TEST_F(fuse_queue, entry_before)
 {
-	struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
-	struct fuse_uring_cmd_req req = fuse_queue_good();
+	struct fuse_queue other = self->fq;
 
-	/* without a queue, and without an iovec */
-	EXPECT_EQ(-EINVAL, register_one(&self->srv, &ent));
-	ent.qid = fuse_uring_nr_queues();
-	EXPECT_EQ(-EINVAL, register_one(&self->srv, &ent));
-	/* there is no such queue still */
-	EXPECT_EQ(0, fuse_queue_add(&self->srv, &req));
-	ent = fuse_queue_good_entry();
-	ent.ent.hdr_offset = 1;
-	EXPECT_EQ(-EINVAL, register_one(&self->srv, &ent));
+	add_plain_entry(_metadata, &other);
+	expect_busy(_metadata, self);
+	test_ring_exit(&other.tr);
+	expect_busy(_metadata, self);
+	EXPECT_EQ(0, kmbuf_unregister(&self->fq.tr.ring, BGID));
+	self->plain = true;
+}
+
+TEST_F(fuse_queue, entry_of_added_queue_before)
+{
+	struct fuse_queue other = self->fq;
+
+	give(_metadata, self, FUSE_QUEUE_ADDED);
+	add_plain_entry(_metadata, &other);
+	expect_busy(_metadata, self);
+	test_ring_exit(&other.tr);
+	expect_busy(_metadata, self);
+	EXPECT_EQ(0, kmbuf_unregister(&self->fq.tr.ring, BGID));
+	self->plain = true;
+}
+
+/* The server goes on without all that */
+TEST_F(fuse_queue, plain_after_refusals)
+{
+	EXPECT_EQ(-EINVAL, add_queue(&self->fq, 0, 2));
+	EXPECT_EQ(-ESRCH, add_headers(&self->fq));
+	EXPECT_EQ(-ESRCH, add_kmbuf(&self->fq));
+	self->plain = true;
+}
+
+static void expect_aborted(struct __test_metadata *_metadata,
+			   unsigned long long init_flags, int want)
+{
+	struct fuse_queue fq = {
+		.ft = {
+			.mode = FUSE_MODE_KMBUF,
+			.max_pages = FUSE_QUEUE_MAX_PAGES,
+			.max_write = 4096,
+			.init_flags = init_flags,
+		},
+	};
+
+	ASSERT_EQ(0, fuse_test_open(&fq.ft));
+	ASSERT_EQ(0, open_ring(&fq));
+	ASSERT_EQ(0, add_queue(&fq, 0, 0));
+	ASSERT_TRUE(fuse_test_abort(&fq.ft));
+	EXPECT_EQ(want, add_queue(&fq, 1, 0));
+	EXPECT_EQ(want, add_headers(&fq));
+	EXPECT_EQ(want, add_kmbuf(&fq));
+	EXPECT_EQ(0, kmbuf_unregister(&fq.tr.ring, BGID));
+	fuse_queue_close_ring(&fq);
+	EXPECT_EQ(0, fuse_queue_umount(&fq));
+}
+
+TEST_F(fuse_queue, aborted)
+{
+	expect_aborted(_metadata, 0, -ENOTCONN);
+	expect_aborted(_metadata, FUSE_ABORT_ERROR, -ECONNABORTED);
 }
 
 /* Is there a request to be read from the device? */
-static bool request_comes(struct fuse_queue *srv, unsigned int ms)
+static bool request_comes(struct fuse_queue *fq, unsigned int ms)
 {
-	struct pollfd poll_fd = { .fd = srv->ft.dev, .events = POLLIN };
-	pid_t pid = fuse_hold_client(&srv->ft, FUSE_HOLD_STAT, 0, 1);
+	struct pollfd poll_fd = { .fd = fq->ft.dev, .events = POLLIN };
+	pid_t pid = fuse_hold_client(&fq->ft, FUSE_HOLD_STAT, 0, 1);
 	bool comes = poll(&poll_fd, 1, ms) == 1;
 
 	kill(pid, SIGKILL);
@@ -398,128 +623,10 @@ static bool request_comes(struct fuse_queue *srv, unsigned int ms)
 /* Requests wait for io_uring, but not for who may have given up on it */
 TEST_F(fuse_queue, requests_after_refusal)
 {
-	struct fuse_uring_cmd_req req = fuse_queue_good();
-
-	EXPECT_FALSE(request_comes(&self->srv, 300));
-	req.qid = 0xffff;
-	EXPECT_EQ(-EINVAL, fuse_queue_add(&self->srv, &req));
-	EXPECT_TRUE(request_comes(&self->srv, 20000));
-}
-
-/* One entry of a new queue with these flags; 0 if it waits for requests */
-static int register_anew(unsigned long long flags,
-			 const struct fuse_uring_cmd_req *ent, bool own_ring,
-			 const void *addr, unsigned int len)
-{
-	struct fuse_uring_cmd_req req = fuse_queue_good();
-	struct fuse_queue srv, other;
-	struct io_uring_sqe *sqe;
-	int ret = 0;
-
-	req.flags |= flags;
-	if (fuse_queue_mount(&srv, FUSE_MODE_KMBUF) || open_ring(&srv) ||
-	    fuse_queue_add(&srv, &req))
-		return -EIO;
-	other = srv;
-	if (!own_ring && open_ring(&other))
-		return -EIO;
-	sqe = fuse_queue_entry(&other, ent);
-	sqe->addr = (unsigned long)addr;
-	sqe->len = len;
-	test_submit(&other.tr);
-	if (test_wait_for(&other.tr, 50))
-		ret = test_wait(&other.tr);
-	if (!own_ring)
-		fuse_queue_close_ring(&other);
-	if (fuse_queue_umount(&srv))
-		return -EIO;
-	/* the end of an entry */
-	if (!ret && test_wait(&srv.tr) != -ENOTCONN)
-		ret = -EIO;
-	fuse_queue_close_ring(&srv);
-	return ret;
-}
-
-TEST_F(fuse_queue, entry_offset)
-{
-	const unsigned long long bad[] = {
-		1, 32, HDR_SIZE, ALIGN - 1, REGION_SIZE - STRIDE + ALIGN,
-		REGION_SIZE, REGION_SIZE + ALIGN, 1ULL << 32, -1ULL * ALIGN,
-	};
-	const unsigned long long good[] = { 0, ALIGN, REGION_SIZE - STRIDE };
-	struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(bad); i++) {
-		ent.ent.hdr_offset = bad[i];
-		EXPECT_EQ(-EINVAL, register_anew(0, &ent, true, NULL, 0)) {
-			TH_LOG("offset %llu", bad[i]);
-		}
-	}
-	for (i = 0; i < ARRAY_SIZE(good); i++) {
-		ent.ent.hdr_offset = good[i];
-		EXPECT_EQ(0, register_anew(0, &ent, true, NULL, 0)) {
-			TH_LOG("offset %llu", good[i]);
-		}
-	}
-}
-
-TEST_F(fuse_queue, entry_slot)
-{
-	struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
-
-	EXPECT_EQ(0, register_anew(FUSE_URING_ZERO_COPY, &ent, true, NULL, 0));
-	ent.ent.buf_index = 0;
-	EXPECT_EQ(0, register_anew(FUSE_URING_ZERO_COPY, &ent, true, NULL, 0));
-	EXPECT_EQ(-EINVAL, register_anew(0, &ent, true, NULL, 0));
-	ent.ent.buf_index = 0xfffe;
-	EXPECT_EQ(-EINVAL, register_anew(0, &ent, true, NULL, 0));
-}
-
-TEST_F(fuse_queue, entry_reserved)
-{
-	const struct iovec iov = { };
-	struct fuse_uring_cmd_req ent;
-	unsigned int i;
-
-	ent = fuse_queue_good_entry();
-	ent.flags = FUSE_URING_KMBUF;
-	EXPECT_EQ(-EINVAL, register_anew(0, &ent, true, NULL, 0));
-	ent = fuse_queue_good_entry();
-	EXPECT_EQ(-EINVAL, register_anew(0, &ent, true, &iov, 0));
-	EXPECT_EQ(-EINVAL, register_anew(0, &ent, true, &iov, 1));
-	ent = fuse_queue_good_entry();
-	ent.commit_id = 1;
-	EXPECT_EQ(-EINVAL, register_anew(0, &ent, true, NULL, 0));
-	for (i = 0; i < ARRAY_SIZE(ent.ent.reserved); i++) {
-		ent = fuse_queue_good_entry();
-		ent.ent.reserved[i] = 1;
-		EXPECT_EQ(-EINVAL, register_anew(0, &ent, true, NULL, 0));
-	}
-}
-
-/* With an iovec, an entry has memory of its own, in any queue, on any ring */
-TEST_F(fuse_queue, entry_with_iovec)
-{
-	const struct fuse_uring_cmd_req ent = { };
-	struct fuse_uring_req_header head;
-	unsigned char payload[8192];
-	struct iovec iov[] = {
-		{ &head, sizeof(head) }, { payload, sizeof(payload) },
-	};
-
-	EXPECT_EQ(0, register_anew(0, &ent, true, iov, 2));
-	iov[1].iov_len--;
-	EXPECT_EQ(-EINVAL, register_anew(0, &ent, true, iov, 2));
-}
-
-/* Another ring has a region and a group of that name as well */
-TEST_F(fuse_queue, entry_on_another_ring)
-{
-	struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
-
-	EXPECT_EQ(0, register_anew(0, &ent, true, NULL, 0));
-	EXPECT_EQ(-EINVAL, register_anew(0, &ent, false, NULL, 0));
+	EXPECT_FALSE(request_comes(&self->fq, 300));
+	EXPECT_EQ(-ESRCH, add_kmbuf(&self->fq));
+	EXPECT_TRUE(request_comes(&self->fq, 20000));
+	self->plain = true;
 }
 
 TEST_HARNESS_MAIN

@@ -23,7 +23,7 @@ FIXTURE_VARIANT(fuse_rings)
 	unsigned int ring_flags;
 	unsigned int sqe_flags;
 	unsigned long long init_flags;
-	bool mixed;
+	enum fuse_mixed mixed;
 };
 
 FIXTURE_VARIANT_ADD(fuse_rings, kmbuf_writeback) {
@@ -38,7 +38,22 @@ FIXTURE_VARIANT_ADD(fuse_rings, zc_writeback) {
 
 FIXTURE_VARIANT_ADD(fuse_rings, zc_mixed) {
 	.mode = FUSE_MODE_ZC,
-	.mixed = true,
+	.mixed = FUSE_MIXED_BOTH,
+};
+
+FIXTURE_VARIANT_ADD(fuse_rings, kmbuf_mixed_headers) {
+	.mode = FUSE_MODE_KMBUF,
+	.mixed = FUSE_MIXED_HEADERS,
+};
+
+FIXTURE_VARIANT_ADD(fuse_rings, kmbuf_mixed_either) {
+	.mode = FUSE_MODE_KMBUF,
+	.mixed = FUSE_MIXED_EITHER,
+};
+
+FIXTURE_VARIANT_ADD(fuse_rings, zc_mixed_either) {
+	.mode = FUSE_MODE_ZC,
+	.mixed = FUSE_MIXED_EITHER,
 };
 
 FIXTURE_VARIANT_ADD(fuse_rings, kmbuf_async) {
@@ -53,6 +68,11 @@ FIXTURE_VARIANT_ADD(fuse_rings, kmbuf_sqpoll) {
 
 FIXTURE_VARIANT_ADD(fuse_rings, zc_async) {
 	.mode = FUSE_MODE_ZC,
+	.sqe_flags = IOSQE_ASYNC,
+};
+
+FIXTURE_VARIANT_ADD(fuse_rings, buffers_zc_async) {
+	.mode = FUSE_MODE_BUFFERS_ZC,
 	.sqe_flags = IOSQE_ASYNC,
 };
 

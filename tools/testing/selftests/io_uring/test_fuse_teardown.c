@@ -95,6 +95,21 @@ FIXTURE_VARIANT_ADD(fuse_teardown, zc_parked) {
 	.state = PARKED,
 };
 
+FIXTURE_VARIANT_ADD(fuse_teardown, headers_busy) {
+	.mode = FUSE_MODE_HEADERS,
+	.state = BUSY,
+};
+
+FIXTURE_VARIANT_ADD(fuse_teardown, buffers_busy) {
+	.mode = FUSE_MODE_BUFFERS,
+	.state = BUSY,
+};
+
+FIXTURE_VARIANT_ADD(fuse_teardown, buffers_zc_parked) {
+	.mode = FUSE_MODE_BUFFERS_ZC,
+	.state = PARKED,
+};
+
 static int start(FIXTURE_DATA(fuse_teardown) *self)
 {
 	int ret = fuse_hold_mount(&self->ft);
@@ -113,7 +128,8 @@ static void add_client(FIXTURE_DATA(fuse_teardown) *self, enum fuse_hold_op op,
 /* How many of the clients' requests the server can have at a time */
 static unsigned int nr_served(const FIXTURE_VARIANT(fuse_teardown) *variant)
 {
-	return variant->mode == FUSE_MODE_KMBUF ? BUFFERS : DEPTH;
+	return fuse_mode_buffers(variant->mode) &&
+	       !fuse_mode_zero_copy(variant->mode) ? BUFFERS : DEPTH;
 }
 
 static void make_busy(struct __test_metadata *_metadata,
@@ -177,7 +193,7 @@ static bool ended_well(FIXTURE_DATA(fuse_teardown) *self, int ret)
 		return true;
 	}
 	/* the kernel could not get at the memory of a server that was killed */
-	if (self->ft.mode == FUSE_MODE_ENTRY && ret == -EINTR)
+	if (fuse_mode_own(self->ft.mode) && ret == -EINTR)
 		return true;
 	/* the last one: its request was on its way to such a server */
 	return ret == -ECONNABORTED || ret == -ENOTCONN || ret == -ECANCELED;
@@ -374,13 +390,11 @@ FIXTURE(fuse_two_rings)
 static void open_queue(struct __test_metadata *_metadata, struct fuse_queue *fq,
 		       unsigned int qid)
 {
-	struct fuse_uring_cmd_req add = fuse_queue_good();
 	struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
 
-	add.qid = qid;
 	ent.qid = qid;
 	ASSERT_EQ(0, fuse_queue_open_ring(fq));
-	ASSERT_EQ(0, fuse_queue_add(fq, &add));
+	ASSERT_EQ(0, fuse_queue_add(fq, qid));
 	fuse_queue_entry(fq, &ent);
 	test_submit(&fq->tr);
 	ASSERT_FALSE(test_wait_for(&fq->tr, 50));
@@ -455,9 +469,35 @@ TEST_F_TIMEOUT(fuse_two_rings, one_closed, TIMEOUT)
 	close_rest(_metadata, self);
 }
 
-/* While its entry has a request */
+/* A client that does not keep the first ring open */
+static pid_t stat_client(FIXTURE_DATA(fuse_two_rings) *self)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	fuse_queue_close_ring(&self->queues[0]);
+	_exit(-fuse_hold_do(&self->queues[0].ft, FUSE_HOLD_STAT, 0));
+}
+
+/* Wait until that many pages are charged */
+static bool are_charged(FIXTURE_DATA(fuse_two_rings) *self, long pages)
+{
+	struct memlock_probe *probe = &self->probe;
+	bool equal = memlock_enter() &&
+		     memlock_wait(&probe->tr, probe->before + pages);
+
+	return memlock_leave() && equal;
+}
+
+/*
+ * While its entry has a request: the entry stays until the abort, as the device
+ * is open, and with it the buffers, although their ring is gone.
+ */
 TEST_F_TIMEOUT(fuse_two_rings, one_closed_in_use, TIMEOUT)
 {
+	const long region = fuse_queue_region_size() / sysconf(_SC_PAGESIZE);
+	const long all = memlock_probe_charged(&self->probe);
 	struct fuse_queue *fq = &self->queues[0];
 	cpu_set_t set;
 	pid_t pid;
@@ -465,19 +505,20 @@ TEST_F_TIMEOUT(fuse_two_rings, one_closed_in_use, TIMEOUT)
 	CPU_ZERO(&set);
 	CPU_SET(0, &set);
 	ASSERT_EQ(0, sched_setaffinity(0, sizeof(set), &set));
-	pid = fuse_hold_client(&fq->ft, FUSE_HOLD_STAT, 0, 1);
+	pid = stat_client(self);
 	EXPECT_EQ(0, test_wait(&fq->tr));
 	close_one(_metadata, self);
 	EXPECT_EQ(-ETIME, fuse_hold_end(pid, 100));
+	EXPECT_TRUE(are_charged(self, all - region));
 	ASSERT_TRUE(fuse_test_abort(&fq->ft));
 	EXPECT_EQ(-ECONNABORTED, fuse_hold_end(pid, STEP_MS));
+	EXPECT_TRUE(are_charged(self, all - region - 2 * FUSE_QUEUE_BUF_PAGES));
 	close_rest(_metadata, self);
 }
 
 /* Nobody tells its server, so it has to be so when the abort returns */
 TEST(queue_without_entries)
 {
-	struct fuse_uring_cmd_req add = fuse_queue_good();
 	struct fuse_queue fq;
 	int ret;
 
@@ -486,12 +527,12 @@ TEST(queue_without_entries)
 		SKIP(return, "%s", fuse_test_missing(ret));
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, fuse_queue_open_ring(&fq));
-	ASSERT_EQ(0, fuse_queue_add(&fq, &add));
+	ASSERT_EQ(0, fuse_queue_add(&fq, 0));
 	EXPECT_EQ(-EBUSY, kmbuf_unregister(&fq.tr.ring, FUSE_QUEUE_BGID));
 	ASSERT_TRUE(fuse_test_abort(&fq.ft));
 	EXPECT_EQ(0, kmbuf_unregister(&fq.tr.ring, FUSE_QUEUE_BGID));
 	/* and there is no other one */
-	EXPECT_EQ(-ENOTCONN, fuse_queue_add(&fq, &add));
+	EXPECT_EQ(-ENOTCONN, fuse_queue_add(&fq, 0));
 	EXPECT_EQ(0, fuse_queue_umount(&fq));
 	fuse_queue_close_ring(&fq);
 }

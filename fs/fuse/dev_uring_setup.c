@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Setup of FUSE over io_uring with memory that the kernel owns and shares with
+ * the server: the commands that give a queue such memory, and what an entry that
+ * registers takes of it.
+ *
+ * A queue's headers are in iovecs of its entries or in the memory region of an
+ * io_uring. Its payloads are in iovecs of its entries or with a provider. Each is
+ * chosen on its own, with a command of its own, before the queue has an entry.
+ *
+ * All memory of a queue is that of one io_uring, and only commands of that one
+ * use it. The queue does not keep the io_uring. It compares the address, which
+ * can be that of a later io_uring as well. Hence the address of a header is
+ * derived from each command anew, within the region that the io_uring has.
+ */
+
+#include "dev_uring_i.h"
+
+#include <linux/io_uring/cmd.h>
+#include <linux/nospec.h>
+
+static bool is_empty(const struct iovec *iov)
+{
+	return !iov->iov_base && !iov->iov_len;
+}
+
+static struct fuse_uring_cmd_req read_cmd_req(const struct io_uring_cmd *cmd)
+{
+	struct fuse_uring_cmd_req req;
+
+	req = *io_uring_sqe128_cmd(cmd->sqe, struct fuse_uring_cmd_req);
+	/* userspace can change the SQE: what is checked is what is used */
+	barrier();
+	return req;
+}
+
+/* Those who use neither flags nor a commit id */
+static bool is_clean(const struct io_uring_cmd *cmd,
+		     const struct fuse_uring_cmd_req *req)
+{
+	return !req->flags && !req->commit_id &&
+	       mem_is_zero(req->padding, sizeof(req->padding)) &&
+	       fuse_uring_cmd_ends(cmd, sizeof(*req));
+}
+
+static u64 region_size(const struct io_uring_mem_region *region)
+{
+	return (u64)region->nr_pages << PAGE_SHIFT;
+}
+
+/*
+ * The queue that a command is to give memory to, or ERR_PTR of -EOPNOTSUPP,
+ * -EINVAL or -ESRCH. Queues stay for as long as the device does.
+ */
+static struct fuse_ring_queue *
+find_queue(const struct io_uring_cmd *cmd, const struct fuse_uring_cmd_req *req,
+	   struct fuse_chan *fch)
+{
+	/* pairs with the release in fuse_uring_create() */
+	struct fuse_ring *ring = smp_load_acquire(&fch->ring);
+	struct fuse_ring_queue *queue;
+	unsigned int qid = req->qid;
+
+	BUILD_BUG_ON(sizeof(struct fuse_uring_ent_in_out) != 32);
+	BUILD_BUG_ON(offsetof(struct fuse_uring_cmd_req, ent) != 24);
+	BUILD_BUG_ON(sizeof(struct fuse_uring_cmd_req) != 40);
+
+	if (!fch->io_uring_kmbuf)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (!is_clean(cmd, req) || cmd->flags & IORING_URING_CMD_MASK ||
+	    READ_ONCE(cmd->sqe->addr) || READ_ONCE(cmd->sqe->len))
+		return ERR_PTR(-EINVAL);
+	if (!ring || qid >= ring->nr_queues)
+		return ERR_PTR(-EINVAL);
+	qid = array_index_nospec(qid, ring->nr_queues);
+	/* pairs with the release in fuse_uring_create_queue() */
+	queue = smp_load_acquire(&ring->queues[qid]);
+	return queue ?: ERR_PTR(-ESRCH);
+}
+
+/* Can the queue get memory of the command's io_uring, if it @has none yet? */
+static int check_queue(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
+		       bool has)
+{
+	lockdep_assert_held(&queue->lock);
+
+	/* an abort has been here, and nobody would unpin the buffers */
+	if (queue->stopped)
+		return -ENOTCONN;
+	if (queue->had_ents)
+		return -EBUSY;
+	if (has)
+		return -EEXIST;
+	if (queue->io_ring && queue->io_ring != io_uring_cmd_ctx_handle(cmd))
+		return -EXDEV;
+	return 0;
+}
+
+static int check_region(struct io_uring_cmd *cmd, unsigned int hdr_stride,
+			unsigned int issue_flags)
+{
+	struct io_uring_mem_region region;
+
+	region = io_uring_registered_mem_region_get(cmd, issue_flags);
+	if (!region.ptr)
+		return -ENXIO;
+	return hdr_stride <= region_size(&region) ? 0 : -EINVAL;
+}
+
+/**
+ * fuse_uring_add_headers - FUSE_IO_URING_CMD_ADD_HEADERS
+ * @cmd: the command
+ * @issue_flags: as it was issued with
+ * @fch: the channel of the server's device
+ *
+ * The headers of the queue's entries are in the memory region of @cmd's io_uring
+ * from now on, unless an entry has an iovec for its header. Small payloads follow
+ * them. A call that fails changes nothing.
+ *
+ * Context: Process context. Takes the io_uring's ->uring_lock when @issue_flags
+ * say that it is not held, and the queue's lock.
+ *
+ * Return: 0, or
+ * -EOPNOTSUPP if FUSE_HAS_IO_URING_KMBUF was not negotiated,
+ * -EINVAL if an argument is wrong, or the region is too small,
+ * -ESRCH if there is no such queue,
+ * -ENXIO if the io_uring has no memory region,
+ * -EBUSY if the queue has, or had, an entry,
+ * -EEXIST if its headers are in a memory region already,
+ * -EXDEV if its payloads are in buffers of another io_uring,
+ * -ENOTCONN if the connection has been aborted.
+ */
+int fuse_uring_add_headers(struct io_uring_cmd *cmd, unsigned int issue_flags,
+			   struct fuse_chan *fch)
+{
+	struct fuse_uring_cmd_req req = read_cmd_req(cmd);
+	const u32 zero_copy_min = req.headers.zero_copy_min;
+	const u32 hdr_stride = req.headers.hdr_stride;
+	struct fuse_ring_queue *queue;
+	int err;
+
+	queue = find_queue(cmd, &req, fch);
+	if (IS_ERR(queue))
+		return PTR_ERR(queue);
+	if (req.headers.reserved || (zero_copy_min && !queue->zero_copy))
+		return -EINVAL;
+	if (!hdr_stride || hdr_stride % FUSE_URING_HDR_ALIGN)
+		return -EINVAL;
+	err = check_region(cmd, hdr_stride, issue_flags);
+	if (err)
+		return err;
+
+	guard(spinlock)(&queue->lock);
+	err = check_queue(queue, cmd, queue->hdr_stride);
+	if (err)
+		return err;
+	queue->zero_copy_min = zero_copy_min;
+	WRITE_ONCE(queue->hdr_stride, hdr_stride);
+	WRITE_ONCE(queue->io_ring, io_uring_cmd_ctx_handle(cmd));
+	return 0;
+}
+
+/* The server has to be able to write replies of any size */
+static int check_buffers(const struct fuse_ring *ring,
+			 struct io_kmbuf_ring *kmbuf)
+{
+	if (io_uring_kmbuf_flags(kmbuf) & IOU_KMBUF_RING_RDONLY)
+		return -EINVAL;
+	if (io_uring_kmbuf_size(kmbuf) < ring->max_payload_sz)
+		return -EINVAL;
+	return 0;
+}
+
+static int check_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd)
+{
+	guard(spinlock)(&queue->lock);
+	return check_queue(queue, cmd, queue->provider != FUSE_PROVIDER_IOVEC);
+}
+
+/* The pin is the queue's if that returns 0 */
+static int set_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
+		     struct io_kmbuf_ring *kmbuf, unsigned int buf_group)
+{
+	int err;
+
+	err = check_buffers(queue->ring, kmbuf);
+	if (err)
+		return err;
+
+	guard(spinlock)(&queue->lock);
+	/* that can have changed while the buffers were pinned */
+	err = check_queue(queue, cmd, queue->provider != FUSE_PROVIDER_IOVEC);
+	if (err)
+		return err;
+	WRITE_ONCE(queue->kmbuf, kmbuf);
+	WRITE_ONCE(queue->buf_group, buf_group);
+	WRITE_ONCE(queue->provider, FUSE_PROVIDER_KMBUF);
+	WRITE_ONCE(queue->io_ring, io_uring_cmd_ctx_handle(cmd));
+	return 0;
+}
+
+/**
+ * fuse_uring_add_kmbuf - FUSE_IO_URING_CMD_ADD_KMBUF
+ * @cmd: the command
+ * @issue_flags: as it was issued with
+ * @fch: the channel of the server's device
+ *
+ * The payloads of the queue's entries are in a ring of kernel-managed buffers of
+ * @cmd's io_uring from now on, unless they are inline or an entry has an iovec for
+ * them. The queue pins the ring until its last entry that uses it has gone, or the
+ * connection is aborted before there is one. A call that fails changes nothing.
+ *
+ * Context: Process context. Takes the io_uring's ->uring_lock when @issue_flags
+ * say that it is not held, and the queue's lock.
+ *
+ * Return: 0, or
+ * -EOPNOTSUPP if FUSE_HAS_IO_URING_KMBUF was not negotiated,
+ * -EINVAL if an argument is wrong, or the buffers are too small or read-only,
+ * -ESRCH if there is no such queue,
+ * -EBUSY if the queue has, or had, an entry, or the ring is pinned, by another
+ * queue say,
+ * -EEXIST if the queue has a provider of payloads already,
+ * -EXDEV if its headers are in the memory region of another io_uring,
+ * -ENOENT if there is no such ring of buffers,
+ * -ENOTCONN if the connection has been aborted.
+ */
+int fuse_uring_add_kmbuf(struct io_uring_cmd *cmd, unsigned int issue_flags,
+			 struct fuse_chan *fch)
+{
+	struct fuse_uring_cmd_req req = read_cmd_req(cmd);
+	const u16 buf_group = req.kmbuf.buf_group;
+	struct fuse_ring_queue *queue;
+	struct io_kmbuf_ring *kmbuf;
+	int err;
+
+	queue = find_queue(cmd, &req, fch);
+	if (IS_ERR(queue))
+		return PTR_ERR(queue);
+	if (!mem_is_zero(req.kmbuf.reserved, sizeof(req.kmbuf.reserved)))
+		return -EINVAL;
+	err = check_kmbuf(queue, cmd);
+	if (err)
+		return err;
+
+	/* a buffer that somebody else gave back would come back unnoticed */
+	kmbuf = io_uring_buf_ring_pin_exclusive(cmd, buf_group, issue_flags);
+	if (IS_ERR(kmbuf))
+		return PTR_ERR(kmbuf);
+	err = set_kmbuf(queue, cmd, kmbuf, buf_group);
+	if (err)
+		io_uring_buf_ring_unpin(kmbuf);
+	return err;
+}
+
+/**
+ * fuse_uring_cmd_mem - the memory of a queue that a command can use
+ * @cmd: the command
+ * @queue: the queue
+ * @issue_flags: as the command was issued with
+ *
+ * The queue can let go of its buffers meanwhile, and their address can be that
+ * of others then. So the answer is only good for who finds under queue->lock
+ * that there is, or may be, an entry that uses them. A command that is issued
+ * before the queue has got all of its memory can miss some of it.
+ *
+ * Context: Process context. Takes the io_uring's ->uring_lock when @issue_flags
+ * say that it is not held.
+ *
+ * Return: what there is, nothing if the io_uring of @cmd is not the queue's.
+ */
+struct fuse_uring_cmd_mem fuse_uring_cmd_mem(struct io_uring_cmd *cmd,
+					     struct fuse_ring_queue *queue,
+					     unsigned int issue_flags)
+{
+	struct fuse_uring_cmd_mem mem = { };
+
+	if (READ_ONCE(queue->io_ring) != io_uring_cmd_ctx_handle(cmd))
+		return mem;
+	if (READ_ONCE(queue->provider) == FUSE_PROVIDER_KMBUF)
+		mem.kmbuf = io_uring_cmd_on_kmbuf_ring(cmd,
+						       READ_ONCE(queue->buf_group),
+						       READ_ONCE(queue->kmbuf),
+						       issue_flags);
+	if (READ_ONCE(queue->hdr_stride))
+		mem.region = io_uring_registered_mem_region_get(cmd,
+								issue_flags);
+	return mem;
+}
+
+/**
+ * fuse_uring_ent_attach - let an entry use the memory of its queue
+ * @ent: the entry
+ * @mem: what fuse_uring_cmd_mem() has returned for the entry's command
+ *
+ * Finds the address of the header, which is good for as long as there is the
+ * command. An entry that uses no memory of its queue needs none.
+ *
+ * Context: Any. Under queue->lock, unless the entry is new.
+ *
+ * Return: %false if the command cannot use what the entry needs; then nothing has
+ * changed.
+ */
+bool fuse_uring_ent_attach(struct fuse_ring_ent *ent,
+			   const struct fuse_uring_cmd_mem *mem)
+{
+	const u64 size = region_size(&mem->region);
+	const u64 stride = READ_ONCE(ent->queue->hdr_stride);
+
+	if (ent->provider == FUSE_PROVIDER_KMBUF && !mem->kmbuf)
+		return false;
+	if (!ent->hdr_in_region)
+		return true;
+	if (stride > size || ent->hdr_offset > size - stride)
+		return false;
+	ent->hdr = mem->region.ptr + ent->hdr_offset;
+	return true;
+}
+
+/* Is it more than the two ways to say that there is none without zero copy? */
+static bool is_slot(u16 index)
+{
+	return index && index != FUSE_URING_NO_BUF_INDEX;
+}
+
+/*
+ * Does FUSE_IO_URING_CMD_REGISTER name a slot? For queues that the server has
+ * added without memory of the kernel: that is all that these look at.
+ */
+bool fuse_uring_ent_names_slot(const struct io_uring_cmd *cmd)
+{
+	return is_slot(read_cmd_req(cmd).ent.zero_copy_buf_index);
+}
+
+static int set_slot(struct fuse_ring_ent *ent, u16 index)
+{
+	if (index == FUSE_URING_NO_BUF_INDEX ||
+	    (!ent->queue->zero_copy && !is_slot(index)))
+		return 0;
+	if (!ent->queue->zero_copy || ent->provider == FUSE_PROVIDER_IOVEC)
+		return -EINVAL;
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	ent->buf_index = index;
+	return 0;
+}
+
+/**
+ * fuse_uring_ent_setup - what FUSE_IO_URING_CMD_REGISTER says on a queue with
+ *	memory of the kernel
+ * @ent: the new entry, whose queue is set
+ * @cmd: the command
+ * @headers: the entry's iovec for its header
+ * @payload: the entry's iovec for its payload
+ * @issue_flags: as the command was issued with
+ *
+ * Takes from the queue what the entry has an empty iovec for. The others are the
+ * caller's to look at, and so is a payload iovec that is empty on a queue without
+ * a provider: @ent->provider is still FUSE_PROVIDER_IOVEC then.
+ *
+ * Context: Process context. Takes the io_uring's ->uring_lock when @issue_flags
+ * say that it is not held.
+ *
+ * Return: 0, or
+ * -EINVAL if an argument is wrong, or the io_uring is not the queue's, or the
+ * queue does not have what the entry needs,
+ * -EPERM if there is a slot for zero copy, but no CAP_SYS_ADMIN.
+ */
+int fuse_uring_ent_setup(struct fuse_ring_ent *ent, struct io_uring_cmd *cmd,
+			 const struct iovec *headers,
+			 const struct iovec *payload, unsigned int issue_flags)
+{
+	struct fuse_uring_cmd_req req = read_cmd_req(cmd);
+	struct fuse_ring_queue *queue = ent->queue;
+	struct fuse_uring_cmd_mem mem;
+	int err;
+
+	if (!is_clean(cmd, &req) ||
+	    !mem_is_zero(req.ent.reserved, sizeof(req.ent.reserved)))
+		return -EINVAL;
+
+	ent->hdr_in_region = is_empty(headers);
+	ent->hdr_offset = req.ent.hdr_offset;
+	if (ent->hdr_in_region && !READ_ONCE(queue->hdr_stride))
+		return -EINVAL;
+	if (!ent->hdr_in_region && ent->hdr_offset)
+		return -EINVAL;
+	if (ent->hdr_offset % FUSE_URING_HDR_ALIGN)
+		return -EINVAL;
+	if (is_empty(payload))
+		ent->provider = READ_ONCE(queue->provider);
+
+	err = set_slot(ent, req.ent.zero_copy_buf_index);
+	if (err)
+		return err;
+	mem = fuse_uring_cmd_mem(cmd, queue, issue_flags);
+	return fuse_uring_ent_attach(ent, &mem) ? 0 : -EINVAL;
+}
