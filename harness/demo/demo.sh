@@ -14,6 +14,8 @@
 # build/<base>/demo/{result,fuse,libfuse,cost}.json as well.
 #
 #   demo.sh                 set up, build what is missing, run
+#   demo.sh --short         the same without libfuse and the costs: what "make test"
+#                           runs on the bases that are not the default
 #   demo.sh --kernel DIR    run on the kernel in this output directory instead,
 #                           and build nothing but the servers (build/<base>/bare/.base
 #                           shows that the demo notices a kernel without the series)
@@ -27,11 +29,12 @@ here=$TOP/harness
 out=$BUILD/demo
 made=${BUILD#"$TOP/"}
 
-kernel=''
+kernel='' steps=10
 case $#,${1:-} in
 0,) ;;
+1,--short) steps=7 ;;
 2,--kernel) kernel=$2 ;;
-*) die "usage: demo.sh [--kernel DIR]" ;;
+*) die "usage: demo.sh [--short | --kernel DIR]" ;;
 esac
 if [ -n "$kernel" ]; then
 	[ -d "$kernel" ] || die "no directory $kernel" "" "harness/kernel/kernel.sh builds kernels"
@@ -126,6 +129,11 @@ pack_libfuse() {
 	cp -a "$libfuse"/lib/libfuse3.so.* "$USERSPACE"/liburing.made/install/lib/liburing.so.* "$out/lib/"
 }
 
+# step N WHAT: what comes now, of all the steps.
+step() {
+	say "demo $1/$steps: $2"
+}
+
 # How long it takes here, by what was measured on two processors: the virtual
 # machines, and before that the kernel if none has been built yet.
 announce() {
@@ -138,19 +146,19 @@ announce() {
 	say "demo: about $minutes minutes here: $processors processors, $why"
 }
 
-[ -n "$kernel" ] || announce
+[[ -n $kernel || $steps -lt 10 ]] || announce
 mkdir -p "$out"
 rm -f "$out"/{result,fuse,libfuse,cost}.json
 if [ -z "$kernel" ]; then
-	say "demo 1/10: tools and sources"
+	step 1 "tools and sources"
 	"$here/setup/setup.sh"
 	"$here/queue/tree.sh"
-	say "demo 2/10: the patched kernel"
+	step 2 "the patched kernel"
 	"$here/kernel/kernel.sh" linux base
 	kernel=$LINUX/.base
 fi
 
-say "demo 3/10: the servers for ublk and FUSE, and the trees to copy"
+step 3 "the servers for ublk and FUSE, and the trees to copy"
 need_liburing
 [ -d "$kernel/usr/include/linux" ] || die "no kernel headers in $kernel/usr/include" \
 	"the kernel was built without them" "harness/kernel/kernel.sh linux base"
@@ -160,44 +168,49 @@ cp "$BUILD/kselftests/linux-base/install/io_uring/fuse_passthrough" "$out/"
 tree tree 2000 50000000 block drivers/block fs io_uring mm
 # Each file is a dozen requests to a FUSE server: fewer of them.
 tree fuse 200 5000000 io_uring mm
-run_logged demo-repository pack_repository
-status=0
-not_shown=$("$here/demo/demo-userspace.sh") || status=$?
-case $status in
-0) run_logged demo-pack-libfuse pack_libfuse ;;
-3) ;;
-*) die "liburing or libfuse does not build" "see above" ;;
-esac
+not_shown=''
+if [ "$steps" -eq 10 ]; then
+	run_logged demo-repository pack_repository
+	status=0
+	not_shown=$("$here/demo/demo-userspace.sh") || status=$?
+	case $status in
+	0) run_logged demo-pack-libfuse pack_libfuse ;;
+	3) ;;
+	*) die "liburing or libfuse does not build" "see above" ;;
+	esac
+fi
 
-say "demo 4/10: ublk, in a virtual machine"
+step 4 "ublk, in a virtual machine"
 vm demo
-say "demo 5/10: the result for ublk"
+step 5 "the result for ublk"
 result demo tree demo_table.py result.json
 
-say "demo 6/10: FUSE, in a virtual machine"
+step 6 "FUSE, in a virtual machine"
 vm demo-fuse
-say "demo 7/10: the result for FUSE"
+step 7 "the result for FUSE"
 result demo-fuse fuse demo_fuse_table.py fuse.json
 
-if [ -z "$not_shown" ]; then
-	say "demo 8/10: libfuse, in a virtual machine"
+if [[ $steps -eq 10 && -z $not_shown ]]; then
+	step 8 "libfuse, in a virtual machine"
 	vm demo-libfuse
-	say "demo 9/10: the result for libfuse"
+	step 9 "the result for libfuse"
 	result demo-libfuse fuse demo_libfuse_table.py libfuse.json
 fi
 
-if [ "$kernel" = "$LINUX/.base" ]; then
-	say "demo 10/10: what 64 KiB cost, in a virtual machine that counts"
+if [ "$steps" -lt 10 ]; then
+	:
+elif [ "$kernel" = "$LINUX/.base" ]; then
+	step 10 "what 64 KiB cost, in a virtual machine that counts"
 	echo
 	"$here/demo/demo-cost.sh" "$out/kublk" "$out/cost.json"
 	echo
 else
-	say "demo 10/10: not run: what 64 KiB cost is counted on the harness' own kernel only"
+	step 10 "not run: what 64 KiB cost is counted on the harness' own kernel only"
 fi
 
 say "demo: ok: the same data in all modes; in zero-copy mode none of the disk's went through"
 say "the ublk server's memory, and no large read or write through the FUSE servers'"
-say "($made/demo/{result,fuse,libfuse,cost}.json)"
+say "(the figures: $made/demo/*.json)"
 if [ -n "$not_shown" ]; then
 	say "demo: not shown: libfuse's file systems with git and sqlite:"
 	say "$not_shown"

@@ -87,6 +87,27 @@ guards() {
 	done
 }
 
+# Patches that one base has and another has not: a comment above them says why. One
+# comment serves those of the same base that follow each other.
+alone() {
+	[ ! -f patches/series ] || awk '
+		/^[ \t]+[+]/ { next }
+		{ guard = ""; name = $1 }
+		/^[0-9.]+:[ \t]/ { guard = $1; name = $2; sub(/.*\//, "", name) }
+		{ said = /^#/ || (guard != "" && guard == last && why) }
+		guard != "" {
+			bases[name] = bases[name] " " guard
+			if (!(comment || said))
+				silent[name] = FILENAME ":" FNR ": " $0
+		}
+		{ why = comment || said; comment = /^#/; last = guard }
+		END {
+			for (name in silent)
+				if (split(bases[name], list, " ") == 1)
+					print silent[name] "   <- no comment says why for this base only"
+		}' patches/series
+}
+
 # Hosts: those of this machine's apt, wherever they are named; and every URL
 # whose host nobody vouched for.
 hosts() {
@@ -119,5 +140,6 @@ rule "no Signed-off-by in patches" signoff
 rule "no patch creates a file" creates
 rule "a reason on every line of harness/lists" reasons
 rule "a line for one base names one" guards
+rule "a reason above patches of one base" alone
 rule "no host that harness/lists/hosts.lint does not have" hosts
 rule "no path of one machine" paths

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # patches/ and the new files -> build/<base>/series/, the series as it is mailed:
-# whole patches, a cover letter (patches/cover: subject, blank line, text).
+# whole patches, a cover letter (patches/cover: subject, blank line, text). A
+# paragraph of the text whose first line begins with "7.3: " is for that base only.
 #
 #   series.sh            from the project's neutral identity
 #   SIGNOFF=1 series.sh  from you, with your Signed-off-by (git's user.name, user.email)
@@ -21,6 +22,15 @@ OUT=$BUILD/series
 	die "patches/cover: its second line must be blank" "the first one is the subject"
 ! grep -qi '^Signed-off-by:' "$TOP/patches/cover" ||
 	die "patches/cover carries a Signed-off-by" "" "remove the line"
+
+# cover_of BASE: the paragraphs that are for it.
+cover_of() {
+	awk -v base="$1:" '
+		/^$/ { if (!left_out) print; left_out = 0; inside = 0; next }
+		!inside { inside = 1; left_out = 0
+			if ($1 ~ /^[0-9]+[.][0-9]+:$/) { left_out = $1 != base; sub(/^[^ ]+ +/, "") } }
+		!left_out' "$TOP/patches/cover"
+}
 
 if [ -n "${SIGNOFF:-}" ]; then
 	# Asked of git itself: environment, the repository's and the user's config.
@@ -50,7 +60,7 @@ fi
 # format-patch takes the cover's text from a branch's description.
 qgit -C "$q_repo" update-ref refs/heads/mail "$tip"
 rm -rf "$OUT"
-GIT_COMMITTER_DATE="$QUEUE_EPOCH +0000" qgit -C "$q_repo" -c branch.mail.description="$(cat "$TOP/patches/cover")" \
+GIT_COMMITTER_DATE="$QUEUE_EPOCH +0000" qgit -C "$q_repo" -c branch.mail.description="$(cover_of "$q_base")" \
 	format-patch -q --cover-letter --cover-from-description=subject \
 	--base=refs/tags/base --subject-prefix=PATCH --no-signature \
 	-o "$OUT" refs/tags/base..mail

@@ -274,7 +274,8 @@ stage_files() {
 		mkdir -p "$to/$(dirname "$path")"
 		qgit -C "$repo" cat-file blob "$ref:$path" >"$q_tmp/file"
 		[[ -n ${named[$path]:-} || ! -e $from/$path ]] || cmp -s "$q_tmp/file" "$from/$path" ||
-			die "$path would be overwritten" 				"a file of that name is there, but no '+' line names it" "move it away"
+			die "$path would be overwritten" \
+				"a file of that name is there, but no '+' line names it" "move it away"
 		cp "$q_tmp/file" "$to/$path"
 		if [[ $(qgit -C "$repo" ls-tree "$ref" -- "$path") == 100755* ]]; then
 			chmod +x "$to/$path"

@@ -117,6 +117,7 @@ other_base() {
 	step tap lint "$here/lint/lint.sh" subjects checkpatch warnings
 	step need kernel-linux-base "$here/kernel/kernel.sh" linux base
 	step file kselftests-linux-base "$here/suites/kselftests.sh" linux base
+	step once demo "$here/demo/demo.sh" --short
 	on_base=''
 }
 

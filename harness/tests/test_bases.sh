@@ -29,7 +29,19 @@ pinned 7.3 "$dir/l/7.3"
 
 # Five patches for 7.2, which no other base has yet.
 printf '# The series.\n\n' >"$series"
-printf 'io_uring: some words\n\nThe text.\n' >"$repo/patches/cover"
+cat >"$repo/patches/cover" <<-'END'
+	io_uring: some words
+
+	The text, in
+	two lines.
+
+	7.2: Of the one,
+	  also indented.
+
+	7.3: Of the other.
+
+	The end.
+END
 point "tree --new: the base alone" run tree --new
 # commit SUBJECT [COMMAND]: on 7.2; commit3: on 7.3.
 commit() { (cd "$linux" && eval "${2:-true}" && git add -A && git commit -qm "$1" -m "Why."); }
@@ -103,6 +115,12 @@ point "tree: ... each with its own line" grep -q 'LINE 40' "$linux3/io_uring/rsr
 point "series: of 7.3" on 7.3 series
 point "series: ... numbered" test "$(cd "$repo/build/7.3/series" && echo ./*.patch)" = \
 	"./0001-io_uring-add-one.patch ./0002-io_uring-move.patch ./0003-io_uring-differ.patch ./0004-io_uring-add-two.patch"
+# The text of a cover, without the mail around it.
+cover() { sed -n '/^The text/,/^The end/p' "$repo/build/$1/series/0000-cover-letter.txt" | paste -sd'|'; }
+point "series: ... the cover has what is for 7.3 only" test "$(cover 7.3)" = \
+	"The text, in|two lines.||Of the other.||The end."
+point "series: ... that of 7.2 what is for 7.2" test "$(cover 7.2)" = \
+	"The text, in|two lines.||Of the one,|  also indented.||The end."
 point "series: ... beside that of 7.2" test -s "$repo/build/7.2/series/0005-io_uring-add-two.patch"
 
 # The page.

@@ -71,6 +71,21 @@ printf '// SPDX-License-Identifier: BSD-3-Clause\n' >"$repo/other.c"
 printf 'Signed-off''-by: A B <a@b.example>\n--- /dev/null\n+++ b/x\n' >"$repo/patches/0001-x.patch"
 printf '# SPDX-License-Identifier: GPL-2.0\nthing\n' >"$repo/harness/lists/some"
 printf '# SPDX-License-Identifier: GPL-2.0\n7.2: a  # b\n7.9: c  # d\n' >"$repo/harness/lists/ublk.known"
+cat >"$repo/patches/series" <<-'END'
+	# SPDX-License-Identifier: GPL-2.0
+
+	first.patch
+	7.2: 7.2/silent.patch
+
+	# 7.3 has it
+	7.2: 7.2/said.patch
+	 +io_uring/x.c
+	7.2: 7.2/too.patch
+	7.3: 7.3/stranger.patch
+	second.patch
+	7.2: 7.2/twins.patch
+	7.3: 7.3/twins.patch
+END
 printf '# SPDX-License-Identifier: GPL-2.0\nhttps''://%s/\n' unheard.invalid >"$repo/url"
 printf '# SPDX-License-Identifier: GPL-2.0\ncd %s/me/x\n' /home >"$repo/path"
 gate rules
@@ -81,6 +96,9 @@ says '^not ok .*creates a file' "rules: a patch that creates a file"
 says '^not ok .*reason' "rules: a list line without a reason"
 says 'ublk.known:3:7.9: c .* no such base' "rules: a line for a base that there is not"
 never 'ublk.known:2' "rules: ... and for one that there is"
+says 'series:4: 7.2: 7.2/silent.patch ' "rules: a patch for one base, and no reason"
+says 'series:10: 7.3: 7.3/stranger.patch ' "rules: ... a reason of another base's is none"
+never 'series:(3|7|9|11|12|13):' "rules: ... one comment for several, and patches that both bases have"
 says 'unheard.invalid' "rules: a host nobody vouched for"
 says '/me/x' "rules: a path of one machine"
 unset LINT_TOP

@@ -6,7 +6,7 @@
 set -uo pipefail
 
 . "$(dirname "$0")/fakequeue.sh"
-mkdir -p "$repo"/harness/{kernel,lint,suites,tests}
+mkdir -p "$repo"/harness/{demo,kernel,lint,suites,tests}
 cp "$src"/suites/{test.sh,table.py,tap.py} "$repo/harness/suites/"
 
 # A stand-in says what it is called with; it fails where $dir/broken says so.
@@ -34,7 +34,7 @@ stand_in() {
 	END
 	chmod +x "$repo/harness/$1"
 }
-for script in setup/setup queue/base queue/tree queue/roundtrip tests/run lint/lint kernel/kernel \
+for script in setup/setup queue/base queue/tree queue/roundtrip tests/run lint/lint kernel/kernel demo/demo \
 	suites/{kselftests,userspace-liburing,userspace-libfuse,packaged-fs,liburing,ublk,modules}; do
 	stand_in "$script.sh"
 done
@@ -55,15 +55,15 @@ point "one base: the table says what is not tested" grep -q '^  7.3 (no patches 
 lives_on 7.2 7.3
 point "two bases: everything passes" tests
 point "two bases: the table says all" test "$(grep -c 'NOT TESTED' "$out")" = 0
-for step in base tree roundtrip lint kernel-linux-base; do
+for step in base tree roundtrip lint kernel-linux-base demo; do
 	point "two bases: $step" row "7.3-$step +1 "
 done
 point "two bases: kselftests are counted" row "7.3-kselftests-linux-base +7 "
 for call in "base --only" "tree " "roundtrip " "lint subjects checkpatch warnings" \
-	"kernel linux base" "kselftests linux base"; do
+	"kernel linux base" "kselftests linux base" "demo --short"; do
 	point "two bases: on the other one, $call" called "7.3 $call"
 done
-point "two bases: no more than that" test "$(grep '^7.3 ' "$dir/calls" | sort -u | wc -l)" = 6
+point "two bases: no more than that" test "$(grep '^7.3 ' "$dir/calls" | sort -u | wc -l)" = 7
 point "two bases: results side by side" test -s "$repo/build/7.2/results/kselftests-linux-base.json" -a \
 	-s "$repo/build/7.3/results/kselftests-linux-base.json"
 point "two bases: logs side by side" test -s "$repo/build/7.2/logs/step-tree.log" -a \
