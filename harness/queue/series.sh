@@ -28,7 +28,7 @@ cover_of() {
 	awk -v base="$1:" '
 		/^$/ { if (!left_out) print; left_out = 0; inside = 0; next }
 		!inside { inside = 1; left_out = 0
-			if ($1 ~ /^[0-9]+[.][0-9]+:$/) { left_out = $1 != base; sub(/^[^ ]+ +/, "") } }
+			if ($1 ~ /^[0-9]+[.][0-9]+:$/) { left_out = $1 != base; sub(/^[^ ]+ ?/, "") } }
 		!left_out' "$TOP/patches/cover"
 }
 
