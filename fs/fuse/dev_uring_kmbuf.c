@@ -23,6 +23,7 @@
 #include "dev_uring_i.h"
 
 #include <linux/io_uring/cmd.h>
+#include <linux/log2.h>
 #include <linux/sizes.h>
 
 #define HDR_SIZE		sizeof(struct fuse_uring_req_header)
@@ -78,13 +79,8 @@ static enum fuse_payload_place payload_place(const struct fuse_ring_ent *ent,
 		return FUSE_PAYLOAD_NONE;
 	if (fits_inline(ent, args, size))
 		return FUSE_PAYLOAD_INLINE;
-	switch (ent->provider) {
-	case FUSE_PROVIDER_KMBUF:
-		return FUSE_PAYLOAD_BUFFER;
-	case FUSE_PROVIDER_IOVEC:
-		break;
-	}
-	return FUSE_PAYLOAD_IOVEC;
+	return ent->provider == FUSE_PROVIDER_KMBUF ? FUSE_PAYLOAD_BUFFER :
+						      FUSE_PAYLOAD_IOVEC;
 }
 
 /*
@@ -134,7 +130,7 @@ static unsigned int without_buffer(const struct fuse_ring_ent *ent)
 bool fuse_uring_payload_starves_too(const struct fuse_ring_ent *ent,
 				    const struct fuse_ring_ent *starved)
 {
-	return ent->provider == FUSE_PROVIDER_KMBUF &&
+	return ent->provider != FUSE_PROVIDER_IOVEC &&
 	       !(without_buffer(ent) & ~without_buffer(starved));
 }
 
@@ -219,16 +215,12 @@ void fuse_uring_payload_describe(const struct fuse_ring_ent *ent,
 	ent_in_out->payload_sz = zero_copy_size(ent->fuse_req->args);
 }
 
-/* One more entry uses the buffers of the queue, which has them */
-static void kmbuf_join(struct fuse_ring_queue *queue,
+/* One more entry shares the buffers of the queue */
+static void note_means(struct fuse_ring_queue *queue,
 		       const struct fuse_ring_ent *ent)
 {
-	const unsigned int means = without_buffer(ent);
-
-	if (!queue->nr_kmbuf_ents++)
-		queue->ents_means = means;
-	else if (means != queue->ents_means)
-		queue->ents_differ = true;
+	queue->ents_means |= BIT(without_buffer(ent));
+	queue->ents_differ = !is_power_of_2(queue->ents_means);
 }
 
 /*
@@ -248,8 +240,10 @@ int fuse_uring_ent_join(struct fuse_ring_ent *ent)
 	if (ent->provider == FUSE_PROVIDER_KMBUF) {
 		if (!queue->kmbuf)
 			return -EINVAL;
-		kmbuf_join(queue, ent);
+		queue->nr_kmbuf_ents++;
 	}
+	if (ent->provider != FUSE_PROVIDER_IOVEC)
+		note_means(queue, ent);
 	queue->had_ents = true;
 	return 0;
 }

@@ -316,25 +316,10 @@ bool fuse_uring_ent_attach(struct fuse_ring_ent *ent,
 	return true;
 }
 
-/* Is it more than the two ways to say that there is none without zero copy? */
-static bool is_slot(u16 index)
-{
-	return index && index != FUSE_URING_NO_BUF_INDEX;
-}
-
-/*
- * Does FUSE_IO_URING_CMD_REGISTER name a slot? For queues that the server has
- * added without memory of the kernel: that is all that these look at.
- */
-bool fuse_uring_ent_names_slot(const struct io_uring_cmd *cmd)
-{
-	return is_slot(read_cmd_req(cmd).ent.zero_copy_buf_index);
-}
-
 static int set_slot(struct fuse_ring_ent *ent, u16 index)
 {
 	if (index == FUSE_URING_NO_BUF_INDEX ||
-	    (!ent->queue->zero_copy && !is_slot(index)))
+	    (!ent->queue->zero_copy && !index))
 		return 0;
 	if (!ent->queue->zero_copy || ent->provider == FUSE_PROVIDER_IOVEC)
 		return -EINVAL;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What queues of FUSE over io_uring have done that have memory of the kernel:
- * where the payloads of their requests were.
+ * Where the payloads of requests over io_uring are: counters and trace events for
+ * entries that use memory of their queue.
  */
 
 #include "dev.h"
@@ -39,7 +39,7 @@ ssize_t fuse_uring_print_stats(struct fuse_chan *fch, char *buf, size_t size)
 	for (qid = 0; ring && qid < ring->nr_queues; qid++) {
 		struct fuse_ring_queue *queue = READ_ONCE(ring->queues[qid]);
 
-		if (!queue || !fuse_uring_has_memory(queue))
+		if (!queue)
 			continue;
 		guard(spinlock)(&queue->lock);
 		for (i = 0; i < FUSE_PAYLOAD_NR; i++)

@@ -25,8 +25,15 @@ static const char usage_text[] =
 	"  -m buffers headers of the server's, kernel-managed buffers\n"
 	"  -m buffers-zc\n"
 	"             likewise, reads and writes without a copy\n"
+	"  -m pool    Linux 7.3: headers of the server's, for each queue a pool\n"
+	"             of its buffers\n"
+	"  -m pool-fixed\n"
+	"             likewise, the pool is a registered buffer\n"
+	"  -m pool-zc likewise, reads and writes without a copy\n"
+	"  -m pool-headers, pool-headers-zc\n"
+	"             these two with headers in the memory region\n"
 	"  -d DEPTH   entries a queue, of which there is one for each CPU; 8\n"
-	"  -b BUFFERS kernel-managed buffers a queue; 4\n"
+	"  -b BUFFERS kernel-managed buffers a queue, or those of the pool; 4\n"
 	"  -z BYTES   the smallest read or write to do without a copy; 16384\n"
 	"  -w         cache writes\n"
 	"\n"
@@ -49,6 +56,11 @@ static bool parse_mode(const char *name, enum fuse_mode *mode)
 		[FUSE_MODE_HEADERS]	= "headers",
 		[FUSE_MODE_BUFFERS]	= "buffers",
 		[FUSE_MODE_BUFFERS_ZC]	= "buffers-zc",
+		[FUSE_MODE_POOL]	= "pool",
+		[FUSE_MODE_POOL_FIXED]	= "pool-fixed",
+		[FUSE_MODE_POOL_ZC]	= "pool-zc",
+		[FUSE_MODE_POOL_HEADERS] = "pool-headers",
+		[FUSE_MODE_POOL_HEADERS_ZC] = "pool-headers-zc",
 	};
 	unsigned int i;
 

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* FUSE_HAS_IO_URING_BUFPOOL, which only Linux 7.3 has */
+#define HAS_BUFPOOL	(1ULL << 43)
 /* The smallest that the kernel lets a server read with */
 #define MIN_READ	8192
 /* Payloads are at the start of a page then, as good for O_DIRECT as any */
@@ -142,6 +144,14 @@ static unsigned long long mode_flags(const struct fuse_test *ft)
 		return 0;
 	case FUSE_MODE_ENTRY:
 		return FUSE_OVER_IO_URING;
+	case FUSE_MODE_POOL:
+	case FUSE_MODE_POOL_FIXED:
+	case FUSE_MODE_POOL_ZC:
+		return FUSE_OVER_IO_URING | HAS_BUFPOOL;
+	case FUSE_MODE_POOL_HEADERS:
+	case FUSE_MODE_POOL_HEADERS_ZC:
+		return FUSE_OVER_IO_URING | HAS_BUFPOOL |
+		       FUSE_HAS_IO_URING_KMBUF;
 	default:
 		return FUSE_OVER_IO_URING | FUSE_HAS_IO_URING_KMBUF;
 	}
@@ -158,6 +168,7 @@ int fuse_serve_init(struct fuse_test *ft)
 	if (read(ft->dev, in, sizeof(in)) < (ssize_t)sizeof(*head) ||
 	    head->opcode != FUSE_INIT)
 		return -EIO;
+	ft->has_pools = arg->flags2 & HAS_BUFPOOL >> 32;
 	if (mode_flags(ft) >> 32 & ~arg->flags2)
 		return -EPROTONOSUPPORT;
 	*out = (struct fuse_init_out) {

@@ -33,13 +33,22 @@ enum fuse_mode {
 	FUSE_MODE_BUFFERS,
 	/* likewise, but for data that can be left where it is */
 	FUSE_MODE_BUFFERS_ZC,
+	/* headers of the server's, and for each queue a pool of its for data */
+	FUSE_MODE_POOL,
+	/* likewise, and the pool is a registered buffer */
+	FUSE_MODE_POOL_FIXED,
+	/* likewise, but for data that can be left where it is */
+	FUSE_MODE_POOL_ZC,
+	/* these two with headers in the memory region */
+	FUSE_MODE_POOL_HEADERS,
+	FUSE_MODE_POOL_HEADERS_ZC,
 };
 
 /* What the queues of a mode have been given by the kernel */
 static inline bool fuse_mode_headers(enum fuse_mode mode)
 {
 	return mode == FUSE_MODE_KMBUF || mode == FUSE_MODE_ZC ||
-	       mode == FUSE_MODE_HEADERS;
+	       mode == FUSE_MODE_HEADERS || mode >= FUSE_MODE_POOL_HEADERS;
 }
 
 static inline bool fuse_mode_buffers(enum fuse_mode mode)
@@ -50,7 +59,19 @@ static inline bool fuse_mode_buffers(enum fuse_mode mode)
 
 static inline bool fuse_mode_zero_copy(enum fuse_mode mode)
 {
-	return mode == FUSE_MODE_ZC || mode == FUSE_MODE_BUFFERS_ZC;
+	return mode == FUSE_MODE_ZC || mode == FUSE_MODE_BUFFERS_ZC ||
+	       mode == FUSE_MODE_POOL_ZC || mode == FUSE_MODE_POOL_HEADERS_ZC;
+}
+
+/* Is there a pool, and is it a registered buffer? */
+static inline bool fuse_mode_pool(enum fuse_mode mode)
+{
+	return mode >= FUSE_MODE_POOL;
+}
+
+static inline bool fuse_mode_pool_fixed(enum fuse_mode mode)
+{
+	return mode > FUSE_MODE_POOL;
 }
 
 /* Does the kernel reach for memory of the server's? */
@@ -157,6 +178,8 @@ struct fuse_test {
 	unsigned int	buffers;
 	/* bytes that a payload has beyond those that the kernel insists on */
 	unsigned int	more_room;
+	/* pools begin there, one behind the other */
+	bool		pools_at_zero;
 	/* bytes a header; 0 stands for FUSE_TEST_STRIDE */
 	unsigned int	hdr_stride;
 	unsigned int	zero_copy_min;
@@ -172,6 +195,8 @@ struct fuse_test {
 	char		file[300];
 	int		dev;
 	pid_t		server;
+	/* the kernel has Linux 7.3's pools of the server's memory */
+	bool		has_pools;
 	/* the rest is private */
 	unsigned int	minor;
 	/* the module's parameter, as it was before */

@@ -61,6 +61,8 @@ static const struct fuse_uring_ops *mode_ops(const struct fuse_test *ft)
 {
 	if (ft->ops)
 		return ft->ops;
+	if (fuse_mode_pool(ft->mode))
+		return &fuse_pool_ops;
 	return ft->mode >= FUSE_MODE_KMBUF ? &fuse_kmbuf_ops : NULL;
 }
 
@@ -119,10 +121,12 @@ static void watch_dev(struct uring_server *srv)
 static int init_ring(struct uring_server *srv)
 {
 	const struct fuse_test *ft = srv->ft;
+	const unsigned int nr_pools = fuse_mode_pool_fixed(ft->mode) ?
+				      srv->nr_queues : 0;
 
 	return test_ring_init_sized(&srv->tr, 2 * srv->nr_entries + 2,
 				    ft->slots == FUSE_SLOTS_NO_TABLE ?
-				    0 : srv->nr_entries + ft->more_slots,
+				    0 : fuse_pool_slot(srv, nr_pools),
 				    IORING_SETUP_SQE128 | ft->ring_flags,
 				    ft->sqe_flags);
 }
@@ -134,7 +138,8 @@ static void set_owner(const struct uring_server *srv, struct uring_entry *entry)
 	const bool odd = entry->index % 2;
 
 	entry->own_head = !ft->ops && !fuse_mode_headers(ft->mode);
-	entry->own_payload = !ft->ops && !fuse_mode_buffers(ft->mode);
+	entry->own_payload = !ft->ops && !fuse_mode_buffers(ft->mode) &&
+			     !fuse_mode_pool(ft->mode);
 	if (!srv->ops || (ft->mixed == FUSE_MIXED_BOTH && odd)) {
 		entry->own_head = true;
 		entry->own_payload = true;

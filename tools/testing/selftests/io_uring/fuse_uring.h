@@ -123,4 +123,16 @@ int fuse_kmbuf_add_queue(struct test_ring *tr, const struct fuse_test *ft,
 			 unsigned int qid, unsigned int stride,
 			 unsigned int bgid);
 
+/* fuse_uring_pool.c: in a pool of the server's; headers as in the above */
+extern const struct fuse_uring_ops fuse_pool_ops;
+/* Give a queue a pool that is no registered buffer: 0 or -errno */
+int fuse_pool_add(struct test_ring *tr, int dev, unsigned int qid,
+		  const void *addr, size_t len);
+/* The slots of registered pools, behind all others */
+static inline unsigned int fuse_pool_slot(const struct uring_server *srv,
+					  unsigned int qid)
+{
+	return srv->nr_entries + srv->ft->more_slots + qid;
+}
+
 #endif

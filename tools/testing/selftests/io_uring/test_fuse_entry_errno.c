@@ -338,7 +338,8 @@ TEST_F(fuse_entry, good_on_another_ring)
 
 /*
  * Queues without memory of the kernel: an entry has no slot if the queue was
- * added. One that came with its entry does not look at what it says.
+ * added. One that came with its entry does not look at what it says, but where
+ * there are pools it does.
  */
 TEST(slot_without_memory)
 {
@@ -372,7 +373,8 @@ TEST(slot_without_memory)
 	if (fuse_uring_nr_queues() > 1) {
 		ent.qid = 1;
 		ent.ent.zero_copy_buf_index = 1;
-		EXPECT_EQ(0, add_entry(&fq, &ent, own.iov, 2));
+		EXPECT_EQ(fq.ft.has_pools ? -EINVAL : 0,
+			  add_entry(&fq, &ent, own.iov, 2));
 	}
 	EXPECT_EQ(0, fuse_queue_umount(&fq));
 	test_ring_exit(&fq.tr);
