@@ -27,6 +27,12 @@ kernel_dir() {
 	echo "$dir"
 }
 
+# has_rival: there is the newer Linux of rival.sh, whose FUSE has buffer pools, and
+# now its base kernel as well.
+has_rival() {
+	[ -f "$RIVAL/Makefile" ] && "$TOP/harness/kernel/kernel.sh" rival base >&2
+}
+
 # list_reason LIST TEXT: the reason of the line whose pattern is TEXT, a regex
 # for the whole of it; fails when there is none.
 list_reason() {
