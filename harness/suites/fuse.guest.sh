@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash disable=SC2154 # server belongs to the script
-# Sourced, in the VM, by scripts that mount a file system of libfuse, whose process
-# is $server: what the kernel tells of it.
+# shellcheck shell=bash
+# Sourced, in the VM, by scripts that mount a file system of libfuse: what the kernel
+# tells of its server.
 
 connections=/sys/fs/fuse/connections
 
@@ -11,13 +11,13 @@ counter() {
 		awk -v name="$1" '$1 == name { sum += $2 } END { print sum + 0 }'
 }
 
-# ring_info: the fdinfo of all io_urings of the server.
+# ring_info: the fdinfo of all io_urings, which only the server has.
 ring_info() {
-	find "/proc/$server/fd" -lname '*io_uring*' -printf "/proc/$server/fdinfo/%f\n" |
+	find /proc/[0-9]*/fd -maxdepth 1 -lname '*io_uring*' -printf '%hinfo/%f\n' 2>/dev/null |
 		xargs -r cat
 }
 
-# ring_sum FIELD: of all io_urings of the server.
+# ring_sum FIELD: of all io_urings.
 ring_sum() {
 	ring_info | awk -v field="$1:" '$1 == field { sum += $2 } END { print sum + 0 }'
 }

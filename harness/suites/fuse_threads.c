@@ -129,6 +129,11 @@ static void start(const struct job *model)
 		nr_zero_copy++;
 	*job = *model;
 	job->way = nr_jobs++ % WAYS;
+	/* a buffer of /dev/fuse is not there to stay */
+	if (!fuse_req_is_uring(job->req)) {
+		work(job);
+		return;
+	}
 	if (pthread_create(&thread, NULL, work, job)) {
 		fuse_reply_err(job->req, EAGAIN);
 		free(job);

@@ -222,9 +222,8 @@ static void give_up(void)
 	setenv("REFUSE", "3=0,4=12", 1);
 	run(se);
 	CHECK(nr_logs == 1);
-	/* each queue has an entry refused */
-	CHECK(uring_commands[FUSE_IO_URING_CMD_REGISTER] ==
-	      se->uring.pool->nr_queues);
+	/* the kernel has refused an entry */
+	CHECK(uring_commands[FUSE_IO_URING_CMD_REGISTER] > 0);
 	stop(se);
 }
 

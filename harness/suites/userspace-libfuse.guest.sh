@@ -222,11 +222,12 @@ modes() {
 		point "$example: zero copy, one entry" \
 			works "$example" io_uring_zero_copy,io_uring_q_depth=1 zero_copy \
 			"$(file_of "$example")"
-		# Not a multiple of the page size.
-		for mode in kmbuf zero_copy; do
+	done
+	# Not a multiple of the page size.
+	for mode in kmbuf zero_copy; do
+		for example in passthrough_ll fuse_threads; do
 			point "$example: $mode, buffers of 100000 bytes" \
-				works "$example" "io_uring_$mode,io_uring_kmbuf_bufsize=100000" "$mode" \
-				"$(file_of "$example")"
+				works "$example" "io_uring_$mode,io_uring_kmbuf_bufsize=100000" "$mode" file
 		done
 	done
 	point "fuse_threads: io_uring, max_write=100000" \
@@ -249,9 +250,10 @@ pools() {
 		point "$example: a buffer pool and zero copy, one entry" \
 			works "$example" io_uring_bufpool,io_uring_zero_copy,io_uring_q_depth=1 \
 			bufpool_zero_copy "$(file_of "$example")"
+	done
+	for example in passthrough_ll fuse_threads; do
 		point "$example: a pool of buffers of 100000 bytes" \
-			works "$example" io_uring_bufpool,io_uring_kmbuf_bufsize=100000 bufpool \
-			"$(file_of "$example")"
+			works "$example" io_uring_bufpool,io_uring_kmbuf_bufsize=100000 bufpool file
 	done
 	point "the kernel refuses the pool: a buffer for each entry" \
 		refused io_uring 4=12 io_uring_bufpool \
