@@ -227,6 +227,24 @@ static void give_up(void)
 	stop(se);
 }
 
+/* The kernel takes no payload buffer that is smaller */
+static void whole_pages(void)
+{
+	const struct { size_t max_write, payload; } sizes[] = {
+		{ 100000, 102400 }, { 4096, FUSE_MIN_READ_BUFFER }, { 65536, 65536 },
+	};
+
+	for (int i = 0; i < 3; i++) {
+		struct fuse_session *se = new_session("io_uring");
+
+		se->conn.max_write = sizes[i].max_write;
+		se->bufsize = sizes[i].max_write + FUSE_BUFFER_HEADER_SIZE;
+		CHECK(fuse_uring_start(se) == 0);
+		CHECK(queue_of(se, 0)->ent[0].req_payload_sz == sizes[i].payload);
+		stop(se);
+	}
+}
+
 static void max_write_comes_back(void)
 {
 	struct fuse_session *se = new_session(
@@ -278,6 +296,7 @@ static const struct {
 	{ "free_before_commit", free_before_commit },
 	{ "quiet_end", quiet_end },
 	{ "give_up", give_up },
+	{ "whole_pages", whole_pages },
 	{ "max_write_comes_back", max_write_comes_back },
 	{ "all_flags", all_flags },
 	{ "pool_is_explicit", pool_is_explicit },

@@ -286,7 +286,7 @@ refusals() {
 units() {
 	local unit
 	for unit in in_use_after_stop no_request submit_again command_again free_before_commit \
-		quiet_end give_up max_write_comes_back all_flags pool_is_explicit; do
+		quiet_end give_up whole_pages max_write_comes_back all_flags pool_is_explicit; do
 		point "unit: ${unit//_/ }" timeout 20 "$made/uring_unit" "$unit"
 	done
 }
