@@ -28,7 +28,8 @@ struct job {
 };
 
 static int file;
-static atomic_uint nr_jobs;
+static atomic_uint nr_jobs, nr_zero_copy;
+static struct fuse_conn_info_opts *conn_opts;
 
 static struct fuse_buf file_buf(size_t size, off_t off)
 {
@@ -120,9 +121,19 @@ static void start(const struct job *model)
 {
 	struct job *job = malloc(sizeof(*job));
 	pthread_t thread;
+	char *payload;
+	size_t size;
 
+	/* the data is not in memory of this process */
+	if (fuse_req_get_payload(model->req, &payload, &size, NULL) == -EOPNOTSUPP)
+		nr_zero_copy++;
 	*job = *model;
 	job->way = nr_jobs++ % WAYS;
+	/* a buffer of /dev/fuse is not there to stay */
+	if (!fuse_req_is_uring(job->req)) {
+		work(job);
+		return;
+	}
 	if (pthread_create(&thread, NULL, work, job)) {
 		fuse_reply_err(job->req, EAGAIN);
 		free(job);
@@ -199,7 +210,14 @@ static void on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	fuse_reply_open(req, fi);
 }
 
+static void on_init(void *userdata, struct fuse_conn_info *conn)
+{
+	(void)userdata;
+	fuse_apply_conn_info_opts(conn_opts, conn);
+}
+
 static const struct fuse_lowlevel_ops ops = {
+	.init = on_init,
 	.lookup = on_lookup,
 	.getattr = on_getattr,
 	.setattr = on_setattr,
@@ -216,6 +234,7 @@ static void print_in_use(struct fuse_session *se)
 	       in_use & FUSE_IN_USE_KMBUF ? " kmbuf" : "",
 	       in_use & FUSE_IN_USE_BUFPOOL ? " bufpool" : "",
 	       in_use & FUSE_IN_USE_ZERO_COPY ? " zero_copy" : "");
+	printf("zero copy requests: %u\n", nr_zero_copy);
 	fflush(stdout);
 }
 
@@ -236,6 +255,9 @@ int main(int argc, char *argv[])
 		perror(argv[1]);
 		return 1;
 	}
+	conn_opts = fuse_parse_conn_info_opts(&args);
+	if (!conn_opts)
+		return 1;
 	se = fuse_session_new(&args, &ops, sizeof(ops), NULL);
 	if (!se)
 		return 1;
@@ -245,5 +267,6 @@ int main(int argc, char *argv[])
 		fuse_session_unmount(se);
 	}
 	fuse_session_destroy(se);
+	free(conn_opts);
 	return ret ? 1 : 0;
 }

@@ -4,19 +4,21 @@
 # of an SFTP server, to which it talks through a pipe. A tree is copied there and
 # compared, in each mode.
 #
-#   packaged-fs.guest.sh PROGRAMS LIBRARY TREE
+#   packaged-fs.guest.sh PROGRAMS LIBRARY TREE MODE...
 #
-# PROGRAMS is the usr of the unpacked packages, LIBRARY where libfuse3.so.4 is.
+# PROGRAMS is the usr of the unpacked packages, LIBRARY where libfuse3.so.4 is, MODE
+# "plain" or options.
 set -euo pipefail
 . "$(dirname "$0")/../tests/points.sh"
+. "$(dirname "$0")/fuse.guest.sh"
 
 programs=$1 library=$2 source=$3
+shift 3
 private=$programs/lib/x86_64-linux-gnu
 loader=$private/ld-linux-x86-64.so.2
 export out=/tmp/out
 : >"$out"
 cd /tmp
-connections=/sys/fs/fuse/connections
 
 # make_tree: what is copied: many small files, one large, and what is no file.
 make_tree() {
@@ -79,17 +81,6 @@ copies() {
 		echo 3 >/proc/sys/vm/drop_caches && same mnt && same shown
 }
 
-# ring_sum FIELD: of all io_urings of the server.
-ring_sum() {
-	find "/proc/$server/fd" -lname '*io_uring*' -printf "/proc/$server/fdinfo/%f\n" |
-		xargs -r cat | awk -v field="$1:" '$1 == field { sum += $2 } END { print sum + 0 }'
-}
-
-# count NAME: of the kernel's counters.
-count() {
-	awk -v name="$1" '$1 == name { sum += $2 } END { print sum + 0 }' "$connections"/*/io_uring
-}
-
 # went WAY: there are at least four requests for each file: to look it up, to
 # create it, to flush it, to release it; and each piece that does not fit behind a
 # header is written and read in a buffer. No file asks for zero copy, so that it
@@ -97,14 +88,17 @@ count() {
 went() {
 	local answers slots buffer small
 	mountpoint -q mnt || return
-	answers=$(ring_sum CqTail) slots=$(ring_sum UserBufs) buffer=$(count buffer)
-	small=$(($(count none) + $(count inline)))
+	answers=$(ring_sum CqTail) slots=$(ring_sum UserBufs) buffer=$(counter buffer)
+	small=$(($(counter none) + $(counter inline)))
 	echo "$files files, $pieces pieces: $answers completions, $slots slots," \
-		"$(cat "$connections"/*/io_uring | xargs)" | tee ways
-	[ "$(count zero_copy)" -eq 0 ] && [ "$(count fallback)" -eq 0 ] || return
+		"$buffer in a buffer, $small others" | tee ways
+	[ "$(counter zero_copy)" -eq 0 ] && [ "$(counter fallback)" -eq 0 ] || return
 	case $1 in
 	plain) [ "$answers" -eq 0 ] && [ "$((buffer + small))" -eq 0 ] ;;
-	io_uring) [ "$answers" -gt $((4 * files)) ] && [ "$((buffer + small))" -eq 0 ] ;;
+	io_uring | io_uring_bufpool)
+		[ "$answers" -gt $((4 * files)) ] && [ "$slots" -eq 0 ] && [ "$((buffer + small))" -eq 0 ]
+		;;
+	io_uring_bufpool,*) [ "$answers" -gt $((4 * files)) ] && [ "$slots" -gt 0 ] ;;
 	io_uring_kmbuf) [ "$slots" -eq 0 ] && in_kmbuf "$buffer" "$small" ;;
 	io_uring_zero_copy) [ "$slots" -gt 0 ] && in_kmbuf "$buffer" "$small" ;;
 	esac
@@ -126,7 +120,7 @@ mountpoint -q "$connections" || mount -t fusectl fusectl "$connections"
 echo Y >/sys/module/fuse/parameters/enable_uring
 make_tree
 make_pipe
-for mode in plain io_uring io_uring_kmbuf io_uring_zero_copy; do
+for mode in "$@"; do
 	option=${mode#plain}
 	point "$mode: it mounts, with the patched library" mounts "$option"
 	point "$mode: a copied tree is the same, here and there" copies

@@ -52,7 +52,9 @@ sed 's/^/# /' "$package/packages"
 point "sshfs is as Debian packaged it" as_packaged
 point "the library has every symbol of libfuse that it was linked with" \
 	has_symbols "$package/usr/bin/sshfs" "$library/libfuse3.so.4"
-vm_points "$name" linux bash "$TOP/harness/suites/$name.guest.sh" \
-	"$package/usr" "$library" "$TOP/patches"
+guest=(bash "$TOP/harness/suites/$name.guest.sh" "$package/usr" "$library" "$TOP/patches")
+vm_points "$name" linux "${guest[@]}" plain io_uring io_uring_kmbuf io_uring_zero_copy
+! has_pools bare || vm_points "$name-pools" bare "${guest[@]}" io_uring_bufpool \
+	io_uring_bufpool,io_uring_zero_copy
 echo "1..$n"
 [ "$failed" -eq 0 ]

@@ -116,7 +116,11 @@ other_base() {
 	# this base has.
 	step tap lint "$here/lint/lint.sh" subjects checkpatch warnings
 	step need kernel-linux-base "$here/kernel/kernel.sh" linux base
+	step need kernel-bare-base "$here/kernel/kernel.sh" bare base
 	step file kselftests-linux-base "$here/suites/kselftests.sh" linux base
+	# On each base it takes the best that there is: buffer pools are in Linux 7.3.
+	step tap userspace-libfuse "$here/suites/userspace-libfuse.sh"
+	step tap packaged-fs "$here/suites/packaged-fs.sh"
 	step once demo "$here/demo/demo.sh" --short
 	on_base=''
 }

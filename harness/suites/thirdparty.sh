@@ -36,6 +36,13 @@ list_lines() {
 	base_lines "$(base_of "$LINUX")" "$TOP/harness/lists/$1"
 }
 
+# has_pools TREE: its kernel has buffer pools of the server (Linux 7.3).
+has_pools() {
+	local headers
+	headers=$(kernel_dir "$1" base)/usr/include/linux
+	grep -q FUSE_HAS_IO_URING_BUFPOOL "$headers/fuse.h"
+}
+
 # list_reason LIST TEXT: the reason of the line whose pattern is TEXT, a regex
 # for the whole of it; fails when there is none.
 list_reason() {

@@ -5,11 +5,12 @@
 #
 #   userspace-libfuse.guest.sh linux|bare|pools MADE
 #
-# In each mode the kernel's counters and the library have to say what was in use.
-# On the bare kernel only fallbacks are tried. "pools" is for either kernel if it
-# has buffer pools (Linux 7.3), and tries these.
+# In each mode the io_urings of the server, the kernel's counters and the library
+# have to say what was in use. On the bare kernel only fallbacks are tried. "pools" is
+# for any kernel that has buffer pools (Linux 7.3), and tries these.
 set -euo pipefail
 . "$(dirname "$0")/../tests/points.sh"
+. "$(dirname "$0")/fuse.guest.sh"
 
 kernel=$1 made=$2
 export out=/tmp/out
@@ -43,7 +44,7 @@ serve_example() {
 	case $example in
 	passthrough_ll) set -- -f -o "source=$src,$options" mnt ;;
 	passthrough_hp) set -- --foreground --nopassthrough -o "$options" "$src" mnt ;;
-	fuse_threads) set -- "$src/file" mnt -o "$options" ;;
+	fuse_threads | fuse_refused) set -- "$src/file" mnt -o "$options" ;;
 	kmbuf-memo) set -- -f -o "$options" mnt ;;
 	esac
 	example=$(find "$made/new/example/$example" "$made/$example" -maxdepth 0 2>/dev/null)
@@ -89,36 +90,51 @@ sectors() {
 	done
 }
 
-counter() {
-	awk -v name="$1" '$1 == name { sum += $2 } END { print sum + 0 }' \
-		/sys/fs/fuse/connections/*/io_uring
-}
-
-# uses MODE: so say the counters. A few requests are too small for zero copy.
+# uses MODE: so say the io_urings and, where there are some, the kernel's counters. A
+# few requests are too small for zero copy.
 uses() {
-	local buffer zero_copy inline
-	cat /sys/fs/fuse/connections/*/io_uring
+	local buffer zero_copy inline copied answers slots
 	buffer=$(counter buffer) zero_copy=$(counter zero_copy) inline=$(counter inline)
+	answers=$(ring_sum CqTail) slots=$(ring_sum UserBufs)
+	copied=$((buffer + zero_copy + inline))
+	echo "$1: $answers completions, $slots slots, $buffer buffer, $zero_copy zero copy," \
+		"$inline inline, $(counter fallback) fallback"
 	case $1 in
-	none) [ "$buffer" -eq 0 ] && [ "$zero_copy" -eq 0 ] && [ "$inline" -eq 0 ] ;;
-	kmbuf) [ "$buffer" -gt 10 ] && [ "$zero_copy" -eq 0 ] && [ "$inline" -gt 4 ] ;;
-	zero_copy) [ "$zero_copy" -gt 10 ] && [ "$inline" -gt 4 ] && [ "$(counter fallback)" -eq 0 ] ;;
-	# Bare Linux 7.3 has no such counters.
-	bufpool*) [ "$inline" -eq 0 ] ;;
+	none) [ "$answers" -eq 0 ] ;;
+	# Commands for two queues, and no request.
+	refused) [ "$answers" -gt 0 ] && [ "$answers" -le 8 ] && [ "$copied" -eq 0 ] ;;
+	*) [ "$answers" -gt 40 ] ;;
+	esac || return
+	case $1 in
+	none | io_uring) [ "$slots" -eq 0 ] && [ "$copied" -eq 0 ] ;;
+	headers) [ "$slots" -eq 0 ] && [ "$buffer" -eq 0 ] && [ "$inline" -gt 4 ] ;;
+	kmbuf) [ "$slots" -eq 0 ] && [ "$buffer" -gt 10 ] && [ "$zero_copy" -eq 0 ] && [ "$inline" -gt 4 ] ;;
+	zero_copy)
+		[ "$slots" -gt 0 ] && [ "$zero_copy" -gt 10 ] && [ "$inline" -gt 4 ] &&
+			[ "$(counter fallback)" -eq 0 ]
+		;;
+	bufpool) [ "$slots" -eq 0 ] && [ "$inline" -eq 0 ] && [ "$zero_copy" -eq 0 ] ;;
+	bufpool_zero_copy) [ "$slots" -gt 0 ] && [ "$inline" -eq 0 ] ;;
 	esac
 }
 
-# in_use MODE: so said the library, through the one program that asks it.
+# in_use MODE: so said the library, through the one program that asks it. It counts
+# the requests whose data is not in memory of the process, too.
 in_use() {
-	local words
+	local words='' requests
 	case $1 in
-	none) words="io_uring" ;;
-	kmbuf) words="io_uring kmbuf" ;;
-	zero_copy) words="io_uring kmbuf zero_copy" ;;
-	bufpool) words="io_uring bufpool" ;;
-	bufpool_zero_copy) words="io_uring bufpool zero_copy" ;;
+	io_uring | headers) words=" io_uring" ;;
+	kmbuf) words=" io_uring kmbuf" ;;
+	zero_copy) words=" io_uring kmbuf zero_copy" ;;
+	bufpool) words=" io_uring bufpool" ;;
+	bufpool_zero_copy) words=" io_uring bufpool zero_copy" ;;
 	esac
-	grep -q -F -x "in use: $words" said
+	requests=$(sed -n 's/^zero copy requests: //p' said)
+	grep -q -F -x "in use:$words" said || return
+	case $1 in
+	*zero_copy) [ "$requests" -gt 10 ] ;;
+	*) [ "$requests" -eq 0 ] ;;
+	esac
 }
 
 # works EXAMPLE OPTIONS MODE FILE
@@ -127,6 +143,20 @@ works() {
 	serve_example "$1" "$2" || return
 	{ copies "$4" && uses "$3"; } || status=1
 	unserve && [ "$status" -eq 0 ] && { [ "$1" != fuse_threads ] || in_use "$3"; }
+}
+
+# no_kmbuf_rings: no io_uring of the server has any.
+no_kmbuf_rings() {
+	! ring_info | grep 'entries=.*pins='
+}
+
+# refused MODE LIST OPTIONS SAYS: with fuse_threads, where commands fail as LIST says.
+# Memory that the kernel has not taken is given back.
+refused() {
+	local status=0 text=$4
+	REFUSE=$2 serve_example fuse_refused "$3" || return
+	{ copies file && uses "$1" && no_kmbuf_rings; } || status=1
+	unserve && says "$text" && in_use "$1" && [ "$status" -eq 0 ]
 }
 
 # works_on_disk EXAMPLE OPTIONS: where memory for O_DIRECT has to be aligned.
@@ -139,7 +169,7 @@ works_on_disk() {
 
 # says TEXT: that, once, and nothing else of the kind.
 says() {
-	[ "$(grep -c 'is not used' said)" -eq 1 ] && grep -q -F -x "fuse: $1" said
+	[ "$(grep -c -E 'cannot use|refuses' said)" -eq 1 ] && grep -q -F -x "fuse: cannot use $1" said
 }
 
 # dropped MEMLOCK OPTIONS: a server without privileges, which mount.fuse3 mounts.
@@ -156,7 +186,7 @@ falls_back() {
 	local status=0 mode=$1 file=$2 text=$3
 	shift 3
 	"$@" || return
-	{ copies "$file" && { [ "$kernel" = bare ] || uses "$mode"; }; } || status=1
+	{ copies "$file" && uses "$mode"; } || status=1
 	unserve && says "$text" && [ "$status" -eq 0 ]
 }
 
@@ -177,11 +207,11 @@ file_of() {
 }
 
 modes() {
-	local example
+	local example mode
 
 	: >src/file
 	for example in passthrough_ll passthrough_hp kmbuf-memo fuse_threads; do
-		point "$example: io_uring" works "$example" io_uring none "$(file_of "$example")"
+		point "$example: io_uring" works "$example" io_uring io_uring "$(file_of "$example")"
 		point "$example: kernel-managed buffers" \
 			works "$example" io_uring_kmbuf kmbuf "$(file_of "$example")"
 		point "$example: one small buffer" \
@@ -193,6 +223,15 @@ modes() {
 			works "$example" io_uring_zero_copy,io_uring_q_depth=1 zero_copy \
 			"$(file_of "$example")"
 	done
+	# Not a multiple of the page size.
+	for mode in kmbuf zero_copy; do
+		for example in passthrough_ll fuse_threads; do
+			point "$example: $mode, buffers of 100000 bytes" \
+				works "$example" "io_uring_$mode,io_uring_kmbuf_bufsize=100000" "$mode" file
+		done
+	done
+	point "fuse_threads: io_uring, max_write=100000" \
+		works fuse_threads io_uring,max_write=100000 io_uring file
 }
 
 pools() {
@@ -211,6 +250,44 @@ pools() {
 		point "$example: a buffer pool and zero copy, one entry" \
 			works "$example" io_uring_bufpool,io_uring_zero_copy,io_uring_q_depth=1 \
 			bufpool_zero_copy "$(file_of "$example")"
+	done
+	for example in passthrough_ll fuse_threads; do
+		point "$example: a pool of buffers of 100000 bytes" \
+			works "$example" io_uring_bufpool,io_uring_kmbuf_bufsize=100000 bufpool file
+	done
+	point "the kernel refuses the pool: a buffer for each entry" \
+		refused io_uring 4=12 io_uring_bufpool \
+		"a buffer pool: the kernel refuses the pool: Cannot allocate memory. Instead: a buffer for each entry"
+	point "... with zero copy: no io_uring" \
+		refused refused 4=12 io_uring_bufpool,io_uring_zero_copy \
+		"a buffer pool: the kernel refuses the pool: Cannot allocate memory. Instead: /dev/fuse"
+}
+
+# Commands that the kernel does not take though it offered them.
+refusals() {
+	local what="kernel-managed buffers: the kernel refuses" why="Cannot allocate memory. Instead:"
+	local next="a buffer for each entry" headers="headers in kernel memory, and a buffer for each entry"
+	local zero_copy_next=/dev/fuse zero_copy_mode=refused mode=io_uring headers_mode=headers
+	if [ "$bufpool" -eq 1 ]; then
+		next="a buffer pool" headers="a buffer pool" mode=bufpool headers_mode=bufpool
+		zero_copy_next="a buffer pool" zero_copy_mode=bufpool_zero_copy
+	fi
+	point "the kernel refuses the KMBUF ring: $headers" \
+		refused "$headers_mode" 33=12 io_uring_kmbuf "$what the KMBUF ring: $why $headers"
+	point "the kernel refuses headers in its memory: $next" \
+		refused "$mode" 32=12 io_uring_kmbuf "$what headers in its memory: $why $next"
+	point "the kernel refuses the KMBUF ring, with zero copy: $zero_copy_next" \
+		refused "$zero_copy_mode" 33=12 io_uring_zero_copy "$what the KMBUF ring: $why $zero_copy_next"
+	[ "$bufpool" -eq 1 ] || point "the kernel refuses a queue: $next" \
+		refused "$mode" 3=12 io_uring_kmbuf "$what a queue: $why $next"
+}
+
+# What needs no FUSE device.
+units() {
+	local unit
+	for unit in in_use_after_stop no_request submit_again command_again free_before_commit \
+		quiet_end give_up whole_pages max_write_comes_back all_flags pool_is_explicit; do
+		point "unit: ${unit//_/ }" timeout 20 "$made/uring_unit" "$unit"
 	done
 }
 
@@ -244,43 +321,44 @@ options() {
 }
 
 fallbacks() {
-	local need instead="plain io_uring"
+	local need instead="a buffer for each entry" mode=io_uring
 	point "no privilege: kernel-managed buffers, but no zero copy" \
-		falls_back kmbuf memo "io_uring_zero_copy is not used: it needs CAP_SYS_ADMIN" \
+		falls_back kmbuf memo "zero copy: it needs CAP_SYS_ADMIN" \
 		dropped unlimited io_uring_zero_copy
 	# For each of two CPUs: four buffers of 1 MiB, and the headers.
 	need=$((2 * (4 * 1024 + 8)))
-	[ "$bufpool" -eq 0 ] || instead="a buffer pool"
+	[ "$bufpool" -eq 0 ] || { instead="a buffer pool" && mode=bufpool; }
 	point "over RLIMIT_MEMLOCK: $instead" \
-		falls_back none memo "io_uring_kmbuf is not used: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 64 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize" \
+		falls_back "$mode" memo "kernel-managed buffers: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 64 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize. Instead: $instead" \
 		dropped 64 io_uring_kmbuf
 	[ "$bufpool" -eq 1 ] ||
-		point "no buffer pools: plain io_uring" \
-			falls_back none memo "io_uring_bufpool is not used: the kernel has no buffer pools for FUSE, Linux 7.3 has" \
+		point "no buffer pools: a buffer for each entry" \
+			falls_back io_uring memo "a buffer pool: the kernel has none for FUSE, Linux 7.3 has. Instead: a buffer for each entry" \
 			serve_example kmbuf-memo io_uring_bufpool
 }
 
 without_kernel() {
-	local text="io_uring_kmbuf is not used: the kernel has no kernel-managed buffers for FUSE"
+	local text="kernel-managed buffers: the kernel has none for FUSE. Instead: "
 	if [ "$bufpool" -eq 1 ]; then
 		point "a kernel without kernel-managed buffers: a buffer pool" \
-			falls_back none memo "$text. A buffer pool takes its place" \
+			falls_back bufpool_zero_copy memo "${text}a buffer pool" \
 			serve_example kmbuf-memo io_uring_zero_copy
 	else
-		point "a kernel without kernel-managed buffers: plain io_uring" \
-			falls_back none memo "$text" serve_example kmbuf-memo io_uring_zero_copy
+		point "a kernel without kernel-managed buffers: a buffer for each entry" \
+			falls_back io_uring memo "${text}a buffer for each entry, without zero copy" \
+			serve_example kmbuf-memo io_uring_zero_copy
 	fi
 }
 
 without_uring() {
 	echo N >"$enable"
 	point "a kernel that does not want io_uring: none" \
-		falls_back none memo "io_uring_kmbuf is not used: the kernel does not offer FUSE over io_uring. Enable it: echo Y > $enable" \
+		falls_back none memo "io_uring: the kernel does not offer FUSE over io_uring. Enable it: echo Y > $enable" \
 		serve_example kmbuf-memo io_uring_zero_copy
 	echo Y >"$enable"
 }
 
-mountpoint -q /sys/fs/fuse/connections || mount -t fusectl fusectl /sys/fs/fuse/connections
+mountpoint -q "$connections" || mount -t fusectl fusectl "$connections"
 echo Y >"$enable"
 case $kernel in
 linux)
@@ -288,7 +366,9 @@ linux)
 	direct
 	options
 	fallbacks
+	refusals
 	without_uring
+	units
 	;;
 bare)
 	without_kernel

@@ -11,7 +11,8 @@
 #   --build   only the library and its examples, for others to use
 #   --fresh   build again, though nothing changed
 #   --all     libfuse's own tests as well: unpatched on the bare kernel, patched in
-#             four modes on the patched one, and no failure that is new
+#             four modes on the patched one, and with buffer pools on the bare one
+#             if that has some (Linux 7.3), and no failure that is new
 #
 # Prints TAP. Needs liburing as userspace-liburing.sh leaves it.
 set -euo pipefail
@@ -115,16 +116,19 @@ same_abi() {
 		grep -E 'size changed|offset changed|deletion'
 }
 
-# The definitions are those of the kernel.
-same_headers() {
-	cmp "$LINUX/include/uapi/linux/fuse.h" "$tree/include/fuse_kernel.h"
+# defined_by HEADER: what it has for the names of the library's header.
+defined_by() {
+	gcc -w -include "$1" -o "$made/definitions" "$made/definitions.c" && "$made/definitions"
 }
 
-# has_pools TREE: its kernel offers buffer pools of the server.
-has_pools() {
-	local headers
-	headers=$(kernel_dir "$1" base)/usr/include/linux
-	grep -q FUSE_HAS_IO_URING_BUFPOOL "$headers/fuse.h"
+# Each definition is the kernel's. The kernel may have more: it may be a newer one.
+same_headers() {
+	local ours=$tree/include/fuse_kernel.h
+	python3 "$TOP/harness/suites/definitions.py" "$ours" >"$made/definitions.c" &&
+		defined_by "$ours" >"$made/definitions.ours" &&
+		defined_by "$LINUX/include/uapi/linux/fuse.h" >"$made/definitions.kernel" &&
+		grep -q -x 'fuse_uring_cmd_req.kmbuf 24 16' "$made/definitions.ours" &&
+		diff "$made/definitions.ours" "$made/definitions.kernel"
 }
 
 readme_program() {
@@ -137,15 +141,31 @@ readme_program() {
 			-Wl,-rpath-link,"$uring/lib"
 }
 
-# The test programs that only this harness has, built against the library.
-guest_programs() {
-	local program
-	for program in "$TOP"/harness/suites/fuse_*.c; do
-		gcc -O2 -Wall -Wextra -Werror -D_FILE_OFFSET_BITS=64 -I "$tree/include" \
-			-I "$made/new" -o "$made/$(basename "$program" .c)" "$program" \
-			-L "$made/new/lib" -lfuse3 -pthread -Wl,-rpath,"$made/new/lib" \
-			-Wl,-rpath-link,"$uring/lib" || return
-	done
+# The test program that only this harness has, built against the library.
+fuse_threads() {
+	gcc -O2 -Wall -Wextra -Werror -D_FILE_OFFSET_BITS=64 -I "$tree/include" \
+		-I "$made/new" -o "$made/fuse_threads" "$TOP/harness/suites/fuse_threads.c" \
+		-L "$made/new/lib" -lfuse3 -pthread -Wl,-rpath,"$made/new/lib" \
+		-Wl,-rpath-link,"$uring/lib"
+}
+
+# with_objects TO SOURCE WRAPPED...: a program linked with the objects of the library,
+# whose functions WRAPPED it replaces.
+with_objects() {
+	local to=$1 source=$2
+	shift 2
+	gcc -O2 -Wall -Wextra -Werror -Wno-sign-compare -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+		-DHAVE_LIBFUSE_PRIVATE_CONFIG_H -I "$made/new" -I "$tree/lib" -I "$tree/include" \
+		-I "$uring/include" -o "$made/$to" "$source" "$TOP/harness/suites/uring_refuse.c" \
+		"$made"/new/lib/libfuse3.so.*.p/*.o "${@/#/-Wl,--wrap=}" -L "$uring/lib" -luring \
+		-lnuma -ldl -pthread -Wl,-rpath,"$uring/lib"
+}
+
+# uring_unit, and fuse_refused: fuse_threads where commands fail as $REFUSE says.
+uring_programs() {
+	with_objects uring_unit "$TOP/harness/suites/uring_unit.c" fuse_uring_do_cmd \
+		io_uring_submit io_uring_submit_and_wait write &&
+		with_objects fuse_refused "$TOP/harness/suites/fuse_threads.c" fuse_uring_do_cmd
 }
 
 library_points() {
@@ -174,15 +194,15 @@ suite() {
 		[ "$(wc -l <"$results")" -ge 80 ]
 }
 
-# no_new_failures MODE: what fails with the patches fails without, now or as
+# no_new_failures OLD_TREE TREE MODE: what fails with the patches fails without, now or as
 # harness/lists/libfuse.known says.
 no_new_failures() {
 	local verdict test why status=0
-	local old=$BUILD/vm/$name-suite-bare-plain-old/results
-	local new=$BUILD/vm/$name-suite-linux-$1-new/results
+	local old=$BUILD/vm/$name-suite-$1-plain-old/results
+	local new=$BUILD/vm/$name-suite-$2-$3-new/results
 	diff <(cut -d ' ' -f 2 "$old" | sort) <(cut -d ' ' -f 2 "$new" | sort) || return
 	echo "unpatched: $(cut -d ' ' -f 1 "$old" | sort | uniq -c | xargs)"
-	echo "$1: $(cut -d ' ' -f 1 "$new" | sort | uniq -c | xargs)"
+	echo "$3: $(cut -d ' ' -f 1 "$new" | sort | uniq -c | xargs)"
 	while read -r verdict test; do
 		if [ "$verdict" = FAIL ] && why=$(list_reason libfuse.known "$test"); then
 			echo "known: $test ($why)"
@@ -199,8 +219,11 @@ suite_points() {
 	point "the tests of the unpatched libfuse run on the bare kernel" suite bare plain old
 	for mode in "${modes[@]}"; do
 		point "libfuse's tests run, mode $mode" suite linux "$mode" new
-		point "no failure is new, mode $mode" no_new_failures "$mode"
+		point "no failure is new, mode $mode" no_new_failures bare linux "$mode"
 	done
+	has_pools bare || return 0
+	point "libfuse's tests run on the bare kernel, mode bufpool" suite bare bufpool new
+	point "no failure is new there, mode bufpool" no_new_failures bare bare bufpool
 }
 
 key=$({
@@ -216,9 +239,11 @@ point "its definitions are the kernel's" same_headers
 point "it exports the same symbols, and one that is new" same_symbols
 point "what it exports has not changed" same_abi
 point "the program of userspace/libfuse.md builds as printed" readme_program
-point "the guest's programs build" guest_programs
+point "the guest's programs build" fuse_threads
+point "those with the objects of the library build" uring_programs
+vm_points "$name" linux bash "$TOP/harness/suites/$name.guest.sh" linux "$made"
+vm_points "$name" bare bash "$TOP/harness/suites/$name.guest.sh" bare "$made"
 for kernel in linux bare; do
-	vm_points "$name" "$kernel" bash "$TOP/harness/suites/$name.guest.sh" "$kernel" "$made"
 	! has_pools "$kernel" || vm_points "$name-pools" "$kernel" \
 		bash "$TOP/harness/suites/$name.guest.sh" pools "$made"
 done

@@ -34,6 +34,13 @@ copies() {
 	"$made/new/examples/kmbuf-cp" "$1" to 2>said && cat said && grep -q -x "$copy" said && cmp "$1" to
 }
 
+# refuses_device: what is no file has no size, and the target stays as it is.
+refuses_device() {
+	cp one to
+	! "$made/new/examples/kmbuf-cp" /dev/zero to 2>said && cat said &&
+		grep -q -x "/dev/zero: not a regular file" said && cmp one to
+}
+
 # sums COMMAND FILE SAYS: prints what sum(1) prints, and which memory it has.
 sums() {
 	local -a ours theirs
@@ -71,6 +78,7 @@ done
 for file in empty one block large; do
 	point "kmbuf-cp: $file, $copy" copies "$file"
 done
+point "kmbuf-cp: a device is refused" refuses_device
 for library in shared static libc ffi; do
 	point "kmbuf-sum, $library: $sum" sums "$made/bin/kmbuf-sum.$library" large "$sum"
 done

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Linked with the objects of libfuse and -Wl,--wrap=fuse_uring_do_cmd: with
+ * REFUSE="32=12,33=12" in the environment, the commands 32 and 33 fail with error
+ * 12 and do not get to the kernel. With error 0 they only seem to succeed.
+ */
+#include "uring_refuse.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+struct fuse_ring_queue;
+struct fuse_uring_cmd_req;
+
+int __real_fuse_uring_do_cmd(struct fuse_ring_queue *queue, uint32_t cmd_op,
+			     const struct fuse_uring_cmd_req *data);
+int __wrap_fuse_uring_do_cmd(struct fuse_ring_queue *queue, uint32_t cmd_op,
+			     const struct fuse_uring_cmd_req *data);
+
+atomic_uint uring_commands[64];
+
+/* The error that the command has to fail with, or -1 */
+static int refused(uint32_t cmd_op)
+{
+	const char *at = getenv("REFUSE");
+	char *end;
+
+	while (at && *at) {
+		const bool found = strtoul(at, &end, 10) == cmd_op;
+		const int err = *end == '=' ? strtol(end + 1, &end, 10) : -1;
+
+		if (found)
+			return err;
+		at = *end == ',' ? end + 1 : NULL;
+	}
+	return -1;
+}
+
+int __wrap_fuse_uring_do_cmd(struct fuse_ring_queue *queue, uint32_t cmd_op,
+			     const struct fuse_uring_cmd_req *data)
+{
+	const int err = refused(cmd_op);
+
+	uring_commands[cmd_op % 64]++;
+	if (err >= 0)
+		return -err;
+	return __real_fuse_uring_do_cmd(queue, cmd_op, data);
+}

@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What libfuse's io_uring code does when something fails, without a FUSE device:
+ * the session has no file descriptor, so that the kernel refuses each command
+ * that gets there with -EBADF. Linked with the objects of libfuse, see
+ * uring_programs in userspace-libfuse.sh.
+ *
+ *   uring_unit CASE
+ */
+#define FUSE_USE_VERSION 317
+#include "fuse_config.h"
+#include "fuse_i.h"
+#include "fuse_uring_i.h"
+#include "fuse_uring_mem.h"
+#include "fuse_lowlevel.h"
+#include "uring_refuse.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CMD_ADD_QUEUE	3
+
+#define CHECK(cond) do {						\
+	if (!(cond)) {							\
+		printf("line %d: %s is not so\n", __LINE__, #cond);	\
+		exit(1);						\
+	}								\
+} while (0)
+
+static atomic_uint nr_logs;
+static atomic_int submits_to_fail;
+static struct fuse_ring_ent *watched;
+static int refs_at_wake;
+
+int __real_io_uring_submit(struct io_uring *ring);
+int __wrap_io_uring_submit(struct io_uring *ring);
+int __real_io_uring_submit_and_wait(struct io_uring *ring, unsigned int nr);
+int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned int nr);
+ssize_t __real_write(int fd, const void *buf, size_t size);
+ssize_t __wrap_write(int fd, const void *buf, size_t size);
+
+int __wrap_io_uring_submit(struct io_uring *ring)
+{
+	if (submits_to_fail-- > 0)
+		return -EAGAIN;
+	return __real_io_uring_submit(ring);
+}
+
+int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned int nr)
+{
+	if (submits_to_fail-- > 0)
+		return -EAGAIN;
+	return __real_io_uring_submit_and_wait(ring, nr);
+}
+
+/* A thread that replies wakes up the queue's thread when the entry is committed */
+ssize_t __wrap_write(int fd, const void *buf, size_t size)
+{
+	if (watched && fd == watched->ring_queue->eventfd)
+		refs_at_wake = watched->req.ref_cnt;
+	return __real_write(fd, buf, size);
+}
+
+static void on_log(enum fuse_log_level level, const char *format, va_list args)
+{
+	(void)level;
+	nr_logs++;
+	vprintf(format, args);
+}
+
+static const struct fuse_lowlevel_ops ops;
+
+static struct fuse_session *new_session(const char *options)
+{
+	char *argv[] = { "uring_unit", "-o", (char *)options, NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+	struct fuse_session *se = fuse_session_new(&args, &ops, sizeof(ops), NULL);
+
+	CHECK(se);
+	fuse_set_log_func(on_log);
+	return se;
+}
+
+static struct fuse_session *start(const char *options)
+{
+	struct fuse_session *se = new_session(options);
+
+	CHECK(fuse_uring_start(se) == 0);
+	CHECK(se->uring.pool);
+	return se;
+}
+
+static void stop(struct fuse_session *se)
+{
+	se->mt_exited = 1;
+	fuse_uring_stop(se);
+	/* nobody is to look there any more */
+	CHECK(!se->uring.pool);
+	fuse_session_uring_in_use(se);
+	fuse_session_destroy(se);
+}
+
+static struct fuse_ring_queue *queue_of(const struct fuse_session *se, size_t qid)
+{
+	const struct fuse_ring_pool *pool = se->uring.pool;
+
+	return (void *)((char *)pool->queues + qid * pool->queue_mem_size);
+}
+
+static size_t left_to_submit(const struct fuse_session *se)
+{
+	size_t left = 0;
+
+	for (size_t qid = 0; qid < se->uring.pool->nr_queues; qid++) {
+		struct fuse_ring_queue *queue = queue_of(se, qid);
+
+		pthread_mutex_lock(&queue->ring_lock);
+		left += io_uring_sq_ready(&queue->ring);
+		pthread_mutex_unlock(&queue->ring_lock);
+	}
+	return left;
+}
+
+static void in_use_after_stop(void)
+{
+	stop(start("io_uring"));
+}
+
+static void no_request(void)
+{
+	struct fuse_session *se = start("io_uring");
+
+	fuse_uring_wake_ring_threads(se);
+	sleep(1);
+	CHECK(fuse_session_uring_in_use(se) == 0);
+	CHECK(nr_logs == 1);
+	CHECK(se->error == 0 && !fuse_session_exited(se));
+	stop(se);
+}
+
+static void submit_again(void)
+{
+	struct fuse_session *se = start("io_uring");
+
+	submits_to_fail = 5;
+	fuse_uring_wake_ring_threads(se);
+	sleep(1);
+	CHECK(submits_to_fail < 0);
+	CHECK(left_to_submit(se) == 0);
+	stop(se);
+}
+
+static void command_again(void)
+{
+	const struct fuse_uring_cmd_req cmd = { .flags = 0 };
+	struct fuse_session *se = start("io_uring");
+
+	submits_to_fail = 5;
+	CHECK(fuse_uring_do_cmd(queue_of(se, 0), CMD_ADD_QUEUE, &cmd) == -EBADF);
+	CHECK(left_to_submit(se) == 0);
+	stop(se);
+}
+
+static fuse_req_t next_request(void)
+{
+	watched->req.flags.is_uring = 1;
+	watched->req.ref_cnt = 2;
+	refs_at_wake = -1;
+	return &watched->req;
+}
+
+static void free_before_commit(void)
+{
+	struct fuse_session *se = start("io_uring");
+	struct fuse_bufvec vec = FUSE_BUFVEC_INIT(4);
+	const struct iovec iov = { "data", 4 };
+
+	vec.buf[0].mem = "data";
+	watched = &queue_of(se, 0)->ent[0];
+	fuse_reply_err(next_request(), 0);
+	CHECK(refs_at_wake == 1);
+	fuse_reply_none(next_request());
+	CHECK(refs_at_wake == 1);
+	fuse_reply_data(next_request(), &vec, 0);
+	CHECK(refs_at_wake == 1);
+	fuse_reply_iov(next_request(), &iov, 1);
+	CHECK(refs_at_wake == 1);
+	CHECK(watched->req.ref_cnt == 1);
+	watched = NULL;
+	stop(se);
+}
+
+static void run(struct fuse_session *se)
+{
+	fuse_uring_wake_ring_threads(se);
+	sleep(1);
+	CHECK(se->error == 0 && !fuse_session_exited(se));
+}
+
+static void quiet_end(void)
+{
+	/* -ENOTCONN and -ECONNABORTED */
+	const char *const ends[] = { "3=107", "3=103" };
+
+	for (int i = 0; i < 2; i++) {
+		struct fuse_session *se = start("io_uring_bufpool");
+
+		setenv("REFUSE", ends[i], 1);
+		run(se);
+		CHECK(nr_logs == 0);
+		stop(se);
+	}
+}
+
+static void give_up(void)
+{
+	struct fuse_session *se = start("io_uring_bufpool,io_uring_zero_copy");
+
+	setenv("REFUSE", "3=0,4=12", 1);
+	run(se);
+	CHECK(nr_logs == 1);
+	/* the kernel has refused an entry */
+	CHECK(uring_commands[FUSE_IO_URING_CMD_REGISTER] > 0);
+	stop(se);
+}
+
+/* The kernel takes no payload buffer that is smaller */
+static void whole_pages(void)
+{
+	const struct { size_t max_write, payload; } sizes[] = {
+		{ 100000, 102400 }, { 4096, FUSE_MIN_READ_BUFFER }, { 65536, 65536 },
+	};
+
+	for (int i = 0; i < 3; i++) {
+		struct fuse_session *se = new_session("io_uring");
+
+		se->conn.max_write = sizes[i].max_write;
+		se->bufsize = sizes[i].max_write + FUSE_BUFFER_HEADER_SIZE;
+		CHECK(fuse_uring_start(se) == 0);
+		CHECK(queue_of(se, 0)->ent[0].req_payload_sz == sizes[i].payload);
+		stop(se);
+	}
+}
+
+static void max_write_comes_back(void)
+{
+	struct fuse_session *se = new_session(
+		"io_uring_bufpool,io_uring_kmbuf_bufs=32768,io_uring_kmbuf_bufsize=262144");
+	const uint32_t max_write = se->conn.max_write;
+
+	CHECK(max_write > 262144);
+	CHECK(fuse_uring_start(se) == 0);
+	CHECK(!se->uring.bufpool);
+	CHECK(se->conn.max_write == max_write);
+	CHECK(queue_of(se, 0)->ent[0].req_payload_sz == max_write);
+	stop(se);
+}
+
+static void all_flags(void)
+{
+	const uint64_t caps = FUSE_CAP_OVER_IO_URING | FUSE_CAP_IO_URING_KMBUF |
+			      FUSE_CAP_IO_URING_BUFPOOL;
+	const char *const options[] = { "io_uring_kmbuf", "io_uring_bufpool" };
+
+	for (int i = 0; i < 2; i++) {
+		struct fuse_session *se = new_session(options[i]);
+
+		se->conn.capable_ext = caps;
+		se->conn.want_ext = caps;
+		fuse_uring_negotiate(se);
+		CHECK(fuse_uring_init_flags(se) ==
+		      (FUSE_HAS_IO_URING_KMBUF | FUSE_HAS_IO_URING_BUFPOOL));
+		fuse_session_destroy(se);
+	}
+}
+
+static void pool_is_explicit(void)
+{
+	struct fuse_session *se = new_session("io_uring_kmbuf,io_uring_bufpool");
+
+	CHECK(se->uring.bufpool && !se->uring.kmbuf);
+	fuse_session_destroy(se);
+}
+
+static const struct {
+	const char *name;
+	void (*run)(void);
+} cases[] = {
+	{ "in_use_after_stop", in_use_after_stop },
+	{ "no_request", no_request },
+	{ "submit_again", submit_again },
+	{ "command_again", command_again },
+	{ "free_before_commit", free_before_commit },
+	{ "quiet_end", quiet_end },
+	{ "give_up", give_up },
+	{ "whole_pages", whole_pages },
+	{ "max_write_comes_back", max_write_comes_back },
+	{ "all_flags", all_flags },
+	{ "pool_is_explicit", pool_is_explicit },
+};
+
+int main(int argc, char *argv[])
+{
+	for (size_t i = 0; argc == 2 && i < sizeof(cases) / sizeof(*cases); i++) {
+		if (strcmp(argv[1], cases[i].name))
+			continue;
+		cases[i].run();
+		return 0;
+	}
+	return 2;
+}
