@@ -19,6 +19,8 @@ STUB_USERS=(init/ fs/fuse/ fs/exec.o kernel/fork.o kernel/exit.o kernel/sched/co
 variant() {
 	v_out=.$1 v_arch=x86_64 v_args=(W=1) v_objects=("${USERS[@]}" "${v_extra[@]}")
 	v_fragments=("$TOP/harness/kernel/base.config")
+	[ ! -f "$TOP/harness/kernel/$BASE.config" ] ||
+		v_fragments+=("$TOP/harness/kernel/$BASE.config")
 	case $1 in
 	w1) v_text="gcc W=1" ;;
 	sparse)
