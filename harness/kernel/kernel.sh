@@ -11,10 +11,10 @@
 #   --fresh   build it, though the cache has one of the same sources
 #
 # The configuration is tinyconfig, harness/kernel/base.config and, for debug,
-# debug.config on top, and rival.config for that tree or, for the others, the
-# base's own <base>.config, if there is one. Every symbol a fragment asks for has
-# to be there in the end, or nothing is built. Nothing that has not changed is
-# done again: the last kernels are kept, each by a hash of all that it is made of.
+# debug.config on top, and <base>.config if there is one; the rival is a 7.3. Every
+# symbol a fragment asks for has to be there in the end, or nothing is built.
+# Nothing that has not changed is done again: the last kernels are kept, each by a
+# hash of all that it is made of.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/kernel/kconfig.sh"
@@ -41,11 +41,9 @@ debug)
 	;;
 *) die "kernel.sh: no configuration '$2'" "it is neither base nor debug" ;;
 esac
-if [ "$1" = rival ]; then
-	fragments+=("$TOP/harness/kernel/rival.config")
-elif [ -f "$TOP/harness/kernel/$BASE.config" ]; then
-	fragments+=("$TOP/harness/kernel/$BASE.config")
-fi
+own=$TOP/harness/kernel/$BASE.config
+[ "$1" != rival ] || own=$TOP/harness/kernel/7.3.config
+[ ! -f "$own" ] || fragments+=("$own")
 name=kernel-$1-$2
 out=$tree/.$2
 [ -f "$tree/Makefile" ] || die "no source tree in $tree" "" "make tree"
