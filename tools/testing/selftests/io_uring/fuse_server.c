@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* FUSE_HAS_IO_URING_BUFPOOL, which only Linux 7.3 has */
-#define HAS_BUFPOOL	(1ULL << 43)
+#define HAS_BUFPOOL	0x80000000000ULL
 /* The smallest that the kernel lets a server read with */
 #define MIN_READ	8192
 /* Payloads are at the start of a page then, as good for O_DIRECT as any */
@@ -168,7 +168,7 @@ int fuse_serve_init(struct fuse_test *ft)
 	if (read(ft->dev, in, sizeof(in)) < (ssize_t)sizeof(*head) ||
 	    head->opcode != FUSE_INIT)
 		return -EIO;
-	ft->has_pools = arg->flags2 & HAS_BUFPOOL >> 32;
+	ft->has_pools = arg->flags2 & (HAS_BUFPOOL >> 32);
 	if (mode_flags(ft) >> 32 & ~arg->flags2)
 		return -EPROTONOSUPPORT;
 	*out = (struct fuse_init_out) {

@@ -158,10 +158,12 @@ static int locate_slot(struct uring_server *srv, struct uring_entry *entry)
 
 	if (!(io->flags & FUSE_URING_ENT_ZERO_COPY))
 		return io->buf_index ? -EPROTO : 0;
+	/* Linux 7.3 by itself leaves it to the server to know its slots */
 	if (!fuse_mode_zero_copy(srv->ft->mode) ||
-	    io->buf_index != entry->index)
+	    (io->buf_index != entry->index &&
+	     (io->buf_index || fuse_mode_headers(srv->ft->mode))))
 		return -EPROTO;
-	entry->call.slot = io->buf_index;
+	entry->call.slot = entry->index;
 	return 0;
 }
 
