@@ -4,7 +4,7 @@
 # build; nothing to do when the cache has it. Before them, so that the work
 # tree goes to the base and through the series only once. Prints no points.
 #
-#   baselines.sh
+#   baselines.sh WAY...     ways of variants.sh
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"
@@ -15,6 +15,6 @@ set -euo pipefail
 lint_open
 kbuild_env
 series_objects
-for name in w1 sparse nouring nofuse i386; do
+for name; do
 	baseline "$name"
 done
