@@ -120,7 +120,6 @@ other_base() {
 	step file kselftests-linux-base "$here/suites/kselftests.sh" linux base
 	# On each base it takes the best that there is: buffer pools are in Linux 7.3.
 	step tap userspace-libfuse "$here/suites/userspace-libfuse.sh"
-	step tap packaged-fs "$here/suites/packaged-fs.sh"
 	step once demo "$here/demo/demo.sh" --short
 	on_base=''
 }
