@@ -122,7 +122,7 @@ LEGEND = """\
                   the driver copied every byte between there and the request's pages
  requests         the server's reads and writes of the file: traced, as are their bytes.
                   Either sum equals all traffic to the byte, or the demo fails
- registered       io_buffer_register_request(), which only a kernel with this series has, put
+ registered       io_buffer_register_request(), which Linux 7.2 has only with this series, put
                   the request's pages into the table of the server's ring
  memory           the most the server had resident: to copy, it has to hold the data"""
 
