@@ -257,6 +257,8 @@ int fuse_uring_add_kmbuf(struct io_uring_cmd *cmd, unsigned int issue_flags,
  * @cmd: the command
  * @queue: the queue
  * @issue_flags: as the command was issued with
+ * @mem: all zero, and filled in with what there is; nothing if the io_uring of
+ *	@cmd is not the queue's
  *
  * The queue can let go of its buffers meanwhile, and their address can be that
  * of others then. So the answer is only good for who finds under queue->lock
@@ -265,32 +267,27 @@ int fuse_uring_add_kmbuf(struct io_uring_cmd *cmd, unsigned int issue_flags,
  *
  * Context: Process context. Takes the io_uring's ->uring_lock when @issue_flags
  * say that it is not held.
- *
- * Return: what there is, nothing if the io_uring of @cmd is not the queue's.
  */
-struct fuse_uring_cmd_mem fuse_uring_cmd_mem(struct io_uring_cmd *cmd,
-					     struct fuse_ring_queue *queue,
-					     unsigned int issue_flags)
+void fuse_uring_cmd_mem(struct io_uring_cmd *cmd, struct fuse_ring_queue *queue,
+			unsigned int issue_flags,
+			struct fuse_uring_cmd_mem *mem)
 {
-	struct fuse_uring_cmd_mem mem = { };
-
 	if (READ_ONCE(queue->io_ring) != io_uring_cmd_ctx_handle(cmd))
-		return mem;
+		return;
 	if (READ_ONCE(queue->provider) == FUSE_PROVIDER_KMBUF)
-		mem.kmbuf = io_uring_cmd_on_kmbuf_ring(cmd,
-						       READ_ONCE(queue->buf_group),
-						       READ_ONCE(queue->kmbuf),
-						       issue_flags);
+		mem->kmbuf = io_uring_cmd_on_kmbuf_ring(cmd,
+							READ_ONCE(queue->buf_group),
+							READ_ONCE(queue->kmbuf),
+							issue_flags);
 	if (READ_ONCE(queue->hdr_stride))
-		mem.region = io_uring_registered_mem_region_get(cmd,
-								issue_flags);
-	return mem;
+		mem->region = io_uring_registered_mem_region_get(cmd,
+								 issue_flags);
 }
 
 /**
  * fuse_uring_ent_attach - let an entry use the memory of its queue
  * @ent: the entry
- * @mem: what fuse_uring_cmd_mem() has returned for the entry's command
+ * @mem: what fuse_uring_cmd_mem() has found for the entry's command
  *
  * Finds the address of the header, which is good for as long as there is the
  * command. An entry that uses no memory of its queue needs none.
@@ -356,7 +353,7 @@ int fuse_uring_ent_setup(struct fuse_ring_ent *ent, struct io_uring_cmd *cmd,
 {
 	struct fuse_uring_cmd_req req = read_cmd_req(cmd);
 	struct fuse_ring_queue *queue = ent->queue;
-	struct fuse_uring_cmd_mem mem;
+	struct fuse_uring_cmd_mem mem = { };
 	int err;
 
 	if (!is_clean(cmd, &req) ||
@@ -377,6 +374,6 @@ int fuse_uring_ent_setup(struct fuse_ring_ent *ent, struct io_uring_cmd *cmd,
 	err = set_slot(ent, req.ent.zero_copy_buf_index);
 	if (err)
 		return err;
-	mem = fuse_uring_cmd_mem(cmd, queue, issue_flags);
+	fuse_uring_cmd_mem(cmd, queue, issue_flags, &mem);
 	return fuse_uring_ent_attach(ent, &mem) ? 0 : -EINVAL;
 }
