@@ -16,12 +16,10 @@ TOOLS=$CACHE/tools
 # The patched, editable tree, and a worktree of the same repository at the base.
 LINUX=$BUILD/linux
 BARE=$BUILD/bare
-# Another Linux to compare with, from rival.sh.
-RIVAL=$BUILDS/rival
 # Other projects with our patches.
 USERSPACE=$BUILDS/userspace
 # Read by the scripts that source this file.
-export TOP BASE BASES BUILDS BUILD LOGS CACHE TOOLS LINUX BARE RIVAL USERSPACE
+export TOP BASE BASES BUILDS BUILD LOGS CACHE TOOLS LINUX BARE USERSPACE
 
 # One clock for a whole chain of scripts: the first one starts it.
 export KMBUF_T0=${KMBUF_T0:-$(date +%s)}

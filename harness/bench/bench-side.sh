@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# FUSE side by side: this kernel, the one it is for, and the newer one that has
-# buffer pools; one server, the same files, the same work, the same way to count.
+# FUSE side by side: the patched kernel, and bare ones of each base, the newer of
+# which has buffer pools; one server, the same files, the same work, the same way to
+# count.
 #
 #   bench-side.sh [CUT]...     some of bench_plan.py's cuts; default all, and memory
 #
@@ -15,10 +16,10 @@ set -euo pipefail
 
 here=$TOP/harness
 out=$BENCH/side
-trees=(linux rival bare)
+trees=(linux 7.3 7.2)
 
 # The modes of bench-memory.guest.sh, by kernel.
-declare -A modes=([bare]=entry [linux]="entry kmbuf zc" [rival]="entry pool registered pool-zc")
+declare -A modes=([7.2]=entry [linux]="entry kmbuf zc" [7.3]="entry pool registered pool-zc")
 
 # counted TREE CUT...: one kernel, from its plan to its figures.
 counted() {
@@ -53,6 +54,16 @@ uncounted() {
 	cat "$BUILD/vm/bench-memory-$tree/figures" >>"$out/$tree.others"
 }
 
+# ready BASE: its bare kernel. No other base can take its place.
+ready() {
+	# The tree it names is of this base.
+	[ "$1" = "$BASE" ] || local -x KERNEL_SRC=''
+	local -x BASE=$1
+	"$here/queue/base.sh" --only
+	"$here/queue/tree.sh"
+	"$here/kernel/kernel.sh" bare base
+}
+
 # side TREE CUT...: all of one kernel.
 side() (
 	set -e
@@ -71,6 +82,10 @@ version() {
 
 mkdir -p "$out"
 rm -f "$out"/*.*
+for tree in 7.2 7.3; do
+	ready "$tree"
+done
+"$here/kernel/kernel.sh" linux base
 bench_programs
 say "bench: FUSE side by side"
 status=0 running=() versions=()

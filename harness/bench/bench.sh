@@ -93,7 +93,6 @@ status=0
 for name in "$@"; do
 	say "bench: $name"
 	if [ "$name" = side ]; then
-		"$here/kernel/rival.sh"
 		"$here/bench/bench-side.sh" || status=1
 		continue
 	fi

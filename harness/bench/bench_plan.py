@@ -4,7 +4,7 @@
 
 usage: bench_plan.py KERNEL [CUT]...
 
-KERNEL: bare, linux or rival. CUT: ext4, null_blk, tmpfs, names, depth, buffers,
+KERNEL: 7.2 or 7.3, bare, or linux, the patched one. CUT: ext4, null_blk, tmpfs, names, depth, buffers,
 slots, equal; default these; two, for a machine with two CPUs; demo, what the
 demo shows. Prints a line for each row, fields separated by tabs: "cut | operation
 | mode", the store that has the files, the server's arguments ("-": no server),
@@ -16,9 +16,9 @@ import sys
 
 # The server's -m, by the kernel that has it; native is none.
 MODES = {
-    "bare": ("native", "dev", "entry"),
+    "7.2": ("native", "dev", "entry"),
     "linux": ("native", "entry", "kmbuf", "zc"),
-    "rival": ("native", "entry", "pool", "registered", "pool-zc"),
+    "7.3": ("native", "entry", "pool", "registered", "pool-zc"),
 }
 POOLED = ("pool", "registered", "pool-zc", "kmbuf", "zc")
 KIB = 1024

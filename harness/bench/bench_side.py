@@ -4,7 +4,7 @@
 
 usage: bench_side.py --dir DIR --version KERNEL=TEXT... [--profiles DIR]
 
-DIR has, for each KERNEL (bare, linux, rival), what bench_counts.py wrote with
+DIR has, for each KERNEL (7.2, 7.3, linux), what bench_counts.py wrote with
 --out DIR/KERNEL, and in KERNEL.others "row<tab>figure" lines of the cuts that are
 not counted by the plugin, "two" and "memory". Writes results.json and report.md
 to DIR; bench_plots.py draws from the first. PROFILES/KERNEL/NUMBER.md, as symbols.py prints it, is the
@@ -20,12 +20,12 @@ import os
 import sys
 
 COLUMNS = ("non-copy", "copied", "cleared", "charged", "clock")
-KERNELS = ("bare", "rival", "linux")
+KERNELS = ("7.2", "7.3", "linux")
 # Columns of the tables: kernel, mode, heading.
-SHOWN = (("linux", "native", "no FUSE"), ("bare", "dev", "7.2 /dev/fuse"),
-         ("bare", "entry", "7.2 per entry"), ("rival", "entry", "7.3 per entry"),
-         ("rival", "pool", "7.3 pool"), ("rival", "registered", "7.3 registered pool"),
-         ("rival", "pool-zc", "7.3 zero copy"), ("linux", "entry", "ours, per entry"),
+SHOWN = (("linux", "native", "no FUSE"), ("7.2", "dev", "7.2 /dev/fuse"),
+         ("7.2", "entry", "7.2 per entry"), ("7.3", "entry", "7.3 per entry"),
+         ("7.3", "pool", "7.3 pool"), ("7.3", "registered", "7.3 registered pool"),
+         ("7.3", "pool-zc", "7.3 zero copy"), ("linux", "entry", "ours, per entry"),
          ("linux", "kmbuf", "ours, KMBUF"), ("linux", "zc", "ours, zero copy"))
 TITLES = {
     "ext4": "ext4 on a disk in memory, depth 8, 8 MiB for payloads",
@@ -121,13 +121,13 @@ def goals(results):
     for size, *_ in (("4 KiB",), *((big,) for big in BIG)):
         for rw in ("read", "write"):
             operation = f"{size} direct sequential {rw}"
-            for mode, rival, wanted in (
+            for mode, pool, wanted in (
                     ("kmbuf", "registered", 1.25 if size in BIG else 1.1),
                     ("zc", "pool-zc", 1.15 if size in BIG else 1.0)):
                 key = ("ext4", operation, "linux", mode)
-                ours, theirs = results.get(*key), results.get("ext4", operation, "rival", rival)
+                ours, theirs = results.get(*key), results.get("ext4", operation, "7.3", pool)
                 seen = theirs / ours if ours and theirs else None
-                yield (f"{operation}: 7.3's {rival} / our {mode}", f">= {wanted}", seen,
+                yield (f"{operation}: 7.3's {pool} / our {mode}", f">= {wanted}", seen,
                        seen is not None and seen >= wanted, key)
     operation = "1 MiB direct sequential read"
     key = ("null_blk", operation, "linux", "zc")
@@ -151,8 +151,8 @@ def behind(results):
         if kernel != "linux" or mode not in ("kmbuf", "zc") or key not in results.stretches:
             continue
         others = [results.get(where, operation, *other) for other in
-                  (("bare", "dev"), ("bare", "entry"), ("rival", "registered"),
-                   ("rival", "pool"), ("rival", "pool-zc"))]
+                  (("7.2", "dev"), ("7.2", "entry"), ("7.3", "registered"),
+                   ("7.3", "pool"), ("7.3", "pool-zc"))]
         others = [figure for figure in others if figure]
         if others:
             found.append((results.get(*key) / min(others), key))

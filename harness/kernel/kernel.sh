@@ -6,13 +6,13 @@
 #
 #   kernel.sh [--fresh] TREE CONFIG
 #
-#   TREE      linux (patched) | bare (the base) | rival (see rival.sh)
+#   TREE      linux (patched) | bare (the base)
 #   CONFIG    base | debug
 #   --fresh   build it, though the cache has one of the same sources
 #
 # The configuration is tinyconfig, harness/kernel/base.config and, for debug,
-# debug.config on top, and <base>.config if there is one; the rival is a 7.3. Every
-# symbol a fragment asks for has to be there in the end, or nothing is built.
+# debug.config on top, and <base>.config if there is one. Every symbol a fragment asks
+# for has to be there in the end, or nothing is built.
 # Nothing that has not changed is done again: the last kernels are kept, each by a
 # hash of all that it is made of.
 set -euo pipefail
@@ -25,12 +25,11 @@ if [ "${1:-}" = --fresh ]; then
 	fresh=1
 	shift
 fi
-[ $# -eq 2 ] || die "usage: kernel.sh [--fresh] linux|bare|rival base|debug"
+[ $# -eq 2 ] || die "usage: kernel.sh [--fresh] linux|bare base|debug"
 case $1 in
 linux) tree=$LINUX ;;
 bare) tree=$BARE ;;
-rival) tree=$RIVAL ;;
-*) die "kernel.sh: no tree '$1'" "it is none of linux, bare and rival" ;;
+*) die "kernel.sh: no tree '$1'" "it is neither linux nor bare" ;;
 esac
 goals=(bzImage headers)
 case $2 in
@@ -42,7 +41,6 @@ debug)
 *) die "kernel.sh: no configuration '$2'" "it is neither base nor debug" ;;
 esac
 own=$TOP/harness/kernel/$BASE.config
-[ "$1" != rival ] || own=$TOP/harness/kernel/7.3.config
 [ ! -f "$own" ] || fragments+=("$own")
 name=kernel-$1-$2
 out=$tree/.$2
@@ -65,8 +63,7 @@ modules() {
 
 key() {
 	{
-		# Nobody edits what a package brought.
-		cat "$tree/.package" 2>/dev/null || queue_sources "$tree"
+		queue_sources "$tree"
 		cat "${fragments[@]}" "$TOP"/harness/kernel/{kernel,kconfig,cc}.sh
 		gcc --version
 		ld --version

@@ -7,14 +7,15 @@
 # shellcheck source=harness/bases/bases.sh
 . "$TOP/harness/bases/bases.sh"
 
-# tree_dir TREE / kernel_dir TREE CONFIG: paths, or stop.
+# tree_dir TREE / kernel_dir TREE CONFIG: paths, or stop. TREE: linux, bare, or a
+# base for the bare tree of that one.
 tree_dir() {
 	local dir
 	case $1 in
 	linux) dir=$LINUX ;;
 	bare) dir=$BARE ;;
-	rival) dir=$RIVAL ;;
-	*) die "no tree '$1'" "it is none of linux, bare and rival" ;;
+	[0-9]*) dir=$BUILDS/$1/bare ;;
+	*) die "no tree '$1'" "it is neither linux nor bare, nor a base" ;;
 	esac
 	[ -f "$dir/Makefile" ] || die "no source tree in $dir" "" "make tree"
 	echo "$dir"

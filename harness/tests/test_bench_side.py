@@ -12,7 +12,7 @@ import unittest
 import tapunit
 
 TOOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench")
-KERNELS = ("bare", "rival", "linux")
+KERNELS = ("7.2", "7.3", "linux")
 COLUMNS = ("non-copy", "copied", "cleared", "charged", "clock")
 
 
@@ -46,7 +46,7 @@ class Plan(unittest.TestCase):
         self.assertEqual([what for what, ways in work.items() if len(ways) != 1], [])
 
     def test_only_what_a_kernel_has(self):
-        for kernel, no in (("bare", "kmbuf"), ("linux", "pool"), ("rival", "kmbuf")):
+        for kernel, no in (("7.2", "kmbuf"), ("linux", "pool"), ("7.3", "kmbuf")):
             self.assertFalse([row for row in plan(kernel) if f"-m {no} " in row[2]])
 
     def test_equal_memory(self):
@@ -142,7 +142,7 @@ class Side(unittest.TestCase):
         self.assertIn("no figure for: 1 MiB direct sequential read: 7.3's registered", done.stderr)
 
     def test_missing_file(self):
-        os.remove(self.path("rival.copied"))
+        os.remove(self.path("7.3.copied"))
         self.assertEqual(self.side().returncode, 2)
 
 
