@@ -28,8 +28,8 @@ get() {
 
 # The wrapper that the kernel's Makefile runs; what that sets must not leak in.
 sphinx() {
-	(cd "$tree" && env -u srctree -u KERNELVERSION -u KERNELRELEASE -u KERNELDOC \
-		-u SPHINXDIRS -u SPHINXBUILD -u DOCS_THEME -u MAKEFLAGS PYTHON3=python3 \
+	(cd "$tree" && env -u KERNELVERSION -u KERNELRELEASE -u KERNELDOC \
+		-u SPHINXDIRS -u SPHINXBUILD -u DOCS_THEME -u MAKEFLAGS srctree="$tree" PYTHON3=python3 \
 		KBUILD_VERBOSE=0 PYTHONDONTWRITEBYTECODE=1 SPHINXOPTS=-q TMPDIR="$lint_tmp" \
 		timeout 300 /usr/bin/python3 tools/docs/sphinx-build-wrapper htmldocs \
 		--sphinxdirs="$docs" --builddir="$lint_tmp/html")
