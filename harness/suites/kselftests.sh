@@ -3,12 +3,13 @@
 # Builds the io_uring kselftests of a tree and runs them on one of its kernels,
 # with kselftest's own runner (base) or several at a time (debug).
 #
-#   kselftests.sh [--build | --machine NAME] TREE CONFIG [TEST]...
+#   kselftests.sh [--build | --short | --machine NAME] TREE CONFIG [TEST]...
 #
 #   TREE      linux | bare
 #   CONFIG    base | debug
 #   TEST      names of programs, default all
 #   --build   build and install them, and run none
+#   --short   without those in harness/lists/kselftests.long
 #   --machine run those that harness/lists/kselftests.machines has for machine
 #             NAME, in such a machine
 #
@@ -22,12 +23,13 @@ set -euo pipefail
 . "$TOP/harness/kernel/kconfig.sh"
 . "$TOP/harness/suites/thirdparty.sh"
 
-run=1 machine=''
+run=1 short=0 machine=''
 case ${1:-} in
 --build) run=0; shift ;;
+--short) short=1; shift ;;
 --machine) machine=${2:-}; shift 2 ;;
 esac
-[ $# -ge 2 ] || die "usage: kselftests.sh [--build | --machine NAME] linux|bare base|debug [TEST]..."
+[ $# -ge 2 ] || die "usage: kselftests.sh [--build | --short | --machine NAME] linux|bare base|debug [TEST]..."
 tree=$1 config=$2
 shift 2
 src=$(tree_dir "$tree")
@@ -87,6 +89,8 @@ for test in "${all[@]}"; do
 		[[ " ${wanted[*]} " != *" $test "* ]] || tests+=("$test")
 	elif why=$(list_reason kselftests.notrun "$config $test"); then
 		say "$name: not run: $test ($why)"
+	elif [ "$short" -eq 1 ] && why=$(list_reason kselftests.long "$config $test"); then
+		say "$name: left to make regress: $test ($why)"
 	else
 		args=$(list_lines kselftests.args | sed -n "s/^$config $test \(.*[^ ]\)  *# .*/ \1/p")
 		[ -z "$args" ] || say "$name: with arguments: $test$args"

@@ -5,7 +5,8 @@
 # of other_base below, with the base in front of their names. A base that is not in
 # that list has a row that says so.
 #
-#   test.sh           the short form of the third-party suites
+#   test.sh           the short form of the third-party suites, and on the debug
+#                     kernel of the kselftests
 #   test.sh --all     all of them, the soak test and the bench ("make regress")
 #
 # A step that later ones need (tools, trees, kernels) ends the run when it
@@ -17,10 +18,10 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/bases/bases.sh"
 
-all=()
+all=() short=(--short)
 case ${1:-} in
 '') ;;
---all) all=(--all) ;;
+--all) all=(--all) short=() ;;
 *) die "usage: test.sh [--all]" ;;
 esac
 here=$TOP/harness
@@ -150,7 +151,7 @@ step tap packaged-fs "$here/suites/packaged-fs.sh"
 step file liburing "$here/suites/liburing.sh" "${all[@]}"
 step file ublk "$here/suites/ublk.sh" "${all[@]}"
 step need kernel-linux-debug "$here/kernel/kernel.sh" linux debug
-step file kselftests-linux-debug "$here/suites/kselftests.sh" linux debug
+step file kselftests-linux-debug "$here/suites/kselftests.sh" "${short[@]}" linux debug
 step file kselftests-linux-debug-nodes "$here/suites/kselftests.sh" --machine nodes linux debug
 step tap modules "$here/suites/modules.sh"
 if [ ${#all[@]} -gt 0 ]; then
