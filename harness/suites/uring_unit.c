@@ -73,14 +73,21 @@ static void on_log(enum fuse_log_level level, const char *format, va_list args)
 
 static const struct fuse_lowlevel_ops ops;
 
-static struct fuse_session *new_session(const char *options)
+static struct fuse_session *try_session(const char *options)
 {
 	char *argv[] = { "uring_unit", "-o", (char *)options, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
-	struct fuse_session *se = fuse_session_new(&args, &ops, sizeof(ops), NULL);
+
+	fuse_set_log_func(on_log);
+	nr_logs = 0;
+	return fuse_session_new(&args, &ops, sizeof(ops), NULL);
+}
+
+static struct fuse_session *new_session(const char *options)
+{
+	struct fuse_session *se = try_session(options);
 
 	CHECK(se);
-	fuse_set_log_func(on_log);
 	return se;
 }
 
@@ -285,6 +292,53 @@ static void pool_is_explicit(void)
 	fuse_session_destroy(se);
 }
 
+/* Numbers that do not fit, and do not become others that do */
+static void numbers(void)
+{
+	const char *const wrong[] = {
+		"io_uring_kmbuf,io_uring_kmbuf_bufs=0",
+		"io_uring_kmbuf,io_uring_kmbuf_bufs=-1",
+		"io_uring_kmbuf,io_uring_kmbuf_bufs=32769",
+		"io_uring_bufpool,io_uring_kmbuf_bufs=4294967297",
+		"io_uring_kmbuf,io_uring_kmbuf_bufsize=8191",
+		"io_uring_kmbuf,io_uring_kmbuf_bufsize=-5",
+		"io_uring_bufpool,io_uring_kmbuf_bufsize=99999999999",
+		"io_uring_zero_copy,io_uring_zero_copy_min=-5",
+		"io_uring_zero_copy,io_uring_zero_copy_min=99999999999",
+		"io_uring_zero_copy,io_uring_q_depth=16384",
+	};
+	struct fuse_session *se;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		puts(wrong[i]);
+		CHECK(!try_session(wrong[i]));
+		CHECK(nr_logs == 1);
+	}
+	se = new_session(
+		"io_uring_zero_copy,io_uring_kmbuf_bufs=32768,io_uring_kmbuf_bufsize=8192,io_uring_zero_copy_min=0,io_uring_q_depth=16383");
+	CHECK(se->uring.kmbuf_bufs == 32768);
+	CHECK(se->uring.kmbuf_bufsize == 8192);
+	CHECK(se->uring.zero_copy_min == 0);
+	CHECK(nr_logs == 0);
+	fuse_session_destroy(se);
+}
+
+static void without_effect(void)
+{
+	const char *const options[] = {
+		"io_uring_kmbuf_bufs=4",
+		"io_uring,io_uring_kmbuf_bufsize=65536",
+		"io_uring_kmbuf,io_uring_zero_copy_min=4096",
+	};
+
+	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
+		struct fuse_session *se = new_session(options[i]);
+
+		CHECK(nr_logs == 1);
+		fuse_session_destroy(se);
+	}
+}
+
 static const struct {
 	const char *name;
 	void (*run)(void);
@@ -300,6 +354,8 @@ static const struct {
 	{ "max_write_comes_back", max_write_comes_back },
 	{ "all_flags", all_flags },
 	{ "pool_is_explicit", pool_is_explicit },
+	{ "numbers", numbers },
+	{ "without_effect", without_effect },
 };
 
 int main(int argc, char *argv[])

@@ -286,7 +286,8 @@ refusals() {
 units() {
 	local unit
 	for unit in in_use_after_stop no_request submit_again command_again free_before_commit \
-		quiet_end give_up whole_pages max_write_comes_back all_flags pool_is_explicit; do
+		quiet_end give_up whole_pages max_write_comes_back all_flags pool_is_explicit \
+		numbers without_effect; do
 		point "unit: ${unit//_/ }" timeout 20 "$made/uring_unit" "$unit"
 	done
 }
@@ -317,7 +318,7 @@ options() {
 		"io_uring_kmbuf_bufsize=4096: has to be from 8192 to 1073741824"
 	point "zero copy without an entry is refused" \
 		refuses io_uring_zero_copy,io_uring_q_depth=0 \
-		"io_uring_q_depth=0: has to be from 1 to 16384 with io_uring_zero_copy"
+		"io_uring_q_depth=0: has to be from 1 to 16383 with io_uring_zero_copy"
 }
 
 fallbacks() {
