@@ -6,7 +6,7 @@
 #
 #   bench-side.sh [CUT]...     some of bench_plan.py's cuts; default all, and memory
 #
-# Builds what is missing, runs two machines at a time, and writes to build/<base>/bench:
+# Builds the bare kernels, runs two machines at a time, and writes to build/<base>/bench:
 # report.md, results.json, sizes.svg, growth.svg. Fails when no two runs of a row
 # agree, or one is missing that the comparison needs.
 set -euo pipefail
@@ -16,6 +16,7 @@ set -euo pipefail
 
 here=$TOP/harness
 out=$BENCH/side
+# The patched one, which bench.sh has built, and the bases.
 trees=(linux 7.3 7.2)
 
 # The modes of bench-memory.guest.sh, by kernel.
@@ -82,10 +83,9 @@ version() {
 
 mkdir -p "$out"
 rm -f "$out"/*.*
-for tree in 7.2 7.3; do
+for tree in "${trees[@]:1}"; do
 	ready "$tree"
 done
-"$here/kernel/kernel.sh" linux base
 bench_programs
 say "bench: FUSE side by side"
 status=0 running=() versions=()
