@@ -2,7 +2,8 @@
 /*
  * A FUSE server with one file, "file", which is the one named by its first
  * argument. Threads of their own do reads and writes and reply, in turn in each
- * of the ways that there are.
+ * of the ways that there are, or with WAY in the environment in that one. With OWN
+ * handlers do so themselves; with SLOW they take as many microseconds before.
  */
 #define FUSE_USE_VERSION 317
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <fuse_lowlevel.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,9 @@ struct job {
 
 static int file;
 static atomic_uint nr_jobs, nr_zero_copy;
+static atomic_int nr_inside, most_inside;
+static int slow, only_way = -1;
+static bool own;
 static struct fuse_conn_info_opts *conn_opts;
 
 static struct fuse_buf file_buf(size_t size, off_t off)
@@ -117,6 +122,18 @@ static void *work(void *arg)
 	return NULL;
 }
 
+/* How many handlers run at a time */
+static void take_time(void)
+{
+	const int inside = ++nr_inside;
+
+	if (inside > most_inside)
+		most_inside = inside;
+	if (slow)
+		usleep(slow);
+	nr_inside--;
+}
+
 static void start(const struct job *model)
 {
 	struct job *job = malloc(sizeof(*job));
@@ -127,10 +144,11 @@ static void start(const struct job *model)
 	/* the data is not in memory of this process */
 	if (fuse_req_get_payload(model->req, &payload, &size, NULL) == -EOPNOTSUPP)
 		nr_zero_copy++;
+	take_time();
 	*job = *model;
-	job->way = nr_jobs++ % WAYS;
+	job->way = only_way >= 0 ? (unsigned int)only_way : nr_jobs++ % WAYS;
 	/* a buffer of /dev/fuse is not there to stay */
-	if (!fuse_req_is_uring(job->req)) {
+	if (own || !fuse_req_is_uring(job->req)) {
 		work(job);
 		return;
 	}
@@ -235,6 +253,7 @@ static void print_in_use(struct fuse_session *se)
 	       in_use & FUSE_IN_USE_BUFPOOL ? " bufpool" : "",
 	       in_use & FUSE_IN_USE_ZERO_COPY ? " zero_copy" : "");
 	printf("zero copy requests: %u\n", nr_zero_copy);
+	printf("at a time: %d\n", most_inside);
 	fflush(stdout);
 }
 
@@ -248,6 +267,11 @@ int main(int argc, char *argv[])
 
 	if (argc < 3)
 		return 2;
+	own = getenv("OWN");
+	if (getenv("SLOW"))
+		slow = atoi(getenv("SLOW"));
+	if (getenv("WAY"))
+		only_way = atoi(getenv("WAY"));
 	file = open(argv[1], O_RDWR | O_CREAT, 0600);
 	mountpoint = argv[2];
 	argv[2] = argv[0];
@@ -259,13 +283,14 @@ int main(int argc, char *argv[])
 	if (!conn_opts)
 		return 1;
 	se = fuse_session_new(&args, &ops, sizeof(ops), NULL);
-	if (!se)
+	if (!se || fuse_set_signal_handlers(se))
 		return 1;
 	if (!fuse_session_mount(se, mountpoint)) {
 		ret = fuse_session_loop(se);
 		print_in_use(se);
 		fuse_session_unmount(se);
 	}
+	fuse_remove_signal_handlers(se);
 	fuse_session_destroy(se);
 	free(conn_opts);
 	return ret ? 1 : 0;

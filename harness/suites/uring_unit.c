@@ -13,34 +13,25 @@
 #include "fuse_uring_i.h"
 #include "fuse_uring_mem.h"
 #include "fuse_lowlevel.h"
+#include "fuse_uring_serve.h"
 #include "uring_refuse.h"
+#include "unit.h"
 
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #define CMD_ADD_QUEUE	3
-
-#define CHECK(cond) do {						\
-	if (!(cond)) {							\
-		printf("line %d: %s is not so\n", __LINE__, #cond);	\
-		exit(1);						\
-	}								\
-} while (0)
 
 static atomic_uint nr_logs;
 static atomic_int submits_to_fail;
 static struct fuse_ring_ent *watched;
-static int refs_at_wake;
+static int refs_at_commit;
 
 int __real_io_uring_submit(struct io_uring *ring);
 int __wrap_io_uring_submit(struct io_uring *ring);
 int __real_io_uring_submit_and_wait(struct io_uring *ring, unsigned int nr);
 int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned int nr);
-ssize_t __real_write(int fd, const void *buf, size_t size);
-ssize_t __wrap_write(int fd, const void *buf, size_t size);
+void __real_fuse_uring_commit(struct fuse_ring_ent *ent);
+void __wrap_fuse_uring_commit(struct fuse_ring_ent *ent);
 
 int __wrap_io_uring_submit(struct io_uring *ring)
 {
@@ -56,12 +47,11 @@ int __wrap_io_uring_submit_and_wait(struct io_uring *ring, unsigned int nr)
 	return __real_io_uring_submit_and_wait(ring, nr);
 }
 
-/* A thread that replies wakes up the queue's thread when the entry is committed */
-ssize_t __wrap_write(int fd, const void *buf, size_t size)
+void __wrap_fuse_uring_commit(struct fuse_ring_ent *ent)
 {
-	if (watched && fd == watched->ring_queue->eventfd)
-		refs_at_wake = watched->req.ref_cnt;
-	return __real_write(fd, buf, size);
+	if (ent == watched)
+		refs_at_commit = ent->req.ref_cnt;
+	__real_fuse_uring_commit(ent);
 }
 
 static void on_log(enum fuse_log_level level, const char *format, va_list args)
@@ -77,10 +67,13 @@ static struct fuse_session *try_session(const char *options)
 {
 	char *argv[] = { "uring_unit", "-o", (char *)options, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+	struct fuse_session *se;
 
 	fuse_set_log_func(on_log);
 	nr_logs = 0;
-	return fuse_session_new(&args, &ops, sizeof(ops), NULL);
+	se = fuse_session_new(&args, &ops, sizeof(ops), NULL);
+	fuse_opt_free_args(&args);
+	return se;
 }
 
 static struct fuse_session *new_session(const char *options)
@@ -112,9 +105,7 @@ static void stop(struct fuse_session *se)
 
 static struct fuse_ring_queue *queue_of(const struct fuse_session *se, size_t qid)
 {
-	const struct fuse_ring_pool *pool = se->uring.pool;
-
-	return (void *)((char *)pool->queues + qid * pool->queue_mem_size);
+	return fuse_uring_get_queue(se->uring.pool, qid);
 }
 
 static size_t left_to_submit(const struct fuse_session *se)
@@ -124,9 +115,9 @@ static size_t left_to_submit(const struct fuse_session *se)
 	for (size_t qid = 0; qid < se->uring.pool->nr_queues; qid++) {
 		struct fuse_ring_queue *queue = queue_of(se, qid);
 
-		pthread_mutex_lock(&queue->ring_lock);
+		pthread_mutex_lock(&queue->lock);
 		left += io_uring_sq_ready(&queue->ring);
-		pthread_mutex_unlock(&queue->ring_lock);
+		pthread_mutex_unlock(&queue->lock);
 	}
 	return left;
 }
@@ -175,7 +166,7 @@ static fuse_req_t next_request(void)
 {
 	watched->req.flags.is_uring = 1;
 	watched->req.ref_cnt = 2;
-	refs_at_wake = -1;
+	refs_at_commit = -1;
 	return &watched->req;
 }
 
@@ -188,16 +179,42 @@ static void free_before_commit(void)
 	vec.buf[0].mem = "data";
 	watched = &queue_of(se, 0)->ent[0];
 	fuse_reply_err(next_request(), 0);
-	CHECK(refs_at_wake == 1);
+	CHECK(refs_at_commit == 1);
 	fuse_reply_none(next_request());
-	CHECK(refs_at_wake == 1);
+	CHECK(refs_at_commit == 1);
 	fuse_reply_data(next_request(), &vec, 0);
-	CHECK(refs_at_wake == 1);
+	CHECK(refs_at_commit == 1);
 	fuse_reply_iov(next_request(), &iov, 1);
-	CHECK(refs_at_wake == 1);
+	CHECK(refs_at_commit == 1);
 	CHECK(watched->req.ref_cnt == 1);
 	watched = NULL;
 	stop(se);
+}
+
+/* A thread may have kept a request */
+static void reply_after_stop(void)
+{
+	struct fuse_session *se = start("io_uring");
+	struct fuse_ring_ent *ent = &queue_of(se, 0)->ent[0];
+	fuse_req_t req;
+
+	watched = ent;
+	req = next_request();
+	watched = NULL;
+	ent->has_request = true;
+	fuse_uring_wake_ring_threads(se);
+	se->mt_exited = 1;
+	fuse_uring_stop(se);
+	/* its memory is still there, and goes with the reply */
+	memset(ent->op_payload, 1, ent->req_payload_sz);
+	fuse_reply_buf(req, "data", 4);
+	fuse_session_destroy(se);
+}
+
+/* The threads wait for the answer to FUSE_INIT; nobody but destroy stops them */
+static void stop_before_start(void)
+{
+	fuse_session_destroy(start("io_uring"));
 }
 
 static void run(struct fuse_session *se)
@@ -339,15 +356,14 @@ static void without_effect(void)
 	}
 }
 
-static const struct {
-	const char *name;
-	void (*run)(void);
-} cases[] = {
+static const struct unit_case cases[] = {
 	{ "in_use_after_stop", in_use_after_stop },
 	{ "no_request", no_request },
 	{ "submit_again", submit_again },
 	{ "command_again", command_again },
 	{ "free_before_commit", free_before_commit },
+	{ "reply_after_stop", reply_after_stop },
+	{ "stop_before_start", stop_before_start },
 	{ "quiet_end", quiet_end },
 	{ "give_up", give_up },
 	{ "whole_pages", whole_pages },
@@ -360,11 +376,5 @@ static const struct {
 
 int main(int argc, char *argv[])
 {
-	for (size_t i = 0; argc == 2 && i < sizeof(cases) / sizeof(*cases); i++) {
-		if (strcmp(argv[1], cases[i].name))
-			continue;
-		cases[i].run();
-		return 0;
-	}
-	return 2;
+	return unit_main(argc, argv, cases, sizeof(cases) / sizeof(*cases));
 }

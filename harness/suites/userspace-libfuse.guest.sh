@@ -190,6 +190,26 @@ falls_back() {
 	unserve && says "$text" && [ "$status" -eq 0 ]
 }
 
+# fits MODE SAYS COMMAND...: with a pool that is smaller than usual.
+fits() {
+	local status=0 mode=$1 text=$2
+	shift 2
+	"$@" || return
+	{ copies memo && uses "$mode"; } || status=1
+	unserve && [ "$(cat said)" = "fuse: $text" ] && [ "$status" -eq 0 ]
+}
+
+# without_io_uring SAYS: that is all that is said.
+without_io_uring() {
+	local status=0
+	sysctl -q -w kernel.io_uring_disabled=2
+	serve_example kmbuf-memo io_uring || status=1
+	{ copies memo && uses none; } || status=1
+	unserve || status=1
+	sysctl -q -w kernel.io_uring_disabled=0
+	[ "$(cat said)" = "fuse: $1" ] && [ "$status" -eq 0 ]
+}
+
 # refuses OPTIONS TEXT: no mount, but this message.
 refuses() {
 	local status=0
@@ -284,11 +304,80 @@ refusals() {
 
 # What needs no FUSE device.
 units() {
-	local unit
+	local unit sanitizer
 	for unit in in_use_after_stop no_request submit_again command_again free_before_commit \
 		quiet_end give_up whole_pages max_write_comes_back all_flags pool_is_explicit \
 		numbers without_effect; do
 		point "unit: ${unit//_/ }" timeout 20 "$made/uring_unit" "$unit"
+	done
+	for sanitizer in address thread; do
+		for unit in reply_after_stop stop_before_start; do
+			point "unit: ${unit//_/ }, -fsanitize=$sanitizer" \
+				timeout 60 "$made/uring_unit.$sanitizer" "$unit"
+		done
+		for unit in many_parts retry_on_a_pipe two_parts thread_sleeps pool_of_one \
+			crosswise flush stop_while_waiting reply_after_close stress; do
+			point "threads: ${unit//_/ }, -fsanitize=$sanitizer" \
+				timeout 120 "$made/uring_serve.$sanitizer" "$unit"
+		done
+	done
+}
+
+# parallel: two clients at a time.
+parallel() {
+	local cpu pids=() pid status=0
+	for cpu in 0 1; do
+		taskset -c "$cpu" dd if=mnt/file of=/dev/null bs=64k count=20 iflag=direct &
+		pids+=($!)
+	done
+	for pid in "${pids[@]}"; do
+		wait "$pid" || status=1
+	done
+	return "$status"
+}
+
+# one_at_a_time MODE: the loop of fuse_threads is that of a single thread.
+one_at_a_time() {
+	local status=0
+	SLOW=2000 serve_example fuse_threads "$1" || return
+	{ dd if=large of=mnt/file bs=1M && parallel; } || status=1
+	unserve && [ "$status" -eq 0 ] && grep -x 'at a time: 1' said
+}
+
+# ends SECONDS HOW MODE [VARIABLE=VALUE]...: a server whose reads never end, as its file
+# is a fifo, and which a client waits for.
+ends() {
+	local seconds=$1 how=$2 mode=$3 client status=0 start
+	shift 3
+	rm -rf "$src" && mkdir "$src" && mkfifo "$src/file"
+	serve env "$@" "$made/fuse_threads" "$src/file" mnt -o "$mode" || return
+	dd if=mnt/file of=/dev/null bs=64k count=1 iflag=direct &
+	client=$!
+	sleep 1
+	start=$SECONDS
+	case $how in
+	abort) echo 1 | tee "$connections"/*/abort >/dev/null ;;
+	*) kill "-$how" "$server" ;;
+	esac
+	timeout "$seconds" tail --pid="$server" -f /dev/null || status=1
+	echo "ended after $((SECONDS - start)) s"
+	kill -KILL "$server" 2>/dev/null || true
+	umount -l mnt 2>/dev/null || true
+	wait "$client" || true
+	wait "$server" 2>/dev/null || true
+	cat said
+	return "$status"
+}
+
+# What file systems that wait make of the end.
+endings() {
+	local mode how
+	for mode in io_uring io_uring_kmbuf io_uring_zero_copy; do
+		for how in TERM abort; do
+			point "reads that do not end, $mode, $how" ends 5 "$how" "$mode" WAY=0
+			point "... in the thread of the queue" ends 5 "$how" "$mode" WAY=0 OWN=1
+		done
+		point "one handler at a time, $mode" one_at_a_time "$mode"
 	done
 }
 
@@ -332,6 +421,15 @@ fallbacks() {
 	point "over RLIMIT_MEMLOCK: $instead" \
 		falls_back "$mode" memo "kernel-managed buffers: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 64 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize. Instead: $instead" \
 		dropped 64 io_uring_kmbuf
+	point "over the usual 8 MiB: fewer buffers" \
+		fits kmbuf "2 buffers of 1024 KiB in place of 4: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize" \
+		dropped 8192 io_uring_kmbuf
+	point "over 1 MiB: smaller ones" \
+		fits kmbuf "1 buffer of 256 KiB in place of 4: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 1024 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize" \
+		dropped 1024 io_uring_kmbuf
+	point "what the user has asked for stays: $instead" \
+		falls_back "$mode" memo "kernel-managed buffers: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize. Instead: $instead" \
+		dropped 8192 io_uring_kmbuf,io_uring_kmbuf_bufs=4,io_uring_kmbuf_bufsize=1048576
 	[ "$bufpool" -eq 1 ] ||
 		point "no buffer pools: a buffer for each entry" \
 			falls_back io_uring memo "a buffer pool: the kernel has none for FUSE, Linux 7.3 has. Instead: a buffer for each entry" \
@@ -357,6 +455,8 @@ without_uring() {
 		falls_back none memo "io_uring: the kernel does not offer FUSE over io_uring. Enable it: echo Y > $enable" \
 		serve_example kmbuf-memo io_uring_zero_copy
 	echo Y >"$enable"
+	point "io_uring is disabled: one message" without_io_uring \
+		"cannot use io_uring: the kernel does not allow it, see /proc/sys/kernel/io_uring_disabled, or a seccomp filter. Instead: /dev/fuse"
 }
 
 mountpoint -q "$connections" || mount -t fusectl fusectl "$connections"
@@ -370,6 +470,7 @@ linux)
 	refusals
 	without_uring
 	units
+	endings
 	;;
 bare)
 	without_kernel

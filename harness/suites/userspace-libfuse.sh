@@ -149,23 +149,36 @@ fuse_threads() {
 		-Wl,-rpath-link,"$uring/lib"
 }
 
-# with_objects TO SOURCE WRAPPED...: a program linked with the objects of the library,
-# whose functions WRAPPED it replaces.
+# with_objects BUILD TO SOURCE WRAPPED...: a program linked with the objects of the
+# library, whose functions WRAPPED it replaces.
 with_objects() {
-	local to=$1 source=$2
-	shift 2
-	gcc -O2 -Wall -Wextra -Werror -Wno-sign-compare -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
-		-DHAVE_LIBFUSE_PRIVATE_CONFIG_H -I "$made/new" -I "$tree/lib" -I "$tree/include" \
-		-I "$uring/include" -o "$made/$to" "$source" "$TOP/harness/suites/uring_refuse.c" \
-		"$made"/new/lib/libfuse3.so.*.p/*.o "${@/#/-Wl,--wrap=}" -L "$uring/lib" -luring \
-		-lnuma -ldl -pthread -Wl,-rpath,"$uring/lib"
+	local build=$made/$1 to=$2 source=$3
+	shift 3
+	gcc -g -O2 -Wall -Wextra -Werror -Wno-sign-compare -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+		-DHAVE_LIBFUSE_PRIVATE_CONFIG_H -I "$build" -I "$tree/lib" -I "$tree/include" \
+		-I "$uring/include" ${sanitizer:+-fsanitize=$sanitizer} -o "$made/$to" "$source" \
+		"$TOP/harness/suites/uring_refuse.c" "$build"/lib/libfuse3.so.*.p/*.o \
+		"${@/#/-Wl,--wrap=}" -L "$uring/lib" -luring -lnuma -ldl -pthread \
+		-Wl,-rpath,"$uring/lib"
 }
 
 # uring_unit, and fuse_refused: fuse_threads where commands fail as $REFUSE says.
 uring_programs() {
-	with_objects uring_unit "$TOP/harness/suites/uring_unit.c" fuse_uring_do_cmd \
-		io_uring_submit io_uring_submit_and_wait write &&
-		with_objects fuse_refused "$TOP/harness/suites/fuse_threads.c" fuse_uring_do_cmd
+	local sanitizer=''
+	with_objects new uring_unit "$TOP/harness/suites/uring_unit.c" fuse_uring_do_cmd \
+		io_uring_submit io_uring_submit_and_wait fuse_uring_commit &&
+		with_objects new fuse_refused "$TOP/harness/suites/fuse_threads.c" fuse_uring_do_cmd
+}
+
+# sanitized SANITIZER: uring_serve.SANITIZER and uring_unit.SANITIZER.
+sanitized() {
+	local sanitizer=$1
+	compile "$tree" "$made/$1" "$uring" -Db_sanitize="$1" -Db_lundef=false \
+		-Dexamples=false -Dtests=false -Dutils=false &&
+		with_objects "$1" "uring_serve.$1" "$TOP/harness/suites/uring_serve.c" \
+			fuse_uring_do_cmd fuse_uring_prep &&
+		with_objects "$1" "uring_unit.$1" "$TOP/harness/suites/uring_unit.c" \
+			fuse_uring_do_cmd io_uring_submit io_uring_submit_and_wait fuse_uring_commit
 }
 
 library_points() {
@@ -241,6 +254,9 @@ point "what it exports has not changed" same_abi
 point "the program of userspace/libfuse.md builds as printed" readme_program
 point "the guest's programs build" fuse_threads
 point "those with the objects of the library build" uring_programs
+for sanitizer in address thread; do
+	point "they build with -fsanitize=$sanitizer" sanitized "$sanitizer"
+done
 vm_points "$name" linux bash "$TOP/harness/suites/$name.guest.sh" linux "$made"
 vm_points "$name" bare bash "$TOP/harness/suites/$name.guest.sh" bare "$made"
 for kernel in linux bare; do

@@ -1,0 +1,591 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Threads that share the io_uring of a queue, as libfuse's fuse_uring_serve.c and
+ * fuse_uring_zc.c have it, without a FUSE device: a command of an entry is a write
+ * to a pipe, which a client reads, and when that is done the entry has its next
+ * request. Memory of the process stands for the pages of the client; as its
+ * addresses stand for offsets it is at a low one. Linked with the objects of
+ * libfuse, see uring_programs in userspace-libfuse.sh.
+ *
+ *   uring_serve CASE
+ */
+#define FUSE_USE_VERSION 317
+#include "fuse_config.h"
+#include "fuse_i.h"
+#include "fuse_uring_i.h"
+#include "fuse_uring_mem.h"
+#include "fuse_uring_serve.h"
+#include "fuse_uring_zc.h"
+#include "fuse_lowlevel.h"
+#include "unit.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <time.h>
+
+#define BASE	0x100000UL
+#define SLOT	0x100000UL
+#define PART	16384U
+#define DEPTH	4
+
+static struct fuse_session session;
+static struct fuse_ring_pool *pool;
+static int answers[2];
+static void (*handler)(struct fuse_ring_ent *ent, unsigned int nr);
+static atomic_uint nr_requests;
+
+void __wrap_fuse_uring_prep(struct fuse_ring_ent *ent, struct io_uring_sqe *sqe);
+
+/* The commit of an entry */
+void __wrap_fuse_uring_prep(struct fuse_ring_ent *ent, struct io_uring_sqe *sqe)
+{
+	io_uring_prep_write(sqe, answers[1], &ent->req_commit_id, 8, -1);
+	io_uring_sqe_set_data(sqe, ent);
+}
+
+static struct fuse_ring_queue *queue_at(size_t qid)
+{
+	return fuse_uring_get_queue(pool, qid);
+}
+
+static char *slot_mem(const struct fuse_ring_ent *ent)
+{
+	return (char *)BASE + ((ent->ring_queue->qid * DEPTH) + ent->zc.slot) * SLOT;
+}
+
+/* What fuse_uring_zc_copy() has to be told for a byte of the slot */
+static size_t slot_off(const struct fuse_ring_ent *ent, size_t off)
+{
+	return (size_t)slot_mem(ent) + off;
+}
+
+static void init_ring(struct fuse_ring_queue *queue)
+{
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_SQE128 | IORING_SETUP_SUBMIT_ALL |
+			 IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN,
+		/* as few as there may be, so that they run over */
+		.cq_entries = 2 * DEPTH + 1,
+	};
+	struct iovec iov[DEPTH];
+
+	CHECK(io_uring_queue_init_params(2 * DEPTH + 1, &queue->ring, &params) == 0);
+	for (int i = 0; i < DEPTH; i++)
+		iov[i] = (struct iovec) { slot_mem(&queue->ent[i]), SLOT };
+	CHECK(io_uring_register_buffers(&queue->ring, iov, DEPTH) == 0);
+}
+
+static void init_queue(struct fuse_ring_queue *queue, int qid)
+{
+	queue->qid = qid;
+	queue->ring_pool = pool;
+	queue->mem = &fuse_uring_mem_own;
+	queue->zero_copy = true;
+	queue->eventfd = eventfd(0, EFD_CLOEXEC);
+	fuse_uring_serve_init(queue);
+	for (int i = 0; i < DEPTH; i++) {
+		queue->ent[i].ring_queue = queue;
+		queue->ent[i].req_commit_id = qid * DEPTH + i;
+		queue->ent[i].zc.slot = i;
+		queue->ent[i].zc.size = SLOT;
+	}
+	init_ring(queue);
+}
+
+static void *serve(void *arg)
+{
+	struct fuse_ring_queue *queue = arg;
+	struct fuse_ring_ent *ent;
+
+	for (size_t i = 0; i < pool->queue_depth; i++)
+		fuse_uring_queue_cmd(&queue->ent[i]);
+	while ((ent = fuse_uring_next(queue))) {
+		CHECK(ent->cqe_res == 8);
+		ent->has_request = true;
+		handler(ent, nr_requests++);
+	}
+	fuse_uring_stop_queue(queue);
+	return NULL;
+}
+
+static void start(size_t nr_queues, size_t depth,
+		  void (*run)(struct fuse_ring_ent *ent, unsigned int nr))
+{
+	handler = run;
+	CHECK(pipe(answers) == 0);
+	CHECK(mmap((void *)BASE, nr_queues * DEPTH * SLOT, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) ==
+	      (void *)BASE);
+	pool = calloc(1, sizeof(*pool));
+	pool->se = &session;
+	pool->refs = 1;
+	pool->nr_queues = nr_queues;
+	pool->queue_depth = depth;
+	/* the bounce buffer's offsets are addresses, too */
+	pool->max_req_payload_sz = BASE + nr_queues * DEPTH * SLOT;
+	pool->queue_mem_size = sizeof(struct fuse_ring_queue) +
+			       DEPTH * sizeof(struct fuse_ring_ent);
+	pool->queues = calloc(nr_queues, pool->queue_mem_size);
+	CHECK(fuse_uring_relay_start(pool) == 0);
+	for (size_t qid = 0; qid < nr_queues; qid++)
+		init_queue(queue_at(qid), qid);
+	for (size_t qid = 0; qid < nr_queues; qid++)
+		CHECK(pthread_create(&queue_at(qid)->tid, NULL, serve,
+				     queue_at(qid)) == 0);
+}
+
+static void stop(void)
+{
+	for (size_t qid = 0; qid < pool->nr_queues; qid++)
+		fuse_uring_stop_queue(queue_at(qid));
+	fuse_uring_relay_stop(pool);
+	for (size_t qid = 0; qid < pool->nr_queues; qid++)
+		pthread_join(queue_at(qid)->tid, NULL);
+	for (size_t qid = 0; qid < pool->nr_queues; qid++)
+		fuse_uring_close_queue(queue_at(qid));
+	fuse_uring_pool_put(pool);
+}
+
+/* An entry's number, when its command has been submitted; -1 if none is */
+static int answer(int ms)
+{
+	struct pollfd poll_fd = { .fd = answers[0], .events = POLLIN };
+	uint64_t id;
+
+	if (poll(&poll_fd, 1, ms) != 1)
+		return -1;
+	CHECK(read(answers[0], &id, 8) == 8);
+	return id;
+}
+
+static void skip_answers(int nr)
+{
+	while (nr--)
+		CHECK(answer(5000) >= 0);
+}
+
+static double now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec + ts.tv_nsec / 1e9;
+}
+
+static pthread_t thread(void *(*run)(void *arg), void *arg)
+{
+	pthread_t tid;
+
+	CHECK(pthread_create(&tid, NULL, run, arg) == 0);
+	return tid;
+}
+
+/* A file that has its own offset in each part */
+static int parts_file(unsigned int nr)
+{
+	int fd = memfd_create("parts", 0);
+	static char part[PART];
+
+	for (unsigned int i = 0; i < nr; i++) {
+		memset(part, 'a' + i % 26, PART);
+		CHECK(write(fd, part, PART) == PART);
+	}
+	return fd;
+}
+
+static ssize_t read_part(struct fuse_ring_ent *ent, int fd, unsigned int nr,
+			 size_t to)
+{
+	const struct fuse_buf slot = fuse_uring_zc_buf(ent);
+	const struct fuse_buf src = {
+		.size = PART,
+		.flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK,
+		.fd = fd,
+		.pos = (off_t)nr * PART,
+	};
+
+	return fuse_uring_zc_copy(&slot, slot_off(ent, to), &src, 0, PART);
+}
+
+static ssize_t read_pipe(struct fuse_ring_ent *ent, int fd)
+{
+	const struct fuse_buf slot = fuse_uring_zc_buf(ent);
+	const struct fuse_buf src = {
+		.size = PART,
+		.flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_RETRY,
+		.fd = fd,
+	};
+
+	return fuse_uring_zc_copy(&slot, slot_off(ent, 0), &src, 0, PART);
+}
+
+static struct fuse_ring_ent *_Atomic held[64];
+static atomic_uint nr_held;
+static sem_t has_held, go;
+static int file, pipes[2];
+
+static void hold(struct fuse_ring_ent *ent)
+{
+	held[nr_held++] = ent;
+	sem_post(&has_held);
+}
+
+static void hold_all(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	(void)nr;
+	hold(ent);
+}
+
+/* More parts than the completion queue has room for */
+static void copy_many_parts(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	if (nr >= DEPTH) {
+		hold(ent);
+		return;
+	}
+	for (unsigned int i = 0; i < 100; i++) {
+		CHECK(read_part(ent, file, i, 0) == PART);
+		CHECK(slot_mem(ent)[PART - 1] == (char)('a' + i % 26));
+	}
+	fuse_uring_commit(ent);
+}
+
+static void many_parts(void)
+{
+	file = parts_file(100);
+	start(1, DEPTH, copy_many_parts);
+	skip_answers(2 * DEPTH);
+	stop();
+}
+
+/* A pipe that has its data byte by byte */
+static void *write_slowly(void *arg)
+{
+	(void)arg;
+	for (unsigned int i = 0; i < PART; i += 256) {
+		char some[256];
+
+		memset(some, 'p', sizeof(some));
+		CHECK(write(pipes[1], some, sizeof(some)) == sizeof(some));
+		usleep(1000);
+	}
+	return NULL;
+}
+
+static void copy_slow_pipe(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	if (nr == 0) {
+		CHECK(read_pipe(ent, pipes[0]) == PART);
+		CHECK(slot_mem(ent)[PART - 1] == 'p');
+		fuse_uring_commit(ent);
+	} else {
+		hold(ent);
+	}
+}
+
+static void retry_on_a_pipe(void)
+{
+	pthread_t writer;
+
+	CHECK(pipe(pipes) == 0);
+	start(1, 1, copy_slow_pipe);
+	writer = thread(write_slowly, NULL);
+	skip_answers(2);
+	pthread_join(writer, NULL);
+	stop();
+}
+
+static void *copy_pipe(void *arg)
+{
+	CHECK(read_pipe(arg, pipes[0]) == PART);
+	CHECK(slot_mem(arg)[0] == 'p');
+	CHECK(slot_mem(arg)[PART - 1] == 'p');
+	return NULL;
+}
+
+static void *copy_file(void *arg)
+{
+	for (unsigned int i = 0; i < 50; i++) {
+		CHECK(read_part(arg, file, i, PART) == PART);
+		CHECK(slot_mem(arg)[2 * PART - 1] == (char)('a' + i % 26));
+	}
+	return NULL;
+}
+
+/* One is slow, and must not take the other's result for its own */
+static void two_parts(void)
+{
+	pthread_t slow, fast;
+
+	file = parts_file(50);
+	CHECK(pipe(pipes) == 0);
+	start(1, 1, hold_all);
+	sem_wait(&has_held);
+	slow = thread(copy_pipe, held[0]);
+	usleep(100000);
+	fast = thread(copy_file, held[0]);
+	pthread_join(fast, NULL);
+	write_slowly(NULL);
+	pthread_join(slow, NULL);
+	stop();
+}
+
+static void hold_and_sleep(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	hold(ent);
+	if (nr == 1)
+		sem_wait(&go);
+}
+
+/* Other threads copy and reply while the queue's is in a handler */
+static void thread_sleeps(void)
+{
+	file = parts_file(1);
+	start(1, 2, hold_and_sleep);
+	skip_answers(2);
+	sem_wait(&has_held);
+	sem_wait(&has_held);
+	for (unsigned int i = 0; i < 2; i++) {
+		const double at = now();
+
+		CHECK(read_part(held[i], file, 0, 0) == PART);
+		fuse_uring_commit(held[i]);
+		CHECK(answer(5000) == (int)held[i]->req_commit_id);
+		printf("after %.3f s\n", now() - at);
+		CHECK(now() - at < 1);
+	}
+	sem_post(&go);
+	sem_wait(&has_held);
+	stop();
+}
+
+static void reply_and_sleep(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	if (nr) {
+		hold(ent);
+		return;
+	}
+	fuse_uring_commit(ent);
+	fuse_uring_flush(&session);
+	sem_wait(&go);
+}
+
+/* A reply in a handler that goes on */
+static void flush(void)
+{
+	start(1, 1, reply_and_sleep);
+	skip_answers(2);
+	sem_post(&go);
+	sem_wait(&has_held);
+	stop();
+}
+
+static void *copy_and_go(void *arg)
+{
+	CHECK(read_part(arg, file, 0, 0) == PART);
+	fuse_uring_commit(arg);
+	sem_post(&go);
+	return NULL;
+}
+
+/* As one that waits for the only thread of a pool */
+static void wait_for_another(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	if (nr < 50) {
+		pthread_detach(thread(copy_and_go, ent));
+		sem_wait(&go);
+	} else {
+		hold(ent);
+	}
+}
+
+static void pool_of_one(void)
+{
+	file = parts_file(1);
+	start(1, 2, wait_for_another);
+	skip_answers(52);
+	stop();
+}
+
+static atomic_uint nr_deferred;
+
+/* The first request of each queue is for the other's thread */
+static void answer_crosswise(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	struct fuse_ring_queue *queue = ent->ring_queue;
+
+	(void)nr;
+	if (ent == &queue->ent[0]) {
+		held[queue->qid] = ent;
+		nr_deferred++;
+		return;
+	}
+	if (held[2 + queue->qid])
+		return;
+	held[2 + queue->qid] = ent;
+	while (nr_deferred < 2)
+		usleep(1000);
+	for (unsigned int i = 0; i < 20; i++)
+		CHECK(read_part(held[!queue->qid], file, i, 0) == PART);
+	fuse_uring_commit(held[!queue->qid]);
+	fuse_uring_commit(ent);
+}
+
+static void crosswise(void)
+{
+	file = parts_file(20);
+	start(2, 2, answer_crosswise);
+	skip_answers(8);
+	stop();
+}
+
+static atomic_int results[2];
+
+static void *copy_for_ever(void *arg)
+{
+	results[0] = read_pipe(arg, pipes[0]);
+	fuse_uring_commit(arg);
+	sem_post(&go);
+	return NULL;
+}
+
+static void wait_for_ever(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	if (nr == 0) {
+		pthread_detach(thread(copy_for_ever, ent));
+		return;
+	}
+	results[1] = read_pipe(ent, pipes[0]);
+	fuse_uring_commit(ent);
+}
+
+/* Two threads wait for I/O that nothing comes of */
+static void stop_while_waiting(void)
+{
+	const double at = now();
+
+	CHECK(pipe(pipes) == 0);
+	start(1, 2, wait_for_ever);
+	skip_answers(2);
+	usleep(200000);
+	stop();
+	sem_wait(&go);
+	CHECK(results[0] == -ENOTCONN);
+	CHECK(results[1] == -ENOTCONN);
+	CHECK(now() - at < 3);
+}
+
+static void reply_after_close(void)
+{
+	start(1, 2, hold_all);
+	sem_wait(&has_held);
+	sem_wait(&has_held);
+	stop();
+	fuse_uring_commit(held[0]);
+	CHECK(held[1]->has_request);
+	/* frees the queue */
+	fuse_uring_commit(held[1]);
+}
+
+#define NR_WORKERS	6
+#define NR_JOBS		2000
+
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	struct fuse_ring_ent *ent[64];
+	unsigned int nr;
+	bool end;
+} jobs = {
+	.lock = PTHREAD_MUTEX_INITIALIZER, .cond = PTHREAD_COND_INITIALIZER,
+};
+
+static void do_job(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	const unsigned int part = nr % 26;
+	ssize_t res;
+
+	if (nr % 3) {
+		res = read_part(ent, file, part, 0);
+		CHECK(res == PART || (res == -ENOTCONN && ent->ring_queue->stopped));
+		CHECK(res < 0 || slot_mem(ent)[PART - 1] == (char)('a' + part));
+	}
+	fuse_uring_commit(ent);
+}
+
+static void *work(void *arg)
+{
+	unsigned int nr = (uintptr_t)arg;
+
+	pthread_mutex_lock(&jobs.lock);
+	for (;;) {
+		struct fuse_ring_ent *ent;
+
+		while (!jobs.nr && !jobs.end)
+			pthread_cond_wait(&jobs.cond, &jobs.lock);
+		if (!jobs.nr)
+			break;
+		ent = jobs.ent[--jobs.nr];
+		pthread_mutex_unlock(&jobs.lock);
+		do_job(ent, nr++);
+		pthread_mutex_lock(&jobs.lock);
+	}
+	pthread_mutex_unlock(&jobs.lock);
+	return NULL;
+}
+
+static void some_for_workers(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	if (nr % 4 == 0) {
+		do_job(ent, nr);
+		return;
+	}
+	pthread_mutex_lock(&jobs.lock);
+	jobs.ent[jobs.nr++] = ent;
+	pthread_cond_signal(&jobs.cond);
+	pthread_mutex_unlock(&jobs.lock);
+}
+
+static void stress(void)
+{
+	pthread_t workers[NR_WORKERS];
+
+	file = parts_file(26);
+	start(2, DEPTH, some_for_workers);
+	for (uintptr_t i = 0; i < NR_WORKERS; i++)
+		workers[i] = thread(work, (void *)i);
+	skip_answers(NR_JOBS);
+	/* the rest has nobody to read it */
+	fcntl(answers[1], F_SETFL, O_NONBLOCK);
+	for (size_t qid = 0; qid < 2; qid++)
+		fuse_uring_stop_queue(queue_at(qid));
+	pthread_mutex_lock(&jobs.lock);
+	jobs.end = true;
+	pthread_cond_broadcast(&jobs.cond);
+	pthread_mutex_unlock(&jobs.lock);
+	stop();
+	for (int i = 0; i < NR_WORKERS; i++)
+		pthread_join(workers[i], NULL);
+}
+
+static const struct unit_case cases[] = {
+	{ "many_parts", many_parts },
+	{ "retry_on_a_pipe", retry_on_a_pipe },
+	{ "two_parts", two_parts },
+	{ "thread_sleeps", thread_sleeps },
+	{ "flush", flush },
+	{ "pool_of_one", pool_of_one },
+	{ "crosswise", crosswise },
+	{ "stop_while_waiting", stop_while_waiting },
+	{ "reply_after_close", reply_after_close },
+	{ "stress", stress },
+};
+
+int main(int argc, char *argv[])
+{
+	sem_init(&has_held, 0, 0);
+	sem_init(&go, 0, 0);
+	return unit_main(argc, argv, cases, sizeof(cases) / sizeof(*cases));
+}
