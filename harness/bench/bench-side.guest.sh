@@ -20,7 +20,8 @@ stop_server() {
 	[ -n "$server_pid" ] || return 0
 	# It unmounts by itself, and before that says what the kernel has counted.
 	kill "$server_pid"
-	wait "$server_pid"
+	# Those of libfuse end with the number of the signal.
+	wait "$server_pid" || [ "$?" -eq 15 ] || [ "$?" -eq 8 ]
 	server_pid=''
 }
 
@@ -29,7 +30,11 @@ start_server() {
 	local store=$1
 	shift
 	echo "# $*, $store" >>"$KMBUF_RW/counters"
-	"$dir/server" "$@" "/tmp/$store" "$mnt" >>"$KMBUF_RW/counters" &
+	case $1 in
+	passthrough_ll) "$dir/libfuse/$1" -f -o "source=/tmp/$store,$2" "$mnt" & ;;
+	passthrough_hp) "$dir/libfuse/$1" --foreground --nopassthrough -o "$2" "/tmp/$store" "$mnt" & ;;
+	*) "$dir/server" "$@" "/tmp/$store" "$mnt" >>"$KMBUF_RW/counters" & ;;
+	esac
 	server_pid=$!
 	wait_mount "$mnt" || { echo "server $*: no mount" >&2; return 1; }
 }

@@ -4,7 +4,7 @@
 # clock advances one nanosecond an instruction, so that a figure repeats
 # whatever the host is doing.
 #
-#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory, side; default: all
+#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory, libfuse, side; default: all
 #
 # Builds what is missing, runs bench-NAME.guest.sh on the kernels it compares,
 # and prints build/<base>/bench/NAME.md; the same is in build/<base>/bench/NAME.json, and
@@ -17,10 +17,11 @@ set -euo pipefail
 
 here=$TOP/harness
 out=$BENCH
-[ $# -gt 0 ] || set -- ublk kmbuf fuse memory side
+benches='ublk kmbuf fuse memory libfuse side'
+# shellcheck disable=SC2086 # words
+[ $# -gt 0 ] || set -- $benches
 for name in "$@"; do
-	[ -f "$here/bench/bench-$name.guest.sh" ] || die "there is no bench '$name'" "" \
-		"$(cd "$here/bench" && echo bench-*.guest.sh | sed 's/bench-\([a-z]*\).guest.sh/\1/g')"
+	[[ " $benches " == *" $name "* ]] || die "there is no bench '$name'" "" "one of: $benches"
 done
 
 say "bench: tools, sources, kernels"
@@ -88,6 +89,23 @@ bench_memory() {
 	unit=(--unit KiB)
 }
 
+# The examples of libfuse next to the server of the bench: a column for each.
+bench_libfuse() {
+	local program
+	"$here/suites/userspace-libfuse.sh" --build
+	bench_programs
+	ln -sfn "$USERSPACE/libfuse.made/new/example" "$out/libfuse"
+	/usr/bin/python3 "$here/bench/bench_plan.py" linux libfuse >"$out/plan.libfuse"
+	bench_machine bench-libfuse linux --timeout 3600 \
+		-- bash "$here/bench/bench-side.guest.sh" "$out/plan.libfuse" "$out"
+	bench_figures bench-libfuse "$out/libfuse-all"
+	for program in server passthrough_ll passthrough_hp; do
+		sed -n "s/^libfuse | \(.*\), $program | \(.*\)\t/libfuse \2 \1\t/p" \
+			"$out/libfuse-all.non-copy" >"$out/libfuse.$program"
+		columns+=("$out/libfuse.$program")
+	done
+}
+
 mkdir -p "$out"
 status=0
 for name in "$@"; do
@@ -102,6 +120,7 @@ for name in "$@"; do
 	kmbuf) bench_kmbuf ;;
 	fuse) bench_fuse ;;
 	memory) bench_memory ;;
+	libfuse) bench_libfuse ;;
 	esac
 	/usr/bin/python3 "$here/bench/bench_table.py" --name "$name" --json "$out/$name.json" \
 		--limits "$here/lists/bench.limits" "${held[@]}" "${unit[@]}" "${columns[@]}" | tee "$out/$name.md" || status=1

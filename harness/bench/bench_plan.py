@@ -6,7 +6,7 @@ usage: bench_plan.py KERNEL [CUT]...
 
 KERNEL: 7.2 or 7.3, bare, or linux, the patched one. CUT: ext4, null_blk, tmpfs, names, depth, buffers,
 slots, equal; default these; two, for a machine with two CPUs; demo, what the
-demo shows. Prints a line for each row, fields separated by tabs: "cut | operation
+demo shows; libfuse, its examples next to the server of the bench. Prints a line for each row, fields separated by tabs: "cut | operation
 | mode", the store that has the files, the server's arguments ("-": no server),
 the program that is measured, its arguments, and how many operations that is.
 """
@@ -150,8 +150,33 @@ def demo(mode):
                 if row[0].startswith("64 KiB "))
 
 
+# What the examples of libfuse have for a mode of the server.
+EXAMPLES = ("passthrough_ll", "passthrough_hp")
+OPTIONS = {"entry": "io_uring", "kmbuf": "io_uring_kmbuf", "zc": "io_uring_zero_copy"}
+
+
+def example(program, mode):
+    """The program and its options."""
+    words = [OPTIONS[mode], f"io_uring_q_depth={DEPTH}"]
+    if mode in POOLED:
+        words.append(f"io_uring_kmbuf_bufs={BUFFERS}")
+    return f"{program} {','.join(words)}"
+
+
+@cut
+def libfuse(mode):
+    """Direct reads and writes. The examples open a file as their client does."""
+    if mode == "native":
+        return
+    for program in ("server", *EXAMPLES):
+        flags = server(mode, "-D") if program == "server" else example(program, mode)
+        for rw, (size, name, number) in itertools.product(("read", "write"), SIZES):
+            yield (f"{name} {rw}, {program}", "ext4", flags, "client",
+                   client(rw, "direct", size, number), number)
+
+
 # Not part of a comparison of kernels.
-OWN_MACHINE = ("two", "demo")
+OWN_MACHINE = ("two", "demo", "libfuse")
 
 
 def main(argv):

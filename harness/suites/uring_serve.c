@@ -102,7 +102,7 @@ static void *serve(void *arg)
 	for (size_t i = 0; i < pool->queue_depth; i++)
 		fuse_uring_queue_cmd(&queue->ent[i]);
 	while ((ent = fuse_uring_next(queue))) {
-		CHECK(ent->cqe_res == 8);
+		CHECK(ent->cqe_res == 8 || ent->zc.linked);
 		ent->has_request = true;
 		handler(ent, nr_requests++);
 	}
@@ -382,6 +382,31 @@ static void flush(void)
 	stop();
 }
 
+static void link_reads(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	if (ent->zc.linked) {
+		/* offset 0 is no place in memory that the process has */
+		CHECK(ent->cqe_res == -ECANCELED);
+		CHECK(ent->zc.read_result == -EFAULT);
+		ent->zc.linked = false;
+	} else {
+		ent->zc.linked = nr < 40;
+		ent->zc.fd = file;
+		ent->zc.len = PART;
+	}
+	fuse_uring_commit(ent);
+}
+
+/* A read that is linked to its commit, and fails */
+static void linked_reads(void)
+{
+	file = parts_file(1);
+	start(1, DEPTH, link_reads);
+	skip_answers(200);
+	fcntl(answers[1], F_SETFL, O_NONBLOCK);
+	stop();
+}
+
 static void *copy_and_go(void *arg)
 {
 	CHECK(read_part(arg, file, 0, 0) == PART);
@@ -576,6 +601,7 @@ static const struct unit_case cases[] = {
 	{ "two_parts", two_parts },
 	{ "thread_sleeps", thread_sleeps },
 	{ "flush", flush },
+	{ "linked_reads", linked_reads },
 	{ "pool_of_one", pool_of_one },
 	{ "crosswise", crosswise },
 	{ "stop_while_waiting", stop_while_waiting },

@@ -201,6 +201,7 @@ static void reply_after_stop(void)
 	watched = ent;
 	req = next_request();
 	watched = NULL;
+	ent->ring_queue->in_use = true;
 	ent->has_request = true;
 	fuse_uring_wake_ring_threads(se);
 	se->mt_exited = 1;

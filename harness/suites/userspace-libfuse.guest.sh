@@ -316,7 +316,7 @@ units() {
 				timeout 60 "$made/uring_unit.$sanitizer" "$unit"
 		done
 		for unit in many_parts retry_on_a_pipe two_parts thread_sleeps pool_of_one \
-			crosswise flush stop_while_waiting reply_after_close stress; do
+			crosswise flush linked_reads stop_while_waiting reply_after_close stress; do
 			point "threads: ${unit//_/ }, -fsanitize=$sanitizer" \
 				timeout 120 "$made/uring_serve.$sanitizer" "$unit"
 		done
