@@ -14,14 +14,14 @@ set -euo pipefail
 
 plan=$1 dir=$2
 mnt=/tmp/mnt
-server_pid=''
+server_pid='' server=''
 
 stop_server() {
 	[ -n "$server_pid" ] || return 0
 	# It unmounts by itself, and before that says what the kernel has counted.
 	kill "$server_pid"
-	# Those of libfuse end with the number of the signal.
-	wait "$server_pid" || [ "$?" -eq 15 ] || [ "$?" -eq 8 ]
+	# The examples of libfuse call it a failure when a signal ends them.
+	wait "$server_pid" || [ "$server" != server ]
 	server_pid=''
 }
 
@@ -29,11 +29,14 @@ stop_server() {
 start_server() {
 	local store=$1
 	shift
-	echo "# $*, $store" >>"$KMBUF_RW/counters"
-	case $1 in
+	case $1 in passthrough_*) server=$1 ;; *) server=server ;; esac
+	case $server in
 	passthrough_ll) "$dir/libfuse/$1" -f -o "source=/tmp/$store,$2" "$mnt" & ;;
 	passthrough_hp) "$dir/libfuse/$1" --foreground --nopassthrough -o "$2" "/tmp/$store" "$mnt" & ;;
-	*) "$dir/server" "$@" "/tmp/$store" "$mnt" >>"$KMBUF_RW/counters" & ;;
+	*)
+		echo "# $*, $store" >>"$KMBUF_RW/counters"
+		"$dir/server" "$@" "/tmp/$store" "$mnt" >>"$KMBUF_RW/counters" &
+		;;
 	esac
 	server_pid=$!
 	wait_mount "$mnt" || { echo "server $*: no mount" >&2; return 1; }
@@ -59,6 +62,8 @@ engaged() {
 # Nor is it written behind our back.
 echo 0 >/proc/sys/vm/dirty_writeback_centisecs
 make_stores
+# The server of the bench does that by itself.
+echo Y >/sys/module/fuse/parameters/enable_uring
 mkdir "$mnt"
 last=''
 while IFS=$'\t' read -r row store flags program args operations <&3; do
