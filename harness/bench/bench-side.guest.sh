@@ -29,11 +29,12 @@ stop_server() {
 start_server() {
 	local store=$1
 	shift
-	case $1 in passthrough_*) server=$1 ;; *) server=server ;; esac
+	server=$1
 	case $server in
 	passthrough_ll) "$dir/libfuse/$1" -f -o "source=/tmp/$store,$2" "$mnt" & ;;
 	passthrough_hp) "$dir/libfuse/$1" --foreground --nopassthrough -o "$2" "/tmp/$store" "$mnt" & ;;
 	*)
+		server=server
 		echo "# $*, $store" >>"$KMBUF_RW/counters"
 		"$dir/server" "$@" "/tmp/$store" "$mnt" >>"$KMBUF_RW/counters" &
 		;;
