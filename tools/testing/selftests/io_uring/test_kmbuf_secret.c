@@ -11,15 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define BGID		6
 #define ENTRIES		16
-#define TRACING		"/sys/kernel/tracing"
+#define INSTANCES	"/sys/kernel/tracing/instances"
 #define TRACE_SIZE	(256 * 1024)
 
 FIXTURE(kmbuf_secret)
 {
 	struct test_ring tr;
+	char trace[64];
 	size_t size;
 	char *text;
 	void *mem;
@@ -53,6 +56,8 @@ FIXTURE_TEARDOWN(kmbuf_secret)
 	test_ring_exit(&self->tr);
 	close(self->fd);
 	free(self->text);
+	if (self->trace[0])
+		EXPECT_EQ(0, rmdir(self->trace));
 }
 
 /* Addresses of the kernel have all of their upper bits set */
@@ -159,9 +164,44 @@ TEST_F(kmbuf_secret, fdinfo)
 	EXPECT_EQ(0, kmbuf_recycle(&self->tr, self->fd, self->pin, 0));
 }
 
-static bool trace(const char *on)
+/* The number that names the ring of buffers in a trace */
+static bool ring_id(FIXTURE_DATA(kmbuf_secret) *self, unsigned int *id)
 {
-	return test_write_file(TRACING, "events/io_uring/enable", on);
+	const char *at;
+
+	if (kmbuf_fdinfo(&self->tr.ring, self->text, TRACE_SIZE))
+		return false;
+	at = strstr(self->text, " 6: id=");
+	return at && sscanf(at, " 6: id=%u", id) == 1;
+}
+
+/*
+ * A trace of its own, of what this process does, and of its buffers only: those
+ * of others go back in interrupts, for which any process is the current one.
+ */
+static bool trace_start(FIXTURE_DATA(kmbuf_secret) *self)
+{
+	static const char *const events[] = { "select", "recycle", "exhausted" };
+	char dir[sizeof(self->trace)], name[80], filter[32];
+	unsigned int i, id;
+	int pid = getpid();
+
+	snprintf(dir, sizeof(dir), INSTANCES "/kmbuf_secret.%d", pid);
+	if (!ring_id(self, &id) || mkdir(dir, 0700))
+		return false;
+	strcpy(self->trace, dir);
+
+	snprintf(filter, sizeof(filter), "common_pid == %d", pid);
+	if (!test_write_file(dir, "events/io_uring/filter", filter))
+		return false;
+	snprintf(filter, sizeof(filter), "ring == %u", id);
+	for (i = 0; i < ARRAY_SIZE(events); i++) {
+		snprintf(name, sizeof(name),
+			 "events/io_uring/io_uring_kmbuf_%s/filter", events[i]);
+		if (!test_write_file(dir, name, filter))
+			return false;
+	}
+	return test_write_file(dir, "events/io_uring/enable", "1");
 }
 
 static unsigned int count(const char *text, const char *word)
@@ -177,11 +217,12 @@ static unsigned int count(const char *text, const char *word)
 
 TEST_F(kmbuf_secret, trace)
 {
-	if (!test_write_file(TRACING, "trace", "\n") || !trace("1"))
-		SKIP(return, "needs tracefs and trace events");
+	if (access(INSTANCES, W_OK))
+		SKIP(return, "needs tracefs");
+	ASSERT_TRUE(trace_start(self));
 	use_all(_metadata, self);
-	EXPECT_TRUE(trace("0"));
-	ASSERT_TRUE(test_read_file(TRACING, "trace", self->text, TRACE_SIZE));
+	ASSERT_TRUE(test_read_file(self->trace, "trace", self->text,
+				   TRACE_SIZE));
 	EXPECT_FALSE(text_has_address(self->text));
 	EXPECT_EQ(ENTRIES, count(self->text, "io_uring_kmbuf_select: kmbuf_ring "));
 	EXPECT_EQ(ENTRIES, count(self->text, "io_uring_kmbuf_recycle: kmbuf_ring "));
