@@ -32,7 +32,11 @@ start_server() {
 	server=$1
 	case $server in
 	passthrough_ll) "$dir/libfuse/$1" -f -o "source=/tmp/$store,$2" "$mnt" & ;;
-	passthrough_hp) "$dir/libfuse/$1" --foreground --nopassthrough -o "$2" "/tmp/$store" "$mnt" & ;;
+	passthrough_hp)
+		local -a no=(--nopassthrough)
+		[ "${3:-}" != passthrough ] || no=()
+		"$dir/libfuse/$1" --foreground "${no[@]}" -o "$2" "/tmp/$store" "$mnt" &
+		;;
 	*)
 		server=server
 		echo "# $*, $store" >>"$KMBUF_RW/counters"

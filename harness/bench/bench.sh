@@ -4,7 +4,8 @@
 # clock advances one nanosecond an instruction, so that a figure repeats
 # whatever the host is doing.
 #
-#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory, libfuse, side; default: all
+#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory, libfuse, passthrough, side;
+#                    default: all
 #
 # Builds what is missing, runs bench-NAME.guest.sh on the kernels it compares,
 # and prints build/<base>/bench/NAME.md; the same is in build/<base>/bench/NAME.json, and
@@ -17,7 +18,7 @@ set -euo pipefail
 
 here=$TOP/harness
 out=$BENCH
-benches='ublk kmbuf fuse memory libfuse side'
+benches='ublk kmbuf fuse memory libfuse passthrough side'
 # shellcheck disable=SC2086 # words
 [ $# -gt 0 ] || set -- $benches
 for name in "$@"; do
@@ -89,20 +90,23 @@ bench_memory() {
 	unit=(--unit KiB)
 }
 
-# The examples of libfuse next to the server of the bench: a column for each.
+# bench_libfuse NAME PROGRAM...: the plan's cut NAME, with a column for each program,
+# which is an example of libfuse or what it is compared with.
 bench_libfuse() {
-	local program
+	local name=$1 program
+	shift
+	"$here/suites/userspace-liburing.sh" --build
 	"$here/suites/userspace-libfuse.sh" --build
 	bench_programs
 	ln -sfn "$USERSPACE/libfuse.made/new/example" "$out/libfuse"
-	/usr/bin/python3 "$here/bench/bench_plan.py" linux libfuse >"$out/plan.libfuse"
-	bench_machine bench-libfuse linux --timeout 3600 \
-		-- bash "$here/bench/bench-side.guest.sh" "$out/plan.libfuse" "$out"
-	bench_figures bench-libfuse "$out/libfuse-all"
-	for program in server passthrough_ll passthrough_hp; do
-		sed -n "s/^libfuse | \(.*\), $program | \(.*\)\t/libfuse \2 \1\t/p" \
-			"$out/libfuse-all.non-copy" >"$out/libfuse.$program"
-		columns+=("$out/libfuse.$program")
+	/usr/bin/python3 "$here/bench/bench_plan.py" linux "$name" >"$out/plan.$name"
+	bench_machine "bench-$name" linux --timeout 3600 \
+		-- bash "$here/bench/bench-side.guest.sh" "$out/plan.$name" "$out"
+	bench_figures "bench-$name" "$out/$name-all"
+	for program in "$@"; do
+		sed -n "s/^$name | \(.*\), $program | \(.*\)\t/$name \2 \1\t/p" \
+			"$out/$name-all.non-copy" >"$out/$name.$program"
+		columns+=("$out/$name.$program")
 	done
 }
 
@@ -120,7 +124,8 @@ for name in "$@"; do
 	kmbuf) bench_kmbuf ;;
 	fuse) bench_fuse ;;
 	memory) bench_memory ;;
-	libfuse) bench_libfuse ;;
+	libfuse) bench_libfuse libfuse server passthrough_ll passthrough_hp ;;
+	passthrough) bench_libfuse passthrough none passthrough_hp ;;
 	esac
 	/usr/bin/python3 "$here/bench/bench_table.py" --name "$name" --json "$out/$name.json" \
 		--limits "$here/lists/bench.limits" "${held[@]}" "${unit[@]}" "${columns[@]}" | tee "$out/$name.md" || status=1

@@ -7,7 +7,7 @@ usage: bench_plan.py KERNEL [CUT]...
 KERNEL: 7.2 or 7.3, bare, or linux, the patched one. CUT: ext4, null_blk, tmpfs,
 names, depth, buffers, slots, equal; default these; two, for a machine with two
 CPUs; demo, what the demo shows; libfuse, its examples next to the server of the
-bench. Prints a line for each row, fields separated by tabs: "cut | operation |
+bench; passthrough, one of them next to no FUSE. Prints a line for each row, fields separated by tabs: "cut | operation |
 mode", the store that has the files, the server's arguments ("-": no server), the
 program that is measured, its arguments, and how many operations that is.
 """
@@ -176,8 +176,20 @@ def libfuse(mode):
                    client(rw, "direct", size, number), number)
 
 
+@cut
+def passthrough(mode):
+    """Direct reads and writes that the kernel does for the file system."""
+    if mode != "native":
+        return
+    for program, flags in (("none", server(mode)),
+                           ("passthrough_hp", "passthrough_hp io_uring passthrough")):
+        for rw, (size, name, number) in itertools.product(("read", "write"), SIZES):
+            yield (f"{name} {rw}, {program}", "ext4", flags, "client",
+                   client(rw, "direct", size, number), number)
+
+
 # Not part of a comparison of kernels.
-OWN_MACHINE = ("two", "demo", "libfuse")
+OWN_MACHINE = ("two", "demo", "libfuse", "passthrough")
 
 
 def main(argv):

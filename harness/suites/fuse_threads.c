@@ -3,7 +3,8 @@
  * A FUSE server with one file, "file", which is the one named by its first
  * argument. Threads of their own do reads and writes and reply, in turn in each
  * of the ways that there are, or with WAY in the environment in that one. With OWN
- * handlers do so themselves; with SLOW they take as many microseconds before.
+ * handlers do so themselves, and with STAYS as well they do not wait for data of the
+ * file; with SLOW they take as many microseconds before.
  */
 #define FUSE_USE_VERSION 317
 #include <errno.h>
@@ -33,14 +34,15 @@ static int file;
 static atomic_uint nr_jobs, nr_zero_copy;
 static atomic_int nr_inside, most_inside;
 static int slow, only_way = -1;
-static bool own;
+static bool own, stays;
 static struct fuse_conn_info_opts *conn_opts;
 
 static struct fuse_buf file_buf(size_t size, off_t off)
 {
 	return (struct fuse_buf) {
 		.size = size,
-		.flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK | FUSE_BUF_FD_RETRY,
+		.flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK |
+			 (stays ? FUSE_BUF_FD_STAYS : FUSE_BUF_FD_RETRY),
 		.fd = file,
 		.pos = off,
 	};
@@ -56,7 +58,9 @@ static void reply_two_parts(struct job *job)
 
 	two.vec.buf[0] = file_buf(half, job->off);
 	two.second = file_buf(job->size - half, job->off + half);
-	fuse_reply_data(job->req, &two.vec, 0);
+	two.vec.buf[0].flags &= ~FUSE_BUF_FD_RETRY;
+	two.second.flags &= ~FUSE_BUF_FD_RETRY;
+	fuse_reply_data(job->req, &two.vec, FUSE_BUF_AT_ONCE);
 }
 
 static void do_read(struct job *job)
@@ -91,17 +95,18 @@ static void do_read(struct job *job)
 static void do_write(struct job *job)
 {
 	struct fuse_bufvec vec = FUSE_BUFVEC_INIT(job->size);
-	char *mem = NULL;
+	char *mem;
 	ssize_t done;
 
-	if (job->way == WAY_MEMORY) {
-		mem = malloc(job->size);
-		vec.buf[0].mem = mem;
-	} else {
+	if (job->way != WAY_MEMORY) {
 		vec.buf[0] = file_buf(job->size, job->off);
+		fuse_reply_write_buf(job->req, &vec, &job->in, 0);
+		return;
 	}
+	mem = malloc(job->size);
+	vec.buf[0].mem = mem;
 	done = fuse_buf_copy(&vec, &job->in, 0);
-	if (mem && done > 0)
+	if (done > 0)
 		done = pwrite(file, mem, done, job->off);
 	free(mem);
 	if (done < 0)
@@ -247,12 +252,17 @@ static const struct fuse_lowlevel_ops ops = {
 static void print_in_use(struct fuse_session *se)
 {
 	const unsigned int in_use = fuse_session_uring_in_use(se);
+	struct fuse_uring_stats stats;
 
 	printf("in use:%s%s%s%s\n", in_use & FUSE_IN_USE_URING ? " io_uring" : "",
 	       in_use & FUSE_IN_USE_KMBUF ? " kmbuf" : "",
 	       in_use & FUSE_IN_USE_BUFPOOL ? " bufpool" : "",
 	       in_use & FUSE_IN_USE_ZERO_COPY ? " zero_copy" : "");
 	printf("zero copy requests: %u\n", nr_zero_copy);
+	fuse_session_uring_stats(se, &stats, sizeof(stats));
+	printf("stats: requests=%lu zero_copy=%lu linked=%lu slot_io=%lu bounced=%lu dev_requests=%lu\n",
+	       stats.requests, stats.zero_copy, stats.linked, stats.slot_io,
+	       stats.bounced, stats.dev_requests);
 	printf("at a time: %d\n", most_inside);
 	fflush(stdout);
 }
@@ -268,6 +278,7 @@ int main(int argc, char *argv[])
 	if (argc < 3)
 		return 2;
 	own = getenv("OWN");
+	stays = getenv("STAYS");
 	if (getenv("SLOW"))
 		slow = atoi(getenv("SLOW"));
 	if (getenv("WAY"))

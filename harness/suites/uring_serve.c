@@ -15,14 +15,19 @@
 #include "fuse_uring_i.h"
 #include "fuse_uring_mem.h"
 #include "fuse_uring_serve.h"
+#include "fuse_uring_stats.h"
 #include "fuse_uring_zc.h"
 #include "fuse_lowlevel.h"
 #include "unit.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #define BASE	0x100000UL
@@ -31,6 +36,9 @@
 #define DEPTH	4
 
 static struct fuse_session session;
+static struct fuse_uring_counters counters[2];
+/* the entry whose commit the kernel does not take */
+static struct fuse_ring_ent *_Atomic bad_ent;
 static struct fuse_ring_pool *pool;
 static int answers[2];
 static void (*handler)(struct fuse_ring_ent *ent, unsigned int nr);
@@ -43,6 +51,8 @@ void __wrap_fuse_uring_prep(struct fuse_ring_ent *ent, struct io_uring_sqe *sqe)
 {
 	io_uring_prep_write(sqe, answers[1], &ent->req_commit_id, 8, -1);
 	io_uring_sqe_set_data(sqe, ent);
+	if (ent == bad_ent)
+		sqe->opcode = IORING_OP_LAST;
 }
 
 static struct fuse_ring_queue *queue_at(size_t qid)
@@ -83,6 +93,7 @@ static void init_queue(struct fuse_ring_queue *queue, int qid)
 	queue->ring_pool = pool;
 	queue->mem = &fuse_uring_mem_own;
 	queue->zero_copy = true;
+	queue->counters = &counters[qid];
 	queue->eventfd = eventfd(0, EFD_CLOEXEC);
 	fuse_uring_serve_init(queue);
 	for (int i = 0; i < DEPTH; i++) {
@@ -102,7 +113,7 @@ static void *serve(void *arg)
 	for (size_t i = 0; i < pool->queue_depth; i++)
 		fuse_uring_queue_cmd(&queue->ent[i]);
 	while ((ent = fuse_uring_next(queue))) {
-		CHECK(ent->cqe_res == 8 || ent->zc.linked);
+		CHECK(ent->cqe_res == 8 || ent->zc.linked || ent == bad_ent);
 		ent->has_request = true;
 		handler(ent, nr_requests++);
 	}
@@ -382,26 +393,54 @@ static void flush(void)
 	stop();
 }
 
-static void link_reads(struct fuse_ring_ent *ent, unsigned int nr)
+/* With the last request all of them get their replies */
+static void reply_to_all(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	if (nr >= DEPTH) {
+		CHECK(ent->cqe_res == (ent == bad_ent ? -EINVAL : 8));
+		hold(ent);
+		return;
+	}
+	held[nr_held++] = ent;
+	if (nr_held < DEPTH)
+		return;
+	bad_ent = held[1];
+	for (int i = 0; i < DEPTH; i++)
+		fuse_uring_commit(held[i]);
+}
+
+/* One of a batch of commits fails, the others are done */
+static void failing_commit(void)
+{
+	start(1, DEPTH, reply_to_all);
+	skip_answers(2 * DEPTH - 1);
+	for (int i = 0; i < DEPTH; i++)
+		sem_wait(&has_held);
+	CHECK(answer(100) < 0);
+	stop();
+}
+
+static void link_io(struct fuse_ring_ent *ent, unsigned int nr)
 {
 	if (ent->zc.linked) {
 		/* offset 0 is no place in memory that the process has */
 		CHECK(ent->cqe_res == -ECANCELED);
-		CHECK(ent->zc.read_result == -EFAULT);
+		CHECK(ent->zc.linked_result == -EFAULT);
 		ent->zc.linked = false;
 	} else {
 		ent->zc.linked = nr < 40;
+		ent->zc.read = nr % 2;
 		ent->zc.fd = file;
 		ent->zc.len = PART;
 	}
 	fuse_uring_commit(ent);
 }
 
-/* A read that is linked to its commit, and fails */
-static void linked_reads(void)
+/* I/O that is linked to its commit, and fails */
+static void linked_io(void)
 {
 	file = parts_file(1);
-	start(1, DEPTH, link_reads);
+	start(1, DEPTH, link_io);
 	skip_answers(200);
 	fcntl(answers[1], F_SETFL, O_NONBLOCK);
 	stop();
@@ -514,6 +553,228 @@ static void reply_after_close(void)
 	fuse_uring_commit(held[1]);
 }
 
+#define NR_AT_ONCE	40
+#define FEW		4096U
+
+/* The entry's slot, from its start */
+static struct fuse_bufvec slot_vec(struct fuse_ring_ent *ent, size_t size)
+{
+	struct fuse_bufvec bufv = {
+		.count = 1,
+		.off = slot_off(ent, 0),
+		.buf = { fuse_uring_zc_buf(ent) },
+	};
+
+	bufv.buf[0].size = bufv.off + size;
+	return bufv;
+}
+
+static struct fuse_bufvec *parts_of(unsigned int nr)
+{
+	struct fuse_bufvec *bufv = calloc(1, sizeof(*bufv) + nr * sizeof(bufv->buf[0]));
+
+	bufv->count = nr;
+	for (unsigned int i = 0; i < nr; i++) {
+		bufv->buf[i].size = FEW;
+		bufv->buf[i].flags = FUSE_BUF_IS_FD;
+	}
+	return bufv;
+}
+
+static int many_pipes[NR_AT_ONCE][2];
+
+/* The data of each is there when that of the next one has been read */
+static void *write_last_first(void *arg)
+{
+	static char some[FEW];
+	int left;
+
+	(void)arg;
+	/* sixteen at a time, and the rest */
+	for (int first = 0; first < NR_AT_ONCE; first += 16) {
+		const int end = first + 16 < NR_AT_ONCE ? first + 16 : NR_AT_ONCE;
+
+		for (int i = end - 1; i >= first; i--) {
+			memset(some, 'A' + i, FEW);
+			CHECK(write(many_pipes[i][1], some, FEW) == FEW);
+			do {
+				usleep(100);
+				CHECK(ioctl(many_pipes[i][0], FIONREAD, &left) == 0);
+			} while (left);
+		}
+	}
+	return NULL;
+}
+
+static void *copy_pipes(void *arg)
+{
+	struct fuse_bufvec dst = slot_vec(arg, NR_AT_ONCE * FEW);
+	struct fuse_bufvec *src = parts_of(NR_AT_ONCE);
+	pthread_t writer = thread(write_last_first, NULL);
+
+	for (int i = 0; i < NR_AT_ONCE; i++)
+		src->buf[i].fd = many_pipes[i][0];
+	CHECK(fuse_buf_copy(&dst, src, FUSE_BUF_AT_ONCE) == NR_AT_ONCE * FEW);
+	for (int i = 0; i < NR_AT_ONCE; i++)
+		CHECK(slot_mem(arg)[(i + 1) * FEW - 1] == 'A' + i);
+	pthread_join(writer, NULL);
+	free(src);
+	return NULL;
+}
+
+static void copy_at_once(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	if (nr == 0)
+		copy_pipes(ent);
+	if (nr == 1)
+		pthread_join(thread(copy_pipes, ent), NULL);
+	if (nr > 1)
+		hold(ent);
+	else
+		fuse_uring_commit(ent);
+}
+
+/* Reads that would never end one after another, here and in another thread */
+static void at_once(void)
+{
+	for (int i = 0; i < NR_AT_ONCE; i++)
+		CHECK(pipe(many_pipes[i]) == 0);
+	start(1, 2, copy_at_once);
+	skip_answers(4);
+	stop();
+}
+
+/* What is copied ends where one of them ends, or is in error */
+static void copy_with_a_gap(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	struct fuse_bufvec dst = slot_vec(ent, 5 * FEW);
+	struct fuse_bufvec *src;
+
+	if (nr > 1) {
+		hold(ent);
+		return;
+	}
+	src = parts_of(5);
+	for (int i = 0; i < 5; i++) {
+		src->buf[i].flags |= FUSE_BUF_FD_SEEK;
+		src->buf[i].fd = file;
+		src->buf[i].pos = i * FEW;
+	}
+	/* the file's end, 100 bytes behind the start of this one */
+	if (nr == 0)
+		src->buf[2].pos = PART - 100;
+	else
+		src->buf[3].fd = -1;
+	CHECK(fuse_buf_copy(&dst, src, FUSE_BUF_AT_ONCE) ==
+	      (nr == 0 ? 2 * FEW + 100 : 3 * FEW));
+	CHECK(src->idx == (nr == 0 ? 2 : 3) && src->off == (nr == 0 ? 100 : 0));
+	free(src);
+	fuse_uring_commit(ent);
+}
+
+static void at_once_with_a_gap(void)
+{
+	file = parts_file(1);
+	start(1, 1, copy_with_a_gap);
+	skip_answers(3);
+	stop();
+}
+
+static int sockets[2];
+
+/* Two ends of a connection: of a kind that sends pages, or of one that copies */
+static void connect_sockets(int family)
+{
+	struct sockaddr_in addr = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	socklen_t len = sizeof(addr);
+	int listener;
+
+	if (family == AF_UNIX) {
+		CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, sockets) == 0);
+		return;
+	}
+	listener = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(bind(listener, (void *)&addr, len) == 0 && listen(listener, 1) == 0);
+	CHECK(getsockname(listener, (void *)&addr, &len) == 0);
+	sockets[0] = socket(AF_INET, SOCK_STREAM, 0);
+	CHECK(connect(sockets[0], (void *)&addr, len) == 0);
+	sockets[1] = accept(listener, NULL, NULL);
+	CHECK(sockets[1] >= 0);
+	close(listener);
+}
+
+static ssize_t send_slot(struct fuse_ring_ent *ent, size_t size)
+{
+	const struct fuse_buf slot = fuse_uring_zc_buf(ent);
+	const struct fuse_buf dst = {
+		.size = size,
+		.flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SOCKET,
+		.fd = sockets[0],
+	};
+
+	return fuse_uring_zc_copy(&dst, 0, &slot, slot_off(ent, 0), size);
+}
+
+/* All of it, though there is less room in the socket */
+static void *receive(void *arg)
+{
+	static char some[PART];
+	size_t got = 0;
+	ssize_t res;
+
+	while (got < SLOT) {
+		res = recv(sockets[1], some, sizeof(some), 0);
+		CHECK(res > 0 && some[0] == 's' && some[res - 1] == 's');
+		got += res;
+	}
+	close(sockets[1]);
+	return arg;
+}
+
+static void send_and_lose(struct fuse_ring_ent *ent, unsigned int nr)
+{
+	pthread_t receiver;
+
+	if (nr) {
+		hold(ent);
+		return;
+	}
+	memset(slot_mem(ent), 's', SLOT);
+	receiver = thread(receive, NULL);
+	CHECK(send_slot(ent, SLOT) == SLOT);
+	/* what was sent is the peer's: the memory is free */
+	memset(slot_mem(ent), 'x', SLOT);
+	pthread_join(receiver, NULL);
+	while (send_slot(ent, PART) > 0)
+		;
+	CHECK(send_slot(ent, PART) == -EPIPE);
+	fuse_uring_commit(ent);
+}
+
+static void send_to(int family)
+{
+	/* a write that copies raises it, and programs of libfuse ignore it */
+	if (family == AF_UNIX)
+		signal(SIGPIPE, SIG_IGN);
+	connect_sockets(family);
+	start(1, 1, send_and_lose);
+	skip_answers(2);
+	stop();
+}
+
+static void socket_tcp(void)
+{
+	send_to(AF_INET);
+}
+
+static void socket_unix(void)
+{
+	send_to(AF_UNIX);
+}
+
 #define NR_WORKERS	6
 #define NR_JOBS		2000
 
@@ -601,11 +862,16 @@ static const struct unit_case cases[] = {
 	{ "two_parts", two_parts },
 	{ "thread_sleeps", thread_sleeps },
 	{ "flush", flush },
-	{ "linked_reads", linked_reads },
+	{ "failing_commit", failing_commit },
+	{ "linked_io", linked_io },
 	{ "pool_of_one", pool_of_one },
 	{ "crosswise", crosswise },
 	{ "stop_while_waiting", stop_while_waiting },
 	{ "reply_after_close", reply_after_close },
+	{ "at_once", at_once },
+	{ "at_once_with_a_gap", at_once_with_a_gap },
+	{ "socket_tcp", socket_tcp },
+	{ "socket_unix", socket_unix },
 	{ "stress", stress },
 };
 

@@ -3,11 +3,12 @@
 # In the VM: files are copied through libfuse's examples, the program of the
 # README and a server with threads of its own.
 #
-#   userspace-libfuse.guest.sh linux|bare|pools MADE
+#   userspace-libfuse.guest.sh linux|bare|pools|four MADE
 #
 # In each mode the io_urings of the server, the kernel's counters and the library
 # have to say what was in use. On the bare kernel only fallbacks are tried. "pools" is
-# for any kernel that has buffer pools (Linux 7.3), and tries these.
+# for any kernel that has buffer pools (Linux 7.3), and tries these. "four" is for a
+# machine with that many CPUs, and tries what they need more memory for.
 set -euo pipefail
 . "$(dirname "$0")/../tests/points.sh"
 . "$(dirname "$0")/fuse.guest.sh"
@@ -19,18 +20,18 @@ cd /tmp
 enable=/sys/module/fuse/parameters/enable_uring
 bufpool=0
 [ "$(printf '%s\n' 7.3 "$(uname -r)" | sort -V | head -n 1)" != 7.3 ] || bufpool=1
-mkdir -p mnt src disk
-src=/tmp/src
+mkdir -p mnt mnt2 src disk
+src=/tmp/src at=mnt
 head -c 5000001 /dev/urandom >large
 head -c 70000 large >small
 server=''
 
-# serve COMMAND...: until mnt is mounted. What it says goes to the file said.
+# serve COMMAND...: until $at is mounted. What it says goes to the file said.
 serve() {
 	"$@" >said 2>&1 &
 	server=$!
 	for ((i = 0; i < 100; i++)); do
-		! mountpoint -q mnt || return 0
+		! mountpoint -q "$at" || return 0
 		kill -0 "$server" 2>/dev/null || break
 		sleep 0.1
 	done
@@ -45,7 +46,8 @@ serve_example() {
 	passthrough_ll) set -- -f -o "source=$src,$options" mnt ;;
 	passthrough_hp) set -- --foreground --nopassthrough -o "$options" "$src" mnt ;;
 	fuse_threads | fuse_refused) set -- "$src/file" mnt -o "$options" ;;
-	kmbuf-memo) set -- -f -o "$options" mnt ;;
+	fuse_memo) set -- -f -o "$options" mnt ;;
+	kmbuf-file) set -- "$src/file" -f -o "$options" mnt ;;
 	esac
 	example=$(find "$made/new/example/$example" "$made/$example" -maxdepth 0 2>/dev/null)
 	serve "$example" "$@"
@@ -54,7 +56,7 @@ serve_example() {
 # The server has to end well, and not before.
 unserve() {
 	local status=0
-	umount mnt || return
+	umount "$at" || return
 	wait "$server" || status=$?
 	grep -v '^mbind: ' said || true
 	[ "$status" -eq 0 ]
@@ -134,7 +136,65 @@ in_use() {
 	case $1 in
 	*zero_copy) [ "$requests" -gt 10 ] ;;
 	*) [ "$requests" -eq 0 ] ;;
+	esac && counted "$1" "$requests"
+}
+
+# counted MODE REQUESTS: so say the library's counters, REQUESTS of which had zero copy.
+# A quarter of these is for memory, and each other one has I/O on its slot.
+counted() {
+	local requests zero_copy linked slot_io bounced dev_requests
+	eval "$(sed -n 's/^stats: //p' said)"
+	[ "$zero_copy" -eq "$2" ] && [ "$linked" -eq 0 ] && [ "$dev_requests" -gt 0 ] || return
+	case $1 in
+	none | refused) [ "$requests" -eq 0 ] ;;
+	*zero_copy)
+		[ "$requests" -gt "$zero_copy" ] && [ "$bounced" -gt 0 ] &&
+			[ "$bounced" -lt "$zero_copy" ] && [ "$slot_io" -ge "$zero_copy" ]
+		;;
+	*) [ "$requests" -gt 40 ] && [ "$bounced" -eq 0 ] && [ "$slot_io" -eq 0 ] ;;
 	esac
+}
+
+# linked MODE: replies do not wait for data of the file, and nobody else does.
+linked() {
+	local status=0 requests zero_copy linked slot_io bounced dev_requests
+	OWN=1 STAYS=1 WAY=0 serve_example fuse_threads "$1" || return
+	copies file || status=1
+	unserve && [ "$status" -eq 0 ] || return
+	eval "$(sed -n 's/^stats: //p' said)"
+	[ "$linked" -eq "$zero_copy" ] && [ "$linked" -gt 10 ] && [ "$bounced" -eq 0 ]
+}
+
+# as_printed: the program of the commands in userspace/libfuse.md, with its libraries.
+as_printed() {
+	local status=0
+	rm -f disk.file
+	serve env "LD_LIBRARY_PATH=$made/recipe/kmbuf/lib" "$made/recipe/kmbuf-file" disk.file -f \
+		-o io_uring_zero_copy mnt || return
+	{ copies file && uses zero_copy; } || status=1
+	unserve && [ "$status" -eq 0 ]
+}
+
+# pages OPTIONS: a write has no more than a page, and what is less counts as one.
+pages() {
+	local status=0
+	serve_example fuse_threads "$1" || return
+	copied small mnt/file || status=1
+	unserve && [ "$status" -eq 0 ]
+}
+
+# full EXAMPLE OPTIONS: a disk that has no room for all of a write says so, and keeps
+# as much of it as without FUSE.
+full() {
+	local status=0 src=/tmp/disk/src
+	serve_example "$1" "$2" || return
+	! dd if=large of=mnt/file bs=64k oflag=direct conv=notrunc 2>errors || status=1
+	cat errors
+	grep -q 'No space left' errors || status=1
+	unserve || status=1
+	echo "$(stat -c %s disk/src/file) bytes"
+	[ "$(stat -c %s disk/src/file)" -eq $((1000 * 1024)) ] &&
+		cmp -n $((1000 * 1024)) large disk/src/file && [ "$status" -eq 0 ]
 }
 
 # works EXAMPLE OPTIONS MODE FILE
@@ -174,11 +234,11 @@ says() {
 
 # dropped MEMLOCK OPTIONS: a server without privileges, which mount.fuse3 mounts.
 dropped() {
-	printf '#!/bin/sh\nexec %s -f "$@"\n' "$made/kmbuf-memo" >memo.sh
+	printf '#!/bin/sh\nexec %s -f "$@"\n' "$made/fuse_memo" >memo.sh
 	chmod 755 memo.sh
 	# shellcheck disable=SC2016 # the shell's own arguments
 	serve sh -c 'ulimit -l "$1" && shift && exec "$@"' sh "$1" \
-		"$made/new/util/mount.fuse3" /tmp/memo.sh mnt -o "drop_privileges,$2"
+		"$made/new/util/mount.fuse3" /tmp/memo.sh "$at" -o "drop_privileges,$2"
 }
 
 # falls_back MODE FILE SAYS COMMAND...
@@ -199,21 +259,29 @@ fits() {
 	unserve && [ "$(cat said)" = "fuse: $text" ] && [ "$status" -eq 0 ]
 }
 
-# without_io_uring SAYS: that is all that is said.
+# without_io_uring SAYS [COMMAND...]: that is all that is said, by a server that COMMAND
+# runs.
 without_io_uring() {
-	local status=0
-	sysctl -q -w kernel.io_uring_disabled=2
-	serve_example kmbuf-memo io_uring || status=1
+	local status=0 text=$1
+	shift
+	serve "$@" "$made/fuse_memo" -f -o io_uring mnt || status=1
 	{ copies memo && uses none; } || status=1
 	unserve || status=1
+	[ "$(cat said)" = "fuse: $text" ] && [ "$status" -eq 0 ]
+}
+
+disabled() {
+	local status=0
+	sysctl -q -w kernel.io_uring_disabled=2
+	without_io_uring "$1" || status=1
 	sysctl -q -w kernel.io_uring_disabled=0
-	[ "$(cat said)" = "fuse: $1" ] && [ "$status" -eq 0 ]
+	return "$status"
 }
 
 # refuses OPTIONS TEXT: no mount, but this message.
 refuses() {
 	local status=0
-	timeout 10 "$made/kmbuf-memo" -f -o "$1" mnt >said 2>&1 || status=$?
+	timeout 10 "$made/fuse_memo" -f -o "$1" mnt >said 2>&1 || status=$?
 	cat said
 	[ "$status" -ne 0 ] && [ "$status" -lt 124 ] && grep -q -F -x "fuse: $2" said &&
 		! mountpoint -q mnt
@@ -221,16 +289,16 @@ refuses() {
 
 file_of() {
 	case $1 in
-	kmbuf-memo) echo memo ;;
+	fuse_memo) echo memo ;;
 	*) echo file ;;
 	esac
 }
 
 modes() {
-	local example mode
+	local example mode max
 
 	: >src/file
-	for example in passthrough_ll passthrough_hp kmbuf-memo fuse_threads; do
+	for example in passthrough_ll passthrough_hp kmbuf-file fuse_memo fuse_threads; do
 		point "$example: io_uring" works "$example" io_uring io_uring "$(file_of "$example")"
 		point "$example: kernel-managed buffers" \
 			works "$example" io_uring_kmbuf kmbuf "$(file_of "$example")"
@@ -252,13 +320,20 @@ modes() {
 	done
 	point "fuse_threads: io_uring, max_write=100000" \
 		works fuse_threads io_uring,max_write=100000 io_uring file
+	for max in 0 4096; do
+		for mode in rw io_uring io_uring_kmbuf; do
+			point "fuse_threads: $mode, max_write=$max" pages "$mode,max_write=$max"
+		done
+	done
+	point "replies that do not wait for their data" linked io_uring_zero_copy
+	point "the program of userspace/libfuse.md, built as printed" as_printed
 }
 
 pools() {
 	local example
 
 	: >src/file
-	for example in passthrough_ll passthrough_hp kmbuf-memo fuse_threads; do
+	for example in passthrough_ll passthrough_hp fuse_memo fuse_threads; do
 		point "$example: a buffer pool" \
 			works "$example" io_uring_bufpool bufpool "$(file_of "$example")"
 		point "$example: a pool of one small buffer" \
@@ -316,7 +391,8 @@ units() {
 				timeout 60 "$made/uring_unit.$sanitizer" "$unit"
 		done
 		for unit in many_parts retry_on_a_pipe two_parts thread_sleeps pool_of_one \
-			crosswise flush linked_reads stop_while_waiting reply_after_close stress; do
+			crosswise flush failing_commit linked_io at_once at_once_with_a_gap \
+			stop_while_waiting reply_after_close stress; do
 			point "threads: ${unit//_/ }, -fsanitize=$sanitizer" \
 				timeout 120 "$made/uring_serve.$sanitizer" "$unit"
 		done
@@ -376,6 +452,7 @@ endings() {
 		for how in TERM abort; do
 			point "reads that do not end, $mode, $how" ends 5 "$how" "$mode" WAY=0
 			point "... in the thread of the queue" ends 5 "$how" "$mode" WAY=0 OWN=1
+			point "... in the kernel" ends 5 "$how" "$mode" WAY=0 OWN=1 STAYS=1
 		done
 		point "one handler at a time, $mode" one_at_a_time "$mode"
 	done
@@ -393,11 +470,16 @@ direct() {
 		done
 	done
 	point "the disk is not in use any more" umount disk
+	for options in rw io_uring io_uring_kmbuf io_uring_zero_copy; do
+		point "a disk of 1000 KiB" mount -t tmpfs -o size=1000k none disk
+		point "passthrough_ll: a disk that is full, $options" full passthrough_ll "$options"
+		point "it is not in use any more" umount disk
+	done
 }
 
 options() {
 	point "the number of buffers need not be a power of two" \
-		works kmbuf-memo io_uring_kmbuf,io_uring_kmbuf_bufs=3 kmbuf memo
+		works fuse_memo io_uring_kmbuf,io_uring_kmbuf_bufs=3 kmbuf memo
 	point "no buffers are refused" refuses io_uring_kmbuf,io_uring_kmbuf_bufs=0 \
 		"io_uring_kmbuf_bufs=0: has to be from 1 to 32768"
 	point "too many buffers are refused" refuses io_uring_kmbuf,io_uring_kmbuf_bufs=32769 \
@@ -433,7 +515,33 @@ fallbacks() {
 	[ "$bufpool" -eq 1 ] ||
 		point "no buffer pools: a buffer for each entry" \
 			falls_back io_uring memo "a buffer pool: the kernel has none for FUSE, Linux 7.3 has. Instead: a buffer for each entry" \
-			serve_example kmbuf-memo io_uring_bufpool
+			serve_example fuse_memo io_uring_bufpool
+}
+
+# two_mounts SAYS SAYS: of one user, whose limit they share.
+two_mounts() {
+	local first status=0
+	dropped 8192 io_uring_kmbuf || return
+	first=$server
+	mv said said.first
+	at=mnt2 dropped 8192 io_uring_kmbuf || return
+	copied large mnt2/memo || status=1
+	at=mnt2 unserve || status=1
+	[ "$(cat said)" = "fuse: $2" ] || status=1
+	server=$first
+	mv said.first said
+	{ copies memo && uses kmbuf; } || status=1
+	unserve && [ "$(cat said)" = "fuse: $1" ] && [ "$status" -eq 0 ]
+}
+
+# Each queue has buffers of its own.
+four() {
+	local need=$((4 * (4 * 1024 + 8)))
+	local queues="in place of 4: 4 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize"
+	point "the usual 8 MiB: one buffer each" \
+		fits kmbuf "1 buffer of 1024 KiB $queues" dropped 8192 io_uring_kmbuf
+	point "... and a second mount: a smaller one" \
+		two_mounts "1 buffer of 1024 KiB $queues" "1 buffer of 512 KiB $queues"
 }
 
 without_kernel() {
@@ -441,22 +549,27 @@ without_kernel() {
 	if [ "$bufpool" -eq 1 ]; then
 		point "a kernel without kernel-managed buffers: a buffer pool" \
 			falls_back bufpool_zero_copy memo "${text}a buffer pool" \
-			serve_example kmbuf-memo io_uring_zero_copy
+			serve_example fuse_memo io_uring_zero_copy
 	else
 		point "a kernel without kernel-managed buffers: a buffer for each entry" \
 			falls_back io_uring memo "${text}a buffer for each entry, without zero copy" \
-			serve_example kmbuf-memo io_uring_zero_copy
+			serve_example fuse_memo io_uring_zero_copy
 	fi
 }
 
 without_uring() {
+	local text
 	echo N >"$enable"
 	point "a kernel that does not want io_uring: none" \
 		falls_back none memo "io_uring: the kernel does not offer FUSE over io_uring. Enable it: echo Y > $enable" \
-		serve_example kmbuf-memo io_uring_zero_copy
+		serve_example fuse_memo io_uring_zero_copy
 	echo Y >"$enable"
-	point "io_uring is disabled: one message" without_io_uring \
-		"cannot use io_uring: the kernel does not allow it, see /proc/sys/kernel/io_uring_disabled, or a seccomp filter. Instead: /dev/fuse"
+	text="cannot use io_uring: the kernel does not allow it, see /proc/sys/kernel/io_uring_disabled, or a seccomp filter. Instead: /dev/fuse"
+	point "io_uring is disabled: one message" disabled "$text"
+	point "a seccomp filter denies it: one message" without_io_uring "$text" "$made/no_uring" 1
+	point "a seccomp filter hides it: one message" without_io_uring \
+		"cannot use io_uring: the kernel has none, or a seccomp filter hides it. Instead: /dev/fuse" \
+		"$made/no_uring" 38
 }
 
 mountpoint -q "$connections" || mount -t fusectl fusectl "$connections"
@@ -477,6 +590,7 @@ bare)
 	without_uring
 	;;
 pools) pools ;;
+four) four ;;
 esac
 echo "1..$n"
 echo "$n" >"$KMBUF_PLAN"

@@ -99,7 +99,9 @@ exported() {
 same_symbols() {
 	local old=$made/old/lib/libfuse3.so new=$made/new/lib/libfuse3.so
 	diff <(printf '%s\n' "A FUSE_KMBUF_1.0" \
-		"T fuse_session_uring_in_use@@FUSE_KMBUF_1.0") \
+		"T fuse_reply_write_buf@@FUSE_KMBUF_1.0" \
+		"T fuse_session_uring_in_use@@FUSE_KMBUF_1.0" \
+		"T fuse_session_uring_stats@@FUSE_KMBUF_1.0") \
 		<(comm -3 <(exported "$old") <(exported "$new") | sed 's/^\t//')
 }
 
@@ -131,22 +133,64 @@ same_headers() {
 		diff "$made/definitions.ours" "$made/definitions.kernel"
 }
 
-readme_program() {
-	userspace_program "$readme" kmbuf-memo >"$made/kmbuf-memo.c" &&
-		[ "$(wc -l <"$made/kmbuf-memo.c")" -gt 0 ] &&
-		[ "$(wc -l <"$made/kmbuf-memo.c")" -le 40 ] &&
-		gcc -O2 -Wall -Wextra -Werror -D_FILE_OFFSET_BITS=64 -I "$tree/include" \
-			-I "$made/new" -o "$made/kmbuf-memo" "$made/kmbuf-memo.c" \
-			-L "$made/new/lib" -lfuse3 -Wl,-rpath,"$made/new/lib" \
-			-Wl,-rpath-link,"$uring/lib"
+# with_library SOURCE: the program of that name, which uses the library.
+with_library() {
+	local to
+	to=$made/$(basename "$1" .c)
+	gcc -O2 -Wall -Wextra -Werror -D_FILE_OFFSET_BITS=64 -I "$tree/include" \
+		-I "$made/new" -o "$to" "$1" -L "$made/new/lib" -lfuse3 -pthread \
+		-Wl,-rpath,"$made/new/lib" -Wl,-rpath-link,"$uring/lib"
 }
 
-# The test program that only this harness has, built against the library.
-fuse_threads() {
-	gcc -O2 -Wall -Wextra -Werror -D_FILE_OFFSET_BITS=64 -I "$tree/include" \
-		-I "$made/new" -o "$made/fuse_threads" "$TOP/harness/suites/fuse_threads.c" \
-		-L "$made/new/lib" -lfuse3 -pthread -Wl,-rpath,"$made/new/lib" \
-		-Wl,-rpath-link,"$uring/lib"
+readme_program() {
+	userspace_program "$readme" kmbuf-file >"$made/kmbuf-file.c" &&
+		[ "$(wc -l <"$made/kmbuf-file.c")" -gt 0 ] &&
+		[ "$(wc -l <"$made/kmbuf-file.c")" -le 70 ] &&
+		with_library "$made/kmbuf-file.c"
+}
+
+# Only these commands are not as printed: packages are there already, and so are the
+# sources of Debian. With the program they end in what the guest runs.
+recipe() {
+	local home=$made/recipe
+	rm -rf "$home" && mkdir -p "$home/bin" &&
+		userspace_program "$readme" kmbuf-file >"$home/kmbuf-file.c" || return
+	cat >"$home/bin/apt-get" <<-END
+		#!/bin/bash
+		case \$1,\$2 in
+		source,liburing) exec cp -a "$TOOLS/liburing-2.15" . ;;
+		source,fuse3) exec cp -a "$TOOLS/libfuse-3.18.3" fuse3-3.18.3 ;;
+		install,*) exit 0 ;;
+		esac
+		exit 1
+	END
+	chmod 755 "$home/bin/apt-get"
+	{
+		echo 'set -e'
+		userspace_recipe "$TOP/userspace/README.md" | grep -v '^cc '
+		echo 'cd ..'
+		userspace_recipe "$readme"
+		echo 'cd ..'
+		grep -h -E '^    cc .*kmbuf-file' "$readme"
+	} >"$home/commands"
+	cat "$home/commands"
+	(
+		cd "$home"
+		export HOME=$home KMBUF=$TOP PATH=$home/bin:$PATH
+		export GIT_AUTHOR_NAME=$QUEUE_NAME GIT_AUTHOR_EMAIL=$QUEUE_EMAIL
+		export GIT_COMMITTER_NAME=$QUEUE_NAME GIT_COMMITTER_EMAIL=$QUEUE_EMAIL
+		bash "$home/commands"
+	) && LD_LIBRARY_PATH=$home/kmbuf/lib ldd "$home/kmbuf-file" >"$home/ldd" &&
+		grep -q "libfuse3.* $home/kmbuf/lib/" "$home/ldd" &&
+		grep -q "liburing.* $home/kmbuf/lib/" "$home/ldd" &&
+		[ ! -e "$home/kmbuf/etc/init.d" ]
+}
+
+# The test programs that only this harness has, two of them for the library.
+guest_programs() {
+	gcc -O2 -Wall -Wextra -Werror -o "$made/no_uring" "$TOP/harness/suites/no_uring.c" &&
+		with_library "$TOP/harness/suites/fuse_threads.c" &&
+		with_library "$TOP/harness/suites/fuse_memo.c"
 }
 
 # with_objects BUILD TO SOURCE WRAPPED...: a program linked with the objects of the
@@ -192,6 +236,7 @@ build_points() {
 			userspace_each libfuse "$uring" -Dexamples=false -Dtests=false
 	point "it builds with a liburing that has no kernel-managed buffers" \
 		userspace_once "libfuse-without-$key" compile_without
+	point "the commands of userspace/libfuse.md end in a program, as printed" recipe
 	library_points
 }
 
@@ -241,7 +286,8 @@ suite_points() {
 
 key=$({
 	userspace_stamp libfuse "$(cat "$TOOLS/libfuse-3.18.3.stamp")"
-	cat "$TOP/harness/suites/$name.sh" "$TOP/harness/suites/userspace.sh"
+	cat "$TOP/harness/suites/$name.sh" "$TOP/harness/suites/userspace.sh" \
+		"$TOP/userspace/README.md" "$readme"
 	userspace_stamp liburing "$(liburing_version)"
 	gcc --version
 } | sha256sum | cut -d ' ' -f 1)
@@ -249,16 +295,17 @@ echo "TAP version 13"
 userspace_build
 
 point "its definitions are the kernel's" same_headers
-point "it exports the same symbols, and one that is new" same_symbols
+point "it exports the same symbols, and three that are new" same_symbols
 point "what it exports has not changed" same_abi
 point "the program of userspace/libfuse.md builds as printed" readme_program
-point "the guest's programs build" fuse_threads
+point "the guest's programs build" guest_programs
 point "those with the objects of the library build" uring_programs
 for sanitizer in address thread; do
 	point "they build with -fsanitize=$sanitizer" sanitized "$sanitizer"
 done
 vm_points "$name" linux bash "$TOP/harness/suites/$name.guest.sh" linux "$made"
 vm_points "$name" bare bash "$TOP/harness/suites/$name.guest.sh" bare "$made"
+vm_points "$name-four" linux --cpus 4 bash "$TOP/harness/suites/$name.guest.sh" four "$made"
 for kernel in linux bare; do
 	! has_pools "$kernel" || vm_points "$name-pools" "$kernel" \
 		bash "$TOP/harness/suites/$name.guest.sh" pools "$made"

@@ -175,3 +175,12 @@ userspace_program() {
 		inside && first { found = index($0, name) == 1; first = 0 }
 		inside && found { print }' "$1"
 }
+
+# userspace_recipe FILE: the commands that FILE, a Markdown text, prints first below
+# "Build it".
+userspace_recipe() {
+	awk '
+		/^## / { inside = $0 == "## Build it" }
+		inside && /^    / { found = 1; print substr($0, 5); next }
+		found && inside && !/^$/ { exit }' "$1"
+}
