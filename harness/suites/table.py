@@ -5,8 +5,8 @@
 usage: table.py STEPS
 
 STEPS has one line a step, tab separated: name, state (ok, failed, not run, off),
-seconds, result file. What is off was not to be run: its row says so. A result
-file holds lines as tap.py and compare.py write them; a step without one counts as
+seconds, result file, command. What is off was not to be run: its row says so. What
+failed is listed with the command that runs it again, alone. A result file holds lines as tap.py and compare.py write them; a step without one counts as
 one test of its own. The last line printed is "N passed, N failed, N skipped".
 
 Exit status: 0 everything passed, 1 something failed, was skipped or not run,
@@ -15,6 +15,7 @@ Exit status: 0 everything passed, 1 something failed, was skipped or not run,
 
 import json
 import os
+import re
 import sys
 
 KEYS = ("passed", "failed", "skipped", "known")
@@ -35,9 +36,21 @@ def read_result(path):
     return counts, failures
 
 
+def only(command, failures):
+    """The command, for the programs that failed if it takes their names."""
+    programs = []
+    for text in failures:
+        found = re.match(r"selftests: io_uring: (\w+)", text)
+        if found and found[1] not in programs:
+            programs.append(found[1])
+    if programs and "kselftests.sh" in command:
+        command = " ".join([command.replace(" --short", ""), *programs])
+    return command
+
+
 def read_step(line, logs):
-    """(name, state, seconds, counts, failures)."""
-    name, state, seconds, path = line.rstrip("\n").split("\t")
+    """(name, state, seconds, counts, failures, command)."""
+    name, state, seconds, path, command = line.rstrip("\n").split("\t")
     if state not in ("ok", "failed", "not run", "off"):
         raise ValueError(f"state {state!r}")
     counts = dict.fromkeys(KEYS, 0)
@@ -49,7 +62,7 @@ def read_step(line, logs):
     if state == "failed" and not counts["failed"]:
         counts["failed"] = 1
         failures = [f"the step failed, see {logs}/step-{name}.log"]
-    return name, state, int(seconds), counts, failures
+    return name, state, int(seconds), counts, failures, only(command, failures)
 
 
 def row(name, counts, seconds, note=""):
@@ -63,13 +76,15 @@ def table(steps):
     lines = [f"  {'step':<24}" + " ".join(f"{key:>8}" for key in KEYS) + "    time"]
     failed = []
     not_run = False
-    for name, state, seconds, counts, failures in steps:
+    for name, state, seconds, counts, failures, command in steps:
         for key in KEYS:
             total[key] += counts[key]
         not_run = not_run or state == "not run"
         note = {"ok": "", "failed": "FAILED", "not run": "not run", "off": "NOT TESTED"}[state]
         lines.append(row(name, counts, seconds, note))
         failed += [f"  FAILED {name}: {text}" for text in failures]
+        if state == "failed" or failures:
+            failed.append(f"         {name} alone: {command}")
     lines.append(row("all", total, sum(step[2] for step in steps)))
     lines += ["", *failed] if failed else [""]
     lines.append("{passed} passed, {failed} failed, {skipped} skipped".format(**total))

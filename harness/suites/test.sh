@@ -45,7 +45,7 @@ step() {
 	[ "$kind" != file ] || json=$BUILDS/${on_base:-$BASE}/results/$2.json
 	shift 2
 	if [ -n "$stopped" ]; then
-		printf '%s\tnot run\t0\t\n' "$name" >>"$steps"
+		printf '%s\tnot run\t0\t\t\n' "$name" >>"$steps"
 		return 0
 	fi
 	# Of another base: that of an earlier run may still be there.
@@ -67,8 +67,9 @@ step() {
 		say "=== $name: FAILED, $((SECONDS - start)) s, log: $log"
 		[ "$kind" != need ] || stopped=$name
 	fi
-	printf '%s\t%s\t%d\t%s\n' "$name" "$([ "$status" -eq 0 ] && echo ok || echo failed)" \
-		$((SECONDS - start)) "$json" >>"$steps"
+	printf '%s\t%s\t%d\t%s\tBASE=%s %s\n' "$name" \
+		"$([ "$status" -eq 0 ] && echo ok || echo failed)" $((SECONDS - start)) "$json" \
+		"${on_base:-$BASE}" "${*//$TOP\//}" >>"$steps"
 }
 
 # ahead NAME COMMAND...: starts the work of the step NAME while others leave a CPU
@@ -130,7 +131,7 @@ left_out() {
 	local base
 	for base in $(bases_all); do
 		[[ " $BASES $BASE " == *" $base "* ]] ||
-			printf '%s (no patches yet)\toff\t0\t\n' "$base" >>"$steps"
+			printf '%s (no patches yet)\toff\t0\t\t\n' "$base" >>"$steps"
 	done
 }
 

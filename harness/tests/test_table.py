@@ -34,7 +34,7 @@ class Table(unittest.TestCase):
         path = os.path.join(self.dir.name, "steps.tsv")
         with open(path, "w", encoding="utf-8") as file:
             for step in steps:
-                file.write("\t".join(step) + "\n")
+                file.write("\t".join((*step, "run me")[:5]) + "\n")
         out = io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
             status = table.main(["table.py", path])
@@ -50,6 +50,16 @@ class Table(unittest.TestCase):
     def test_known_does_not_count(self):
         suite = self.result(name="s", passed=1, failed=0, skipped=0, known=9)
         self.assertEqual(self.run_main(("s", "ok", "1", suite))[0], 0)
+
+    def test_failure_ends_with_its_own_command(self):
+        suite = self.result(name="s", passed=1, failed=2, skipped=0,
+                            failures=["selftests: io_uring: test_a / a.one", "selftests: io_uring: test_a / a.two"])
+        lines = self.run_main(("s", "failed", "1", suite, "BASE=7.3 kselftests.sh --short linux debug"),
+                              ("t", "ok", "1", "", "other"))[1]
+        self.assertIn("         s alone: BASE=7.3 kselftests.sh linux debug test_a", lines)
+        self.assertFalse(any("other" in line for line in lines))
+        lines = self.run_main(("s", "failed", "1", "", "BASE=7.3 soak.sh"))[1]
+        self.assertIn("         s alone: BASE=7.3 soak.sh", lines)
 
     def test_failure_is_listed_and_fails(self):
         suite = self.result(name="s", passed=1, failed=1, skipped=0, failures=["bvec.read"])
