@@ -16,7 +16,7 @@ vm_points() {
 	kernel=$(kernel_dir "$tree" base)
 	# An earlier run's points must not pass for this one's.
 	rm -f "$output"
-	"$TOP/harness/vm/vm.sh" --kernel "$kernel" --name "$name-$tree" --timeout 480 \
+	"$TOP/harness/vm/vm.sh" --kernel "$kernel" --name "$name-$tree" --timeout 900 \
 		"${cpus[@]}" -- "$@" | sed 's/^/# /' || status=$?
 	while IFS= read -r line; do
 		if [[ $line =~ ^(ok|not\ ok)\ [0-9]+\ -\ (.*)$ ]]; then
