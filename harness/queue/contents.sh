@@ -9,6 +9,9 @@
 #   name.patch                in patches/
 #   7.2: 7.2/name.patch       in patches/7.2/
 #
+# '[set]' begins a set of mails (sets.sh). Its patches stand together, up to the next
+# such line.
+#
 # No base has a name twice. New files live whole at their in-tree paths below the
 # repository's root; those of a patch that a base has not are not there.
 
@@ -17,26 +20,37 @@ QUEUE_DIRS=(arch block certs crypto Documentation drivers fs include init
 	io_uring ipc kernel lib mm net rust samples scripts security sound
 	tools usr virt)
 
+# A line that begins a set.
+QUEUE_SET='^\[([a-z0-9_-]+)\][[:space:]]*$'
+
 # queue_read TOP: read TOP/patches/series into
 #   q_lines    names in order, below patches/   q_guard[name]  the base, or nothing
 #   q_patches  those that are for q_base        q_new[name]    new files, one a line
 #   q_head     leading paragraph                q_notes[name]  comment lines before it
-#   q_tail     lines after the last
+#   q_tail     lines after the last             q_set[name]    its set, or nothing
+#   q_sets     every set, in order
 queue_read() {
-	local line name='' pending='' series=$1/patches/series
+	local line name='' pending='' set='' series=$1/patches/series
 	local -a bases
 	[ -f "$series" ] || die "$series is missing" "" "restore it from git"
 	mapfile -t bases < <(bases_all)
-	q_lines=() q_patches=() q_head='' q_tail=''
-	declare -gA q_guard=() q_new=() q_notes=()
+	q_lines=() q_patches=() q_sets=() q_head='' q_tail=''
+	declare -gA q_guard=() q_new=() q_notes=() q_set=()
 	local -A seen=()
 	while IFS= read -r line || [ -n "$line" ]; do
 		if [[ $line =~ ^[[:space:]]*(#.*)?$ ]]; then
 			pending+=$line$'\n'
 			# The file's first paragraph belongs to no patch.
-			if [ -z "$line" ] && [ -z "$name$q_head" ]; then
+			if [ -z "$line" ] && [ -z "$name$q_head$set" ]; then
 				q_head=$pending pending=
 			fi
+		elif [[ $line =~ $QUEUE_SET ]]; then
+			set=${BASH_REMATCH[1]}
+			[[ " ${q_sets[*]} " != *" $set "* ]] ||
+				die "$series: [$set] begins twice" "the patches of a set stand together" \
+					"put its patches below one '[$set]' line"
+			q_sets+=("$set")
+			pending+=$line$'\n'
 		elif [[ $line =~ ^[[:space:]]+\+([^[:space:]].*)$ ]]; then
 			[ -n "$name" ] || die "$series: '+${BASH_REMATCH[1]}' before any patch"
 			q_new[$name]+=${BASH_REMATCH[1]}$'\n'
@@ -46,7 +60,7 @@ queue_read() {
 			q_notes[$name]=$pending pending=
 		else
 			die "$series: cannot read the line '$line'" \
-				"it is no comment, no patch name and no indented '+path'"
+				"it is no comment, no '[set]', no patch name and no indented '+path'"
 		fi
 	done <"$series"
 	if [ -n "$name" ]; then q_tail=$pending; else q_head+=$pending; fi
@@ -67,19 +81,43 @@ queue_read_name() {
 		seen[$base/${name##*/}]=1
 	done
 	q_lines+=("$name")
-	q_guard[$name]=$1 q_new[$name]=''
+	q_guard[$name]=$1 q_new[$name]='' q_set[$name]=$set
 	[[ -n $1 && $1 != "$q_base" ]] || q_patches+=("$name")
 }
 
 # queue_print: the page of what queue_read reads.
 queue_print() {
-	local name
+	local name set=''
 	printf '%s' "$q_head"
 	for name in "${q_lines[@]}"; do
-		printf '%s%s%s\n' "${q_notes[$name]:-}" "${q_guard[$name]:+${q_guard[$name]}: }" "$name"
+		queue_print_notes "$name" "$set"
+		set=${q_set[$name]:-}
+		printf '%s%s\n' "${q_guard[$name]:+${q_guard[$name]}: }" "$name"
 		printf '%s' "${q_new[$name]}" | sed 's/^/\t+/'
 	done
 	printf '%s' "$q_tail"
+}
+
+# queue_print_notes NAME SET: the lines before a patch that follows one of SET. If it
+# begins another set they say so: where they did, or behind their blank lines.
+queue_print_notes() {
+	local line begin='' notes=${q_notes[$1]:-}
+	[ "${q_set[$1]:-}" = "$2" ] || begin="[${q_set[$1]}]"
+	if [[ -n $begin && $'\n'$notes != *$'\n'"$begin"* ]]; then
+		while [[ $notes == $'\n'* ]]; do
+			echo
+			notes=${notes#?}
+		done
+		echo "$begin"
+		begin=''
+	fi
+	while IFS= read -r line; do
+		if [[ $line =~ $QUEUE_SET ]]; then
+			[[ -n $begin && "[${BASH_REMATCH[1]}]" = "$begin" ]] || continue
+			begin=''
+		fi
+		printf '%s\n' "$line"
+	done < <(printf '%s' "$notes")
 }
 
 # queue_exact NAME: has the patch exact line numbers on q_base? Not if its numbers

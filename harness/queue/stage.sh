@@ -21,7 +21,7 @@ queue_export() {
 	rm -rf "$to" "$q_tmp/new"
 	mkdir -p "$to" "$q_tmp/new"
 	queue_all "$from" | tar -C "$from" -cf - -T - | tar -C "$to" -xf -
-	declare -gA q_owner=()
+	declare -gA q_owner=() q_set
 	local -A commits=() old=() new_files=()
 	local -a names=()
 	for commit in $(queue_range "$repo" "$ref"); do
@@ -41,6 +41,7 @@ queue_export() {
 	stage_guards
 	stage_match
 	stage_patches
+	stage_sets
 	stage_files
 	queue_print >"$to/patches/series"
 }
@@ -215,6 +216,22 @@ stage_patches() {
 		done)
 }
 
+# stage_sets: every line has a set, and those of a set stand together.
+stage_sets() {
+	local line before='' set=${q_sets[0]:-} begun=' '
+	for line in "${q_lines[@]}"; do
+		q_set[$line]=${q_set[$line]-$set}
+		if [ "${q_set[$line]}" != "$set" ] || [ -z "$before" ]; then
+			[[ $begun != *" ${q_set[$line]} "* ]] ||
+				die "${line##*/} is of the set [${q_set[$line]}], and comes after ${before##*/} of [$set]" \
+					"the patches of a set stand together" \
+					"move the commit (git rebase -i base), or first its line to another set in patches/series (make tree)"
+			set=${q_set[$line]} begun+="$set "
+		fi
+		before=$line
+	done
+}
+
 # stage_slot I: where line I, of another base, goes.
 stage_slot() {
 	local j=$(($1 + 1)) next
@@ -245,6 +262,7 @@ stage_leave() {
 		mkdir -p "$to/patches/$base"
 		cp "$from/patches/$2" "$to/patches/$base/$2"
 		stage_line "$1" "$base/$2" "$base" "${q_new[$2]}"
+		q_set[$base/$2]=${q_set[$2]}
 	done
 }
 
@@ -253,6 +271,7 @@ stage_put() {
 	local to_name=${3:+$3/}$1 new
 	new=$(printf '%s' "${new_files[$1]:-}" | sort)
 	stage_line "at $1" "$to_name" "$3" "$new${new:+$'\n'}"
+	if [ -n "$2" ]; then q_set[$to_name]=${q_set[$2]}; else unset "q_set[$to_name]"; fi
 	mkdir -p "$to/patches/$3"
 	if [ -z "$2" ] || stage_changed "$1" "$2" || queue_exact "$to_name"; then
 		cp "$q_tmp/new/$1" "$to/patches/$to_name"
