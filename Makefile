@@ -19,7 +19,7 @@ tree:      ## patches/ and new files -> build/<base>/linux, an editable git tree
 export:    ## the commits of build/<base>/linux -> patches/ and new files (GUARD=: for this base only)
 	@harness/queue/export.sh
 
-series:    ## build/<base>/series/, ready to mail (SIGNOFF=1: signed off by you)
+series:    ## the mails, from you: build/<base>/series/ (SIGNOFF=1: signed off)
 	@harness/queue/series.sh
 
 roundtrip: ## prove that tree, export and series lose nothing, on one base

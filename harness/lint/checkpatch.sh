@@ -6,7 +6,7 @@
 # passed is not checked again while it, the tree, the lists and the tools are
 # the same.
 #
-#   checkpatch.sh        one point a mail of build/<base>/series
+#   checkpatch.sh        one point a mail of build/<base>/mails
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"
@@ -76,13 +76,13 @@ mkdir -p "$passed"
 find "$passed" -type f -mtime +30 -delete
 
 found=0
-for mail in "$LINT_SERIES"/*.patch; do
+for mail in "$LINT_SERIES"/*/*.patch; do
 	[ -f "$mail" ] || continue
-	found=1 status=0
+	found=1 status=0 name=${mail#"$LINT_SERIES/"}
 	key=$({ echo "$all"; cat "$mail"; } | sha256sum | cut -d ' ' -f 1)
 	if [ -e "$passed/$key" ]; then
 		touch "$passed/$key"
-		ok "checkpatch ${mail##*/} (unchanged since it passed)"
+		ok "checkpatch $name (unchanged since it passed)"
 		continue
 	fi
 	# It fails for any message; what counts is what is left of them.
@@ -90,6 +90,6 @@ for mail in "$LINT_SERIES"/*.patch; do
 	# Whatever it prints is a complaint, its own breakdown included.
 	if [ -s "$lint_tmp/out" ]; then status=1; else touch "$passed/$key"; fi
 	sed -i "s|^$LINT_SERIES/||" "$lint_tmp/out"
-	verdict "$status" "checkpatch ${mail##*/}" "$lint_tmp/out"
+	verdict "$status" "checkpatch $name" "$lint_tmp/out"
 done
-[ "$found" -eq 1 ] || die "no mails in $LINT_SERIES" "" "make series"
+[ "$found" -eq 1 ] || die "no mails in $LINT_SERIES" "" "harness/queue/series.sh --check"

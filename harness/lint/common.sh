@@ -7,13 +7,13 @@
 # gates look at something else than the repository's own series:
 #   LINT_LINUX            git repository with the commits (build/<base>/linux)
 #   LINT_BASE, LINT_TIP   the series is the commits between these (base, series)
-#   LINT_SERIES           the mails (build/<base>/series)
+#   LINT_SERIES           the sets of mails (build/<base>/mails)
 #   LINT_TOP              the repository whose files are checked (this one)
 
 LINT_LINUX=${LINT_LINUX:-$LINUX}
 LINT_BASE=${LINT_BASE:-refs/tags/base}
 LINT_TIP=${LINT_TIP:-refs/heads/series}
-LINT_SERIES=${LINT_SERIES:-$BUILD/series}
+LINT_SERIES=${LINT_SERIES:-$BUILD/mails}
 LINT_TOP=${LINT_TOP:-$TOP}
 # The work tree of the gates that build.
 LINT_DIR=$BUILD/lint

@@ -73,7 +73,7 @@ gate() {
 
 if [ -z "$other_tree" ] && [ "$wanted" != " scripts " ]; then
 	"$TOP/harness/queue/tree.sh" | sed 's/^/# /'
-	"$TOP/harness/queue/series.sh" | sed 's/^/# /'
+	"$TOP/harness/queue/series.sh" --check | sed 's/^/# /'
 fi
 
 key=$(gates_key)

@@ -9,29 +9,25 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 # shellcheck source=harness/queue/queue.sh
 . "$TOP/harness/queue/queue.sh"
+. "$TOP/harness/queue/maintainers.sh"
 
 need perl perl
 need_tree
 lint_tmp
 git=(qgit -C "$LINT_LINUX")
 
-# MAINTAINERS as the series leaves it, and the least that makes a tree.
-"${git[@]}" archive "$LINT_TIP" -- MAINTAINERS COPYING CREDITS Kbuild Makefile README \
-	scripts/get_maintainer.pl | tar -x -C "$lint_tmp"
-(cd "$lint_tmp" && mkdir -p Documentation arch include drivers fs init ipc kernel lib)
+maintainers_tree "$LINT_LINUX" "$LINT_TIP" "$lint_tmp/tree"
 
 # sections FILE: asked with a mail, because the file need not exist.
 sections() {
 	printf -- '--- /dev/null\n+++ b/%s\n@@ -0,0 +1 @@\n+x\n' "$1" |
-		(cd "$lint_tmp" && perl scripts/get_maintainer.pl --no-git --no-git-fallback \
-			--sections)
+		maintainers "$lint_tmp/tree" --sections
 }
 
 found=0
 while IFS= read -r file; do
 	found=1 status=0
-	sections "$file" >"$lint_tmp/all" 2>&1 ||
-		die "get_maintainer.pl does not run" "$(tail -n 1 "$lint_tmp/all")"
+	sections "$file" >"$lint_tmp/all"
 	grep -E '^[A-Z0-9]' "$lint_tmp/all" | grep -q -v -E '^(THE REST|[A-Z]:)' || status=1
 	echo "only THE REST covers $file" >"$lint_tmp/out"
 	verdict "$status" "MAINTAINERS covers $file" "$lint_tmp/out"

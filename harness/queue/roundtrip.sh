@@ -30,10 +30,10 @@ copy_series() {
 	queue_all "$TOP" | tar -C "$TOP" -cf - -T - | tar -C "$1" -xf -
 }
 
-# mailed_tree REPO: git am of build/<base>/series on the base; only the files that the
-# series touches are checked out.
+# mailed_tree: git am of the sets of mails, in their order, on the base; only the files
+# that the series touches are checked out.
 mailed_tree() {
-	local am=$BUILD/am
+	local am=$BUILD/am set
 	rm -rf "$am"
 	qgit init -q "$am"
 	queue_link "$am" "$base"
@@ -41,7 +41,9 @@ mailed_tree() {
 		sed 's,[][*?\\],\\&,g; s,^,/,' |
 		qgit -C "$am" sparse-checkout set --no-cone --stdin
 	qgit -C "$am" checkout -q -B am refs/tags/base
-	qgit -C "$am" am -q --no-3way "$BUILD"/series/*.patch >&2 || return 1
+	while IFS= read -r set; do
+		qgit -C "$am" am -q --no-3way "$BUILD/mails/$set"/*.patch >&2 || return 1
+	done <"$BUILD/mails/order"
 	qgit -C "$am" rev-parse 'HEAD^{tree}'
 }
 
@@ -62,11 +64,11 @@ diff -r "$q_tmp/before" "$q_tmp/after" >&2 || status=1
 point $status "import, then export, changes nothing, on Linux $q_base"
 
 status=0
-"$TOP/harness/queue/series.sh" >&2
+"$TOP/harness/queue/series.sh" --check >&2
 mailed=$(mailed_tree) || status=1
 [ "${mailed:-}" = "$tree" ] || status=1
-point $status "git am of the mailed series gives the same tree hash"
-[ "$status" -eq 0 ] || echo "# patches/: $tree, ${BUILD#"$TOP/"}/series: ${mailed:-did not apply}"
+point $status "git am of the sets of mails, in their order, gives the same tree hash"
+[ "$status" -eq 0 ] || echo "# patches/: $tree, ${BUILD#"$TOP/"}/mails: ${mailed:-did not apply}"
 
 # What gets built and tested is what the patches say.
 status=0

@@ -51,6 +51,16 @@ header() {
 	printf 'Subject: [PATCH] %s\n\nWhy it is so.\n---\n' "$1"
 }
 
+# cover SET [FIELD...]: of a set of mails.
+cover() {
+	mkdir -p "$repo/patches/cover.d"
+	{
+		echo "Subject: io_uring: words about $1"
+		printf '%s\n' "${@:2}" | sed '/^$/d'
+		printf '\nThe text of %s.\n\nv2: better\n' "$1"
+	} >"$repo/patches/cover.d/$1"
+}
+
 # fake_linux BASE DIR: a tiny source tree.
 fake_linux() {
 	mkdir -p "$2"/{io_uring,tools/testing}
@@ -64,6 +74,16 @@ fake_linux() {
 	printf '#!/bin/sh\n' >"$2/tools/run.sh"
 	chmod +x "$2/tools/run.sh"
 	ln -s run.sh "$2/tools/link.sh"
+	mkdir "$2/scripts"
+	echo "MAINTAINERS" >"$2/MAINTAINERS"
+	cat >"$2/scripts/get_maintainer.pl" <<-'END'
+		# Somebody is for io_uring/, and nobody for all else.
+		open my $diff, "<", $ARGV[-1] or die "no diff";
+		my @lines = <$diff>;
+		print "U. Ring <uring\@example.org> (maintainer:IO_URING)\n" if grep { m{^\+\+\+ b/io_uring/} } @lines;
+		print "R. Viewer <viewer\@example.org> (reviewer:IO_URING)\n";
+		print "list\@example.org (open list:IO_URING)\n";
+	END
 	printf '*.o\n.*\n!.gitignore\n\n#\n# Debian packaging: ignore everything\n#\n/*\n!/debian/\n' >"$2/.gitignore"
 }
 

@@ -16,8 +16,8 @@ both() { on 7.2 "$1" && on 7.3 "$1"; }
 # unchanged FILE...: since the last keep.
 keep() { rm -rf "$dir/kept"; cp -a "$repo/patches" "$dir/kept"; snapshot >"$dir/state"; }
 unchanged() { local file; for file; do cmp "$dir/kept/$file" "$repo/patches/$file" || return; done; }
-# page: the contents page without comments and blank lines.
-page() { grep -v -e '^#' -e '^$' "$series"; }
+# page: the contents page without comments, blank lines and sets.
+page() { grep -v -e '^#' -e '^$' -e '^\[' "$series"; }
 
 # Linux 7.3 has five more lines in front, and another text in one file.
 fake_linux 7.2 "$dir/l/7.2"
@@ -29,8 +29,9 @@ pinned 7.3 "$dir/l/7.3"
 
 # Five patches for 7.2, which no other base has yet.
 printf '# The series.\n\n' >"$series"
-cat >"$repo/patches/cover" <<-'END'
-	io_uring: some words
+mkdir -p "$repo/patches/cover.d"
+cat >"$repo/patches/cover.d/all" <<-'END'
+	Subject: io_uring: some words
 
 	The text, in
 	two lines.
@@ -52,6 +53,7 @@ commit "io_uring: differ" 'echo "int more;" >>io_uring/old.c'
 commit "io_uring: only" 'sed -i "s/^obj 21$/&\nobj only/" io_uring/Makefile; echo "int only;" >io_uring/only.c'
 commit "io_uring: add two" 'echo "echo" >io_uring/two.sh; chmod +x io_uring/two.sh'
 point "export: a first series" run export
+sed -i '0,/^io_uring-add-one/s//[all]\n&/' "$series"
 sed -i 's/^io_uring-differ/# about differ\n&/; s/^io_uring-only/# about only\n&/' "$series"
 run tree --new
 point "tree --new: not over what is there" grep -q 'is there already' "$out"
@@ -81,6 +83,7 @@ GUARD=all point "export: the series for 7.3" on 7.3 export
 cat >"$dir/want" <<END
 # The series.
 
+[all]
 io_uring-add-one.patch
 	+io_uring/one.c
 io_uring-move.patch
@@ -112,16 +115,16 @@ rm -rf "$repo/build/7.3"
 point "tree: 7.3 from nothing" on 7.3 tree
 point "tree: ... no notice" test "$(grep -c notice "$out")" = 0
 point "tree: ... each with its own line" grep -q 'LINE 40' "$linux3/io_uring/rsrc.c"
-point "series: of 7.3" on 7.3 series
-point "series: ... numbered" test "$(cd "$repo/build/7.3/series" && echo ./*.patch)" = \
+point "series: of 7.3" on 7.3 series --check
+point "series: ... numbered" test "$(cd "$repo/build/7.3/mails/all" && echo ./*.patch)" = \
 	"./0001-io_uring-add-one.patch ./0002-io_uring-move.patch ./0003-io_uring-differ.patch ./0004-io_uring-add-two.patch"
 # The text of a cover, without the mail around it.
-cover() { sed -n '/^The text/,/^The end/p' "$repo/build/$1/series/0000-cover-letter.txt" | paste -sd'|'; }
-point "series: ... the cover has what is for 7.3 only" test "$(cover 7.3)" = \
+text() { sed -n '/^The text/,/^The end/p' "$repo/build/$1/mails/all/0000-cover-letter.txt" | paste -sd'|'; }
+point "series: ... the cover has what is for 7.3 only" test "$(text 7.3)" = \
 	"The text, in|two lines.||Of the other.||The end."
-point "series: ... that of 7.2 what is for 7.2" test "$(cover 7.2)" = \
+point "series: ... that of 7.2 what is for 7.2" test "$(text 7.2)" = \
 	"The text, in|two lines.||Of the one,|  also indented.||The end."
-point "series: ... beside that of 7.2" test -s "$repo/build/7.2/series/0005-io_uring-add-two.patch"
+point "series: ... beside that of 7.2" test -s "$repo/build/7.2/mails/all/0005-io_uring-add-two.patch"
 
 # The page.
 restore() { rm -rf "$repo/patches"; cp -a "$dir/kept" "$repo/patches"; }

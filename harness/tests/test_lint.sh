@@ -146,12 +146,11 @@ gate maintainers
 says '^not ok .*samples/orphan-lint.c' "MAINTAINERS: a file that nobody looks after"
 says '^ok .*io_uring/orphan.c' "MAINTAINERS: a file that somebody does"
 
-mkdir "$dir/series"
 export LINT_SERIES=$dir/series
-git -C "$linux" format-patch -q -o "$dir/series" --no-signature "$LINT_BASE..$LINT_TIP"
+git -C "$linux" format-patch -q -o "$dir/series/set" --no-signature "$LINT_BASE..$LINT_TIP"
 gate checkpatch
-says '^(not )?ok - checkpatch 0001' "checkpatch: one point a mail"
-cat >"$dir/series/0002-bad.patch" <<'EOF'
+says '^(not )?ok - checkpatch set/0001' "checkpatch: one point a mail"
+cat >"$dir/series/set/0002-bad.patch" <<'EOF'
 From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001
 From: T <t@localhost>
 Date: Thu, 1 Jan 2026 00:00:00 +0000
@@ -178,7 +177,7 @@ new file mode 100644
 +// SPDX-License-Identifier: GPL-9.9
 EOF
 gate checkpatch
-says '^not ok - checkpatch 0002' "checkpatch: a bad patch"
+says '^not ok - checkpatch set/0002' "checkpatch: a bad patch"
 says 'TRAILING_WHITESPACE' "checkpatch: its style"
 says 'TYPO_SPELLING' "checkpatch: its spelling"
 says 'SPDX_LICENSE_TAG' "checkpatch: its licence"

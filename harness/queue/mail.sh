@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2034,SC2154 # q_* and mail_* go from script to script
+# Commits -> mails, from whoever sends them. Sourced after queue.sh.
+#
+# A cover is a file:
+#   Subject: TEXT          the subject
+#   Needs: SET...          only of a set of the series, see sets.sh
+#   To: NAME <ADDRESS>     who gets the mails, beside those whom MAINTAINERS names;
+#   Cc: NAME <ADDRESS>     any number of each
+#   (a blank line)
+#   the text. A paragraph whose first line begins with "7.3: " is for that base only.
+
+# mail_identity: from now on commits are yours, or it stops.
+mail_identity() {
+	local ident commands="git config --global user.name '...'; git config --global user.email '...'"
+	# Asked of git itself: environment, the repository's and the user's config.
+	ident=$(git -C "$TOP" -c user.useConfigOnly=true var GIT_AUTHOR_IDENT 2>/dev/null) ||
+		die "mails need your name and your address" "git has no user.name or user.email for you" "$commands"
+	q_author_name=${ident%% <*}
+	q_author_email=${ident#*<}
+	q_author_email=${q_author_email%%>*}
+	[[ $q_author_name != "$QUEUE_NAME" && $q_author_email != "$QUEUE_EMAIL" ]] ||
+		die "$q_author_name <$q_author_email> is nobody" \
+			"patches/ has that in place of an author" "$commands"
+}
+
+# mail_own REPO FROM TIP: the commits FROM..TIP, made by that author, into mail_tip.
+# With SIGNOFF set they are signed off.
+mail_own() {
+	local commit date
+	mail_tip=$3
+	[ -n "${q_author_name:-}" ] || return 0
+	mail_tip=$2
+	for commit in $(qgit -C "$1" rev-list --reverse "$2..$3"); do
+		date=$(qgit -C "$1" log -1 --format=%ad --date=raw "$commit")
+		qgit -C "$1" log -1 --format=%B "$commit" >"$q_tmp/message"
+		[ -z "${SIGNOFF:-}" ] || qgit interpret-trailers --in-place --trailer \
+			"Signed-off-by: $q_author_name <$q_author_email>" "$q_tmp/message"
+		mail_tip=$(GIT_AUTHOR_DATE=$date GIT_COMMITTER_DATE=$date \
+			qgit -C "$1" commit-tree -p "$mail_tip" -F "$q_tmp/message" "$commit^{tree}")
+	done
+}
+
+# cover_check FILE FIELD...: it is there, is whole, and has no other fields.
+cover_check() {
+	local name=${1#"$TOP/"} bad
+	[ -s "$1" ] || die "$name is missing" "it is the cover of a set of mails" \
+		"write it: 'Subject: ...', a blank line, the text"
+	! bad=$(sed '/^$/,$d' "$1" | grep -vEm1 "^(Subject|$(IFS='|'; echo "${*:2}")): [^ ]") ||
+		die "$name: cannot read the line '$bad'" "above the first blank line are fields: Subject ${*:2}"
+	[ "$(cover_field "$1" Subject | wc -l)" -eq 1 ] || die "$name needs one Subject"
+	sed '1,/^$/d' "$1" | grep -q . || die "$name has no text" "" "write it, below a blank line"
+	! grep -qi '^Signed-off-by:' "$1" || die "$name carries a Signed-off-by" "" "remove the line"
+}
+
+# cover_field FILE FIELD: what its lines have, one a line.
+cover_field() {
+	sed -n "/^\$/q; s/^$2: //p" "$1"
+}
+
+# cover_text FILE [BASE]: the paragraphs that are for it.
+cover_text() {
+	sed '1,/^$/d' "$1" | awk -v base="${2:-}:" '
+		/^$/ { if (!left_out) print; left_out = 0; inside = 0; next }
+		!inside { inside = 1; left_out = 0
+			if ($1 ~ /^[0-9]+[.][0-9]+:$/) { left_out = $1 != base; sub(/^[^ ]+ ?/, "") } }
+		!left_out'
+}
+
+# mail_id NAME: b4's change-id, the same in each version of what it names.
+mail_id() {
+	printf '%s-kmbuf-%s-%s\n' "$(date -u -d "@$QUEUE_EPOCH" +%Y%m%d)" "$1" \
+		"$(printf 'kmbuf %s' "$1" | sha1sum | cut -c1-12)"
+}
+
+# mail_write REPO FROM TIP TO NAME PREFIX: the mails of FROM..TIP and their cover
+# into the directory TO. The cover is $q_tmp/cover: subject, blank line, text. Who gets
+# them is in TO/recipients, if that is there. NAME is what mail_id names; $mail_needs
+# are the names of what is between the tag base and FROM. PREFIX stands in front of
+# subjects.
+mail_write() {
+	local repo=$1 to=$4 line needed
+	local -a header=()
+	while IFS= read -r line; do
+		header+=("--${line%%: *}=${line#*: }")
+	done < <(sed 's/^To:/to:/; s/^Cc:/cc:/' "$to/recipients" 2>/dev/null)
+	mail_own "$1" "$2" "$3"
+	# format-patch takes the cover's text from a branch's description.
+	qgit -C "$repo" update-ref refs/heads/mail "$mail_tip"
+	GIT_COMMITTER_DATE="$QUEUE_EPOCH +0000" \
+		qgit -C "$repo" -c branch.mail.description="$(cat "$q_tmp/cover")" \
+		format-patch -q --cover-letter --cover-from-description=subject \
+		--base=refs/tags/base --subject-prefix="$6" --no-signature \
+		"${header[@]}" -o "$to" "$2..mail"
+	{
+		echo "change-id: $(mail_id "$5")"
+		for needed in $mail_needs; do
+			echo "prerequisite-change-id: $(mail_id "$needed"):v1"
+		done
+	} >"$q_tmp/ids"
+	# Not *.patch: git am stops at a mail that holds no diff.
+	sed "/^base-commit: /r $q_tmp/ids" "$to/0000-cover-letter.patch" >"$to/0000-cover-letter.txt"
+	rm "$to/0000-cover-letter.patch"
+}
