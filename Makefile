@@ -19,8 +19,9 @@ tree:      ## patches/ and new files -> build/<base>/linux, an editable git tree
 export:    ## the commits of build/<base>/linux -> patches/ and new files (GUARD=: for this base only)
 	@harness/queue/export.sh
 
-series:    ## the mails, from you: build/<base>/series/ (SIGNOFF=1: signed off)
+series:    ## the mails, from you: build/<base>/series/, build/userspace/series/ (SIGNOFF=1: signed off)
 	@harness/queue/series.sh
+	@harness/suites/userspace-series.sh
 
 roundtrip: ## prove that tree, export and series lose nothing, on one base
 	@harness/queue/roundtrip.sh

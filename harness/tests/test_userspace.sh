@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Tests of harness/suites/userspace.sh, userspace-export.sh and clean.sh on a tiny
+# Tests of harness/suites/userspace.sh, its export and its mails, and clean.sh on a tiny
 # fake project, with a copy of the scripts in a scratch directory. Prints TAP.
 # shellcheck disable=SC2016,SC2317 # commands handed over as arguments
 set -uo pipefail
@@ -13,13 +13,14 @@ tree=$repo/build/userspace/liburing
 patches=$repo/userspace/liburing
 out=$dir/out
 export PROJECT=$dir/project KMBUF_CACHE=$dir/cache HOME=$dir LC_ALL=C
-unset BASE
+export GIT_CONFIG_NOSYSTEM=1
+unset BASE SIGNOFF GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
 
 # shellcheck source=harness/tests/points.sh
 . "$src/tests/points.sh"
 
 mkdir -p "$repo/harness"/{queue,setup,suites} "$patches" "$dir/project"
-(cd "$src" && cp --parents -r lib.sh bases queue/{queue,patch}.sh setup/clean.sh suites/userspace{,-export}.sh "$repo/harness/")
+(cd "$src" && cp --parents -r lib.sh bases queue/{queue,patch,mail}.sh setup/clean.sh suites/userspace{,-export,-series}.sh "$repo/harness/")
 seq 1 40 | sed 's/^/line /' >"$dir/project/file"
 
 cat >"$repo/harness/suites/import.sh" <<'EOF'
@@ -34,6 +35,10 @@ EOF
 
 import() { bash "$repo/harness/suites/import.sh" "${1:-1.0}" >"$out" 2>&1; }
 clean_it() { "$repo/harness/setup/clean.sh" >"$out" 2>&1; }
+# As userspace-series.sh calls it.
+printf '#!/bin/sh\nexec bash "%s" 1.0\n' "$repo/harness/suites/import.sh" >"$repo/harness/suites/userspace-liburing.sh"
+chmod +x "$repo/harness/suites/userspace-liburing.sh"
+series_it() { "$repo/harness/suites/userspace-series.sh" liburing >"$out" 2>&1; }
 export_it() { "$repo/harness/suites/userspace-export.sh" liburing >"$out" 2>&1; }
 # stops COMMAND PATTERN: it fails, and says so.
 stops() { ! "$1" && grep -q -- "$2" "$out"; }
@@ -107,6 +112,35 @@ point "import, export: nothing is lost" eval 'import && export_it && same_as "$d
 echo "an edit" >>"$tree/file"
 point "export: stops at an edit that is not committed" stops export_it 'uncommitted'
 g checkout -q file
+
+mails=$repo/build/userspace/series/liburing
+mkdir "$repo/userspace/cover.d"
+cover=$repo/userspace/cover.d/liburing
+printf 'Subject: some words\n\nThe text.\n' >"$cover"
+point "series: no identity" stops series_it "git config --global user.name '...'; git config --global user.email '...'"
+point "series: ... leaves no mail" test ! -e "$mails"
+git config --global user.name "Some One"
+git config --global user.email one@example.org
+point "series: nobody gets it" stops series_it 'nobody gets the patches of liburing'
+printf 'Subject: some words\nTo: M. Aintainer <m@example.org>\nCc: list@example.org\n\nThe text.\n' >"$cover"
+SIGNOFF=1 point "series: from you" series_it
+point "series: ... every mail" test "$(grep -l '^From: Some One <one@example.org>' "$mails"/0* | wc -l)" = 3
+point "series: ... and from nobody else" test -z "$(grep -l 'kmbuf@localhost' "$mails"/*)"
+point "series: ... signed off" test "$(grep -l '^Signed-off-by: Some One <one@example.org>' "$mails"/*.patch | wc -l)" = 2
+point "series: ... with the project in the subject" grep -q '^Subject: \[PATCH liburing 2/2\] Change a line' "$mails/0002-Change-a-line.patch"
+point "series: ... to those whom the cover names" diff "$mails/recipients" \
+	<(printf 'To: M. Aintainer <m@example.org>\nCc: list@example.org\n')
+point "series: ... its base" grep -q '^Base: liburing 1.0' "$mails/0000-cover-letter.txt"
+git clone -q "$tree" "$dir/am" && git -C "$dir/am" checkout -q -B am "$(g rev-parse base)"
+point "series: git am takes it" git -C "$dir/am" am -q "$mails"/*.patch
+point "series: ... and has the same tree" git -C "$dir/am" diff --exit-code HEAD origin/series
+edit '3s/$/ more/' "Change another line"
+point "series: stops at a commit that is not exported" stops series_it 'not exported'
+g reset -q --hard HEAD~1
+rm "$cover"
+point "series: no cover" stops series_it 'userspace/cover.d/liburing is missing'
+git config --global --unset user.name
+git config --global --unset user.email
 
 sed -i 's/@@ -9,6/@@ -10,6/; s/+9,7/+10,7/' "$patches/0001-Add-a-line.patch"
 point "import: an offset is a failure" stops import 'does not apply exactly: file'
