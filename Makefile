@@ -53,8 +53,14 @@ bench-kmbuf: ## the same, of kernel-managed buffers only
 bench-fuse: ## the same, of FUSE only
 	@harness/bench/bench.sh fuse
 
+deb:       ## Debian packages of kernel, liburing, libfuse (root; CONFIG=running|<file>, LOCALMODCONFIG=1)
+	@harness/deb/deb.sh
+
+deb-test:  ## install such packages with a small kernel, boot, use, upgrade and remove them (root)
+	@harness/deb/deb-test.sh
+
 clean:     ## remove build/ (the cache stays)
 	@harness/setup/clean.sh
 
 .PHONY: help setup base tree export series roundtrip lint build boot demo \
-	test regress bench bench-kmbuf bench-fuse clean
+	test regress bench bench-kmbuf bench-fuse deb deb-test clean

@@ -9,6 +9,7 @@
 #   apt.sh deb PKG[=VERSION] DIR       download a .deb into DIR, print its path
 #   apt.sh source PKG[=VERSION] DIR    download a source, print the .dsc's path
 #   apt.sh install PKG...              install from the machine's own release
+#   apt.sh mirror                      print the address of the Debian archive
 #
 # The mirror is the one this machine's own apt uses for its Debian release, and
 # the machine's apt settings (proxy, Check-Valid-Until ...) stay in force; the
@@ -58,12 +59,17 @@ mirror() {
 		END { if (uri) print uri }'
 }
 
-write_config() {
-	local uri suite arch signed=
+# need_mirror: sets uri to it, or stops.
+need_mirror() {
 	uri=$(mirror) || die "apt-get indextargets failed" "this is not a Debian machine?" ""
 	[ -n "$uri" ] || die "no Debian mirror found" \
 		"this machine's apt configuration names no Debian archive with component main" \
 		"run 'apt-get indextargets' to see what it knows"
+}
+
+write_config() {
+	local uri suite arch signed=
+	need_mirror
 	arch=$(dpkg --print-architecture)
 	[ ! -r "$KEYRING" ] || signed=" signed-by=$KEYRING"
 	mkdir -p "$ROOT/state/lists/partial" "$ROOT/cache/archives/partial"
@@ -230,9 +236,14 @@ install() {
 }
 
 usage() {
-	die "usage: apt.sh version[s] [src:]PKG | have [src:]PKG | deb PKG[=VERSION] DIR | source PKG[=VERSION] DIR | install PKG..."
+	die "usage: apt.sh mirror | version[s] [src:]PKG | have [src:]PKG | deb PKG[=VERSION] DIR | source PKG[=VERSION] DIR | install PKG..."
 }
 
+if [ "$*" = mirror ]; then
+	need_mirror
+	echo "$uri" >&3
+	exit
+fi
 [ $# -ge 2 ] || usage
 if [ "$1" = install ]; then
 	shift

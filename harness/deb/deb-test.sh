@@ -1,0 +1,200 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# make deb-test: the packages of "make deb", with a small kernel, are installed into a
+# fresh Debian root directory, which a machine boots from a disk of its own: boot loader,
+# initramfs, systemd. There a FUSE file system and a ublk disk run from the packages;
+# they are upgraded; the machine boots again; and they are removed.
+#
+# The small kernel has the configuration of the harness's release kernel, as CONFIG=FILE:
+# the compiler cache has its objects.
+#
+#   deb-test.sh            as root; prints TAP
+#
+# What newer packages of Debian would do to them, and whether a module builds with the
+# headers package, is tried in directories, without a machine.
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+DEB_DIR=$BUILD/deb-test
+. "$TOP/harness/kernel/kconfig.sh"
+. "$TOP/harness/queue/queue.sh"
+. "$TOP/harness/suites/userspace.sh"
+. "$TOP/harness/suites/thirdparty.sh"
+. "$TOP/harness/tests/points.sh"
+. "$TOP/harness/deb/deblib.sh"
+. "$TOP/harness/deb/disk.sh"
+
+[ $# -eq 0 ] || die "usage: deb-test.sh"
+here=$TOP/harness/deb
+fragments=("$TOP/harness/kernel/base.config")
+own=$TOP/harness/kernel/$BASE.config
+[ ! -f "$own" ] || fragments+=("$own")
+room=$DEB/test
+tools=$DEB/test.tools
+root=$room/root
+disk=$room/disk.img
+# Read by point.
+export out=$LOGS/deb-test.out
+: >"$out"
+
+need_root_user "testing the packages"
+for tool in qemu-system-x86_64 grub-mkimage mkfs.ext4 sfdisk; do
+	command -v "$tool" >/dev/null || die "$tool is not installed" "" "make setup"
+done
+
+small_config() {
+	kbuild_env
+	run_logged deb-small-config kbuild_config "$LINUX" .deb-small x86 "${fragments[@]}"
+}
+
+# ours: the packages of this build, in the order that dpkg wants.
+ours() {
+	deb_list 'liburing2_*.deb' 'libfuse3-4_*.deb' 'fuse3_*.deb' 'kmbuf-tools_*.deb' \
+		'linux-image-*.deb' 'linux-headers-*.deb'
+}
+
+install_into() {
+	local to=$1
+	shift
+	mkdir -p "$to/opt/debs"
+	cp "$@" "$to/opt/debs/"
+	in_root "$to" sh -c 'apt-get install -y --no-install-recommends /opt/debs/*.deb'
+}
+
+# repack FROM TO VERSION [SED]: the same package with another version, and packages that
+# it wants of exactly its own version with that.
+repack() {
+	local dir=$room/repack old
+	rm -rf "$dir"
+	dpkg-deb -R "$1" "$dir"
+	old=$(sed -n 's/^Version: //p' "$dir/DEBIAN/control")
+	sed -i -e "s|^Version: .*|Version: $3|" -e "s|(= ${old//+/[+]})|(= $3)|g" -e "${4:-}" "$dir/DEBIAN/control"
+	dpkg-deb --root-owner-group -Zgzip -z1 -b "$dir" "$2/" >/dev/null
+	rm -rf "$dir"
+}
+
+version_of() {
+	dpkg-deb -f "$1" Version
+}
+
+# next_packages TO: ours, with the next revision.
+next_packages() {
+	local deb version
+	mkdir -p "$1"
+	while IFS= read -r deb; do
+		version=$(version_of "$deb")
+		repack "$deb" "$1" "${version%+kmbuf*}+kmbuf$((DEB_REVISION + 1))" || return
+	done < <(ours)
+}
+
+# newer_packages TO: what Debian may have one day: newer, and nothing of ours in them.
+newer_packages() {
+	local deb none='/^Provides: .*-kmbuf-1/d; s/liburing2-kmbuf-1, //; s/, liburing2-kmbuf-1//'
+	mkdir -p "$1"
+	while IFS= read -r deb; do
+		case ${deb##*/} in
+		liburing2_*) repack "$deb" "$1" 2.16-1 "$none" || return ;;
+		libfuse3-4_* | fuse3_*) repack "$deb" "$1" 3.19.0-1 "$none" || return ;;
+		esac
+	done < <(ours)
+}
+
+# programs: a FUSE server and a ublk server, built with the packages and nothing else.
+programs() {
+	local build=$room/build debs
+	deb_build_root "$build"
+	mapfile -t debs < <(deb_list 'liburing2_*.deb' 'liburing-dev_*.deb' \
+		'libfuse3-4_*.deb' 'libfuse3-dev_*.deb' 'fuse3_*.deb' 'linux-headers-*.deb')
+	install_into "$build" "${debs[@]}"
+	mkdir -p "$build/build/ublk" "$build/build/module"
+	cp "$LINUX"/tools/testing/selftests/ublk/*.[ch] "$build/build/ublk/"
+	cp -r "$LINUX/tools/testing/selftests"/kselftest*.h "$build/build/"
+	cp -r "$LINUX/.${DEB##*/}/usr/include" "$build/build/uapi"
+	userspace_program "$TOP/userspace/libfuse.md" kmbuf-memo >"$build/build/kmbuf-memo.c"
+	cp "$here/hello.c" "$build/build/module/"
+	echo 'obj-m := hello.o' >"$build/build/module/Makefile"
+	cp "$here/deb-programs.root.sh" "$build/build/"
+	in_root "$build" bash /build/deb-programs.root.sh &&
+		rm -rf "$tools" && mkdir -p "$tools" &&
+		cp "$build"/build/{kmbuf-memo,kublk,module/hello.ko} "$tools/"
+	rm -rf "$build"
+}
+
+# fresh_root: Debian, our packages, what runs at boot.
+fresh_root() {
+	local debs
+	mapfile -t debs < <(ours)
+	# The disk's own boot loader comes from this machine; kernels and initramfs from dpkg.
+	deb_root test "$root" systemd-sysv udev kmod initramfs-tools apt e2fsprogs \
+		libnuma1 mount procps iproute2 &&
+		install_into "$root" "${debs[@]}" &&
+		rm -rf "$root/opt/debs" &&
+		cp -r "$tools" "$root/opt/tools" &&
+		cp -r "$room/next" "$root/opt/next" &&
+		cp "$here/deb-test.guest.sh" "$TOP/harness/tests/points.sh" \
+			"$TOP/harness/suites/fuse.guest.sh" "$root/opt/" &&
+		cp "$here/deb-test.service" "$root/etc/systemd/system/" &&
+		ln -s /etc/systemd/system/deb-test.service \
+			"$root/etc/systemd/system/multi-user.target.wants/" &&
+		ln -sf /dev/null "$root/etc/systemd/system/serial-getty@ttyS0.service" &&
+		echo "/dev/vda1 / ext4 rw 0 1" >"$root/etc/fstab" &&
+		echo kmbuf-deb >"$root/etc/hostname" &&
+		disk_make "$disk" 3000 "$root" "$here/grub.cfg"
+}
+
+# with_newer MODE FILE...: what apt would do in the root: nothing of ours may be removed.
+with_newer() {
+	local to=$root/opt/newer
+	mkdir -p "$to"
+	cp "$@" "$to/"
+	in_root "$root" sh -c 'apt-get install -s -y --no-remove /opt/newer/*.deb'
+	local status=$?
+	rm -rf "$to"
+	return "$status"
+}
+
+refused_alone() {
+	! with_newer "$room/newer"/liburing2_*.deb
+}
+
+# boot N: the machine's N-th start from its disk; its points become points here.
+boot() {
+	local line status=0 console=$LOGS/deb-test-$1.console
+	say "deb-test: boot $1 from the disk (console: ${console#"$TOP/"})" >&2
+	disk_boot "$disk" "$console" 600 || status=$?
+	while IFS= read -r line; do
+		if [[ $line =~ ^(ok|not\ ok)\ [0-9]+\ -\ (.*)$ ]]; then
+			n=$((n + 1))
+			echo "${BASH_REMATCH[1]} $n - boot $1: ${BASH_REMATCH[2]}"
+			[ "${BASH_REMATCH[1]}" = ok ] || failed=1
+		elif [[ $line == '# '* ]]; then
+			echo "$line"
+		fi
+	done < <(tr -d '\r' <"$console" | sed -n 's/^.*KMBUF| //p')
+	point "boot $1: the machine ended by itself" test "$status" -eq 0
+	point "boot $1: all of it ran" grep -a -q 'KMBUF-END status=0' "$console"
+	point "boot $1: the kernel did not complain" /usr/bin/python3 "$TOP/harness/vm/splats.py" "$console"
+}
+
+mkdir -p "$room"
+queue_tmp
+small_config
+CONFIG=$LINUX/.deb-small/.config DEB_DIR=$DEB "$here/deb-kernel.sh" >&2
+DEB_DIR=$DEB "$here/deb-userspace.sh" >&2
+rm -rf "$room/next" "$room/newer"
+
+echo "TAP version 13"
+say "deb-test: servers, a module" >&2
+point "a FUSE server, a ublk server and a module build with the packages" programs
+point "there is a next revision of each" next_packages "$room/next"
+point "there are newer packages without our symbols" newer_packages "$room/newer"
+say "deb-test: a fresh Debian, with the packages, on a disk" >&2
+point "they install into a fresh Debian, which gets a disk" fresh_root
+point "a newer liburing2 without our symbols does not break libfuse" refused_alone
+point "with a newer libfuse, it takes the place of ours" with_newer "$room/newer"/*.deb
+[ "$failed" -ne 0 ] || {
+	boot 1
+	boot 2
+}
+[ "$failed" -ne 0 ] || rm -rf "$root" "$disk"
+echo "1..$n"
+[ "$failed" -eq 0 ]
