@@ -15,6 +15,6 @@ mv kselftest*.h selftests/
 mv sources/* selftests/ublk/
 rm -f selftests/ublk/metadata_size.c
 # The kernel's headers are newer than Debian's.
-cc -O2 -w -I uapi -I selftests -o kublk selftests/ublk/*.c -luring -lpthread -lm
+cc -O2 -w -D_GNU_SOURCE -I uapi -I selftests -o kublk selftests/ublk/*.c -luring -lpthread -lm
 make -C /lib/modules/*/build M="$PWD/module" modules
 ldd kmbuf-memo kublk

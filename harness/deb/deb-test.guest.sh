@@ -15,7 +15,7 @@ cd /opt || exit
 export out=/run/deb-test.out DEBIAN_FRONTEND=noninteractive LC_ALL=C HOME=/root
 : >"$out"
 enable=/sys/module/fuse/parameters/enable_uring
-packages=(liburing2 libfuse3-4 fuse3 kmbuf-tools "linux-image-$(uname -r)" "linux-headers-$(uname -r)")
+packages=(liburing2 libfuse3-4 fuse3 kmbuf-tools "linux-image-$(uname -r)")
 server=''
 
 booted() {
