@@ -22,5 +22,5 @@ say "deb: 4500 MiB for two checkouts of Linux, 2500 MiB for liburing and libfuse
 "$here/deb-kernel.sh"
 say "deb: the packages are in ${DEB#"$TOP/"}:"
 (cd "$DEB" && ls -1 ./*.deb)
-echo "install them: apt install ${DEB#"$TOP/"}/{linux-image,liburing2,libfuse3-4,fuse3,kmbuf-tools}[-_]*.deb"
+echo "install them: apt install ./${DEB#"$TOP/"}/{linux-image,liburing2,libfuse3-4,fuse3,kmbuf-tools}[-_]*.deb"
 echo "then boot that kernel, and run kmbuf-probe"
