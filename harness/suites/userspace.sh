@@ -167,12 +167,12 @@ userspace_build() {
 }
 
 # userspace_program FILE NAME: the program that FILE, a Markdown text, prints with
-# "/* NAME: ..." as its first line.
+# "/* NAME: ..." or "# NAME: ..." as its first line.
 userspace_program() {
-	awk -v name="/* $2:" '
-		/^```c$/ { inside = 1; first = 1; next }
+	awk -v name="$2:" '
+		/^```(c|make|diff)$/ { inside = 1; first = 1; next }
 		/^```$/ { if (found) exit; inside = 0; next }
-		inside && first { found = index($0, name) == 1; first = 0 }
+		inside && first { found = $2 == name && ($1 == "/*" || $1 == "#"); first = 0 }
 		inside && found { print }' "$1"
 }
 
@@ -183,4 +183,16 @@ userspace_recipe() {
 		/^## / { inside = $0 == "## Build it" }
 		inside && /^    / { found = 1; print substr($0, 5); next }
 		found && inside && !/^$/ { exit }' "$1"
+}
+
+# userspace_programs FILE: the names of all programs that FILE prints.
+userspace_programs() {
+	awk '
+		/^```(c|make|diff)$/ { first = 1; next }
+		first { if (($1 == "/*" || $1 == "#") && sub(/:$/, "", $2)) print $2; first = 0 }' "$1"
+}
+
+# userspace_commands FILE: the commands that FILE says they are built with.
+userspace_commands() {
+	awk '/^```sh$/ { inside = 1; next } /^```/ { inside = 0 } inside { print }' "$1"
 }

@@ -1,0 +1,132 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0
+"""Run the commands that Markdown texts show, and compare what they print.
+
+usage: transcript.py FILE.md...
+
+Blocks that begin with "```console" are the text's terminal. Lines that begin
+with "# " are commands: one shell runs those of a text in order, in the directory
+that has the text's name without ".md". The lines up to the next command are what
+the command has to print, standard error included. A word that is N stands for any
+decimal number.
+
+Prints TAP, a point for each command. A command has to exit with 0. After one that
+does not end in a minute, the text's other commands do not run, and fail.
+
+Exit status: 0 every command did what its text says, 1 one did not, 2 usage, or a
+text has no command.
+"""
+
+import os
+import re
+import select
+import subprocess
+import sys
+import time
+
+DEADLINE = 60
+MARK = "transcript.py: status"
+NUMBER = re.compile(r"(?<![\w-])N(?![\w-])")
+DONE = re.compile(rf"\n{MARK} (\d+)\n$".encode())
+
+
+def steps(text):
+    """The commands of a text, each with what it has to print."""
+    found, inside = [], False
+    for line in text.splitlines():
+        if line.startswith("```"):
+            inside = line == "```console"
+        elif inside and line.startswith("# "):
+            found.append((line[2:], []))
+        elif inside:
+            if not found:
+                raise ValueError(f"output without a command: {line}")
+            found[-1][1].append(line)
+    return found
+
+
+def agrees(wanted, got):
+    """Is what was printed what the text says?"""
+    if len(wanted) != len(got):
+        return False
+    return all(re.fullmatch(r"\d+".join(map(re.escape, NUMBER.split(line))), out)
+               for line, out in zip(wanted, got))
+
+
+class Shell:
+    """One shell for all commands of a text. They do not read its input."""
+
+    def __init__(self, directory):
+        self.shell = subprocess.Popen(["bash", "--norc"], cwd=directory,
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT)
+        self.stuck = False
+
+    def run(self, command, deadline=DEADLINE):
+        """Exit status, None if there is none; and the lines that it printed."""
+        if self.stuck:
+            return None, ["not run"]
+        # What it prints last need not end in a newline.
+        script = f'{{ {command}\n}} </dev/null; echo "\n{MARK} $?"\n'
+        self.shell.stdin.write(script.encode())
+        self.shell.stdin.flush()
+        end, output = time.monotonic() + deadline, b""
+        while True:
+            found = DONE.search(output)
+            if found:
+                return int(found[1]), lines(output[:found.start()])
+            more = self.read(end - time.monotonic())
+            if not more:
+                self.stuck = True
+                self.shell.kill()
+                return None, lines(output)
+            output += more
+
+    def read(self, seconds):
+        """What there is to read in that time; nothing when that ends."""
+        pipe = self.shell.stdout
+        if not select.select([pipe], [], [], max(seconds, 0))[0]:
+            return b""
+        return os.read(pipe.fileno(), 65536)
+
+
+def lines(output):
+    return output.decode(errors="replace").splitlines()
+
+
+def check(text, todo, number, deadline=DEADLINE):
+    """Runs the steps of a text, the first of which is this number: how many failed."""
+    shell, failed = Shell(os.path.splitext(os.path.basename(text))[0]), 0
+    for number, (command, wanted) in enumerate(todo, number):
+        status, got = shell.run(command, deadline)
+        good = status == 0 and agrees(wanted, got)
+        print(f"{'' if good else 'not '}ok {number} - {os.path.basename(text)}: {command}")
+        if not good:
+            failed += 1
+            print(f"# status: {'none' if status is None else status}")
+            for title, shown in ("the text", wanted), ("printed", got):
+                for line in shown:
+                    print(f"# {title}: {line}")
+        sys.stdout.flush()
+    return failed
+
+
+def main(argv):
+    if len(argv) < 2:
+        print(__doc__, file=sys.stderr)
+        return 2
+    number, failed = 0, 0
+    for text in argv[1:]:
+        with open(text, encoding="utf-8") as file:
+            todo = steps(file.read())
+        if not todo:
+            print(f"{text}: no command in a block of ```console", file=sys.stderr)
+            return 2
+        failed += check(text, todo, number + 1)
+        number += len(todo)
+    print(f"1..{number}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv))

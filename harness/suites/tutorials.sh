@@ -1,0 +1,97 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# The tutorials, docs/tutorial-*.md: their programs are taken out of the text and built
+# with the commands that the text has, warnings being errors. In a virtual machine the
+# commands of their terminals run, and have to print what the text says.
+#
+#   tutorials.sh
+#
+# Prints TAP. Needs liburing and libfuse as userspace-liburing.sh and
+# userspace-libfuse.sh leave them.
+set -euo pipefail
+. "$(dirname "$0")/../lib.sh"
+. "$TOP/harness/suites/userspace.sh"
+. "$TOP/harness/suites/thirdparty.sh"
+. "$TOP/harness/kernel/kconfig.sh"
+. "$TOP/harness/tests/points.sh"
+. "$TOP/harness/vm/vmpoints.sh"
+
+[ $# -eq 0 ] || die "usage: tutorials.sh"
+name=tutorials
+made=$BUILD/tutorials
+libfuse=$USERSPACE/libfuse.made/new
+liburing=$USERSPACE/liburing.made/install
+KERNEL=$(kernel_dir linux base)
+# Read by point.
+export out=$LOGS/$name.out
+: >"$out"
+
+[ -f "$libfuse/meson-uninstalled/fuse3-uninstalled.pc" ] ||
+	die "no libfuse in $libfuse" "it has not been built" "harness/suites/userspace-libfuse.sh"
+[ -f "$liburing/lib/liburing.so" ] ||
+	die "no liburing in $liburing" "it has not been built" "harness/suites/userspace-liburing.sh"
+mkdir -p "$made"
+exec 8>"$made/.lock"
+flock -n 8 || die "another $name.sh is running" "" "wait for it to end"
+exec 9>"$KERNEL/.lock"
+flock -n 9 || die "another build is writing $KERNEL" "" "wait for it to end"
+
+# A kernel that comes from the cache has no more than what runs.
+prepare_modules() {
+	kbuild_make "$LINUX" "$(basename "$KERNEL")" modules_prepare
+}
+
+# programs TEXT DIR: as they are printed.
+programs() {
+	local program
+	rm -rf "$2" && mkdir -p "$2" || return
+	for program in $(userspace_programs "$1"); do
+		userspace_program "$1" "$program" >"$2/$program" || return
+		wc -l "$2/$program"
+	done
+	userspace_commands "$1" >"$2/commands" && [ -s "$2/commands" ]
+}
+
+# The harness's kernels have no Module.symvers. A symbol that is missing makes
+# insmod fail.
+make() {
+	command make CC="$TOP/harness/kernel/cc.sh" HOSTCC='ccache gcc' W=1 KCFLAGS=-Werror \
+		KBUILD_MODPOST_WARN=1 "$@" 8>&- 9>&-
+}
+
+cc() {
+	gcc -O2 -Wall -Wextra -Werror "$@"
+}
+
+# build DIR: with what the text tells readers to have.
+build() (
+	cd "$1" || exit
+	export -f cc make
+	export KERNEL PKG_CONFIG_PATH=$libfuse/meson-uninstalled:$liburing/lib/pkgconfig
+	bash -eux commands
+)
+
+# lines_of FILE MOST: of code.
+lines_of() {
+	local lines
+	lines=$(grep -v -c -E '^\s*(/\*.*\*/)?$' "$1")
+	echo "$1: $lines lines of code"
+	[ "$lines" -le "$2" ]
+}
+
+echo "TAP version 13"
+kbuild_env
+point "the kernel is ready for modules" prepare_modules
+texts=("$TOP"/docs/tutorial-*.md)
+for text in "${texts[@]}"; do
+	dir=$made/$(basename "$text" .md)
+	point "$(basename "$text") has programs and how to build them" programs "$text" "$dir"
+	point "they build" build "$dir"
+done
+exec 9>&-
+point "the kernel's tutorial has no more code than it says" \
+	lines_of "$made/tutorial-kernel/toy.c" 150
+vm_points "$name" linux bash "$TOP/harness/suites/$name.guest.sh" "$made" \
+	"$libfuse/lib:$liburing/lib" "${texts[@]}"
+echo "1..$n"
+[ "$failed" -eq 0 ]
