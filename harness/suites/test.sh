@@ -149,6 +149,7 @@ step file kselftests-linux-base "$here/suites/kselftests.sh" linux base
 step tap userspace-liburing "$here/suites/userspace-liburing.sh"
 step tap userspace-libfuse "$here/suites/userspace-libfuse.sh" "${all[@]}"
 step tap packaged-fs "$here/suites/packaged-fs.sh"
+step tap tutorials "$here/suites/tutorials.sh"
 step file liburing "$here/suites/liburing.sh" "${all[@]}"
 step file ublk "$here/suites/ublk.sh" "${all[@]}"
 step need kernel-linux-debug "$here/kernel/kernel.sh" linux debug

@@ -108,6 +108,8 @@ def check(text, todo, number, deadline=DEADLINE):
                 for line in shown:
                     print(f"# {title}: {line}")
         sys.stdout.flush()
+    shell.shell.kill()
+    shell.shell.wait()
     return failed
 
 

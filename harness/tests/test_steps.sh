@@ -35,7 +35,7 @@ stand_in() {
 	chmod +x "$repo/harness/$1"
 }
 for script in setup/setup queue/base queue/tree queue/roundtrip tests/run lint/lint kernel/kernel demo/demo \
-	suites/{kselftests,userspace-liburing,userspace-libfuse,packaged-fs,liburing,ublk,modules}; do
+	suites/{kselftests,userspace-liburing,userspace-libfuse,packaged-fs,tutorials,liburing,ublk,modules}; do
 	stand_in "$script.sh"
 done
 export DIR=$dir
@@ -49,6 +49,7 @@ no_row() { ! row "$1"; }
 
 point "one base: everything passes" tests
 point "one base: its kselftests" called "7.2 kselftests linux base"
+point "one base: the tutorials" called "7.2 tutorials "
 point "one base: long ones of the debug kernel are left to make regress" called "7.2 kselftests --short linux debug"
 point "one base: none of another" test "$(grep -vc '^7.2 ' "$dir/calls")" = 0
 point "one base: the table says what is not tested" grep -q '^  7.3 (no patches yet) .*NOT TESTED' "$out"

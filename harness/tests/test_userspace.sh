@@ -174,6 +174,28 @@ END
 point "program: by its name" \
 	eval 'diff <(userspace_program "$dir/text.md" two) <(printf "/* two: another */\nint two;\n\nint last;\n")'
 point "program: none of this name" test -z "$(userspace_program "$dir/text.md" three)"
+cat >>"$dir/text.md" <<'END'
+```make
+# Kbuild: how it is built
+obj-m := one.o
+```
+```console
+# one: what it prints
+```
+```sh
+cc one
+```
+```c
+int nameless;
+```
+```sh
+cc two
+```
+END
+point "program: not only in C" \
+	eval 'diff <(userspace_program "$dir/text.md" Kbuild) <(printf "# Kbuild: how it is built\nobj-m := one.o\n")'
+point "programs: all names" test "$(userspace_programs "$dir/text.md" | xargs)" = "one two two Kbuild"
+point "commands: how they are built" test "$(userspace_commands "$dir/text.md" | xargs)" = "cc one cc two"
 CACHE=$dir/cache
 mark() { echo "$1" >>"$dir/marks"; }
 marks() { [ "$(xargs <"$dir/marks")" = "$1" ]; }
