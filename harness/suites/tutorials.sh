@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # The tutorials, docs/tutorial-*.md: their programs are taken out of the text and built
 # with the commands that the text has, warnings being errors. In a virtual machine the
-# commands of their terminals run, and have to print what the text says.
+# commands of their terminals run, and have to print what the text says. The example
+# of the kernel's documentation is built as well.
 #
 #   tutorials.sh
 #
@@ -79,6 +80,30 @@ lines_of() {
 	[ "$lines" -le "$2" ]
 }
 
+# example: that of the kernel's documentation, with the functions that it leaves to
+# the server.
+example() {
+	{
+		cat <<-'END'
+			#include <stddef.h>
+			#include <linux/fuse.h>
+			#include <linux/io_uring.h>
+			struct io_uring;
+			struct io_uring_sqe *get_sqe(struct io_uring *ring);
+			int submit_and_wait(struct io_uring *ring);
+			int answer(const struct fuse_in_header *in, const void *op_in, char *payload,
+				   size_t size, size_t room);
+		END
+		awk '
+			/^Example$/ { example = 1 }
+			example && /^[.][.] code-block:: c$/ { code = 1; next }
+			code && /^[^ ]/ { exit }
+			code { print }' "$LINUX/Documentation/filesystems/fuse/fuse-io-uring.rst"
+	} >"$made/example.c"
+	grep -q FUSE_IO_URING_CMD_COMMIT_AND_FETCH "$made/example.c" &&
+		cc -Wno-unused-function -I "$KERNEL/usr/include" -c -o "$made/example.o" "$made/example.c"
+}
+
 echo "TAP version 13"
 kbuild_env
 point "the kernel is ready for modules" prepare_modules
@@ -89,6 +114,7 @@ for text in "${texts[@]}"; do
 	point "they build" build "$dir"
 done
 exec 9>&-
+point "the example of fuse-io-uring.rst builds" example
 point "the kernel's tutorial has no more code than it says" \
 	lines_of "$made/tutorial-kernel/toy.c" 150
 vm_points "$name" linux bash "$TOP/harness/suites/$name.guest.sh" "$made" \
