@@ -44,7 +44,7 @@ serve_example() {
 	rm -rf "$src" && mkdir "$src"
 	case $example in
 	passthrough_ll) set -- -f -o "source=$src,$options" mnt ;;
-	passthrough_hp) set -- --foreground --nopassthrough -o "$options" "$src" mnt ;;
+	passthrough_hp) set -- --foreground --nopassthrough -o "$options" "$src" "$PWD/mnt" ;;
 	fuse_threads | fuse_refused) set -- "$src/file" mnt -o "$options" ;;
 	fuse_memo) set -- -f -o "$options" mnt ;;
 	kmbuf-file) set -- "$src/file" -f -o "$options" mnt ;;
