@@ -12,6 +12,7 @@
 set -euo pipefail
 . "$(dirname "$0")/../tests/points.sh"
 . "$(dirname "$0")/fuse.guest.sh"
+. "$(dirname "$0")/libfuse-units.sh"
 
 kernel=$1 made=$2
 export out=/tmp/out
@@ -375,28 +376,6 @@ refusals() {
 		refused "$zero_copy_mode" 33=12 io_uring_zero_copy "$what the KMBUF ring: $why $zero_copy_next"
 	[ "$bufpool" -eq 1 ] || point "the kernel refuses a queue: $next" \
 		refused "$mode" 3=12 io_uring_kmbuf "$what a queue: $why $next"
-}
-
-# What needs no FUSE device.
-units() {
-	local unit sanitizer
-	for unit in in_use_after_stop no_request submit_again command_again free_before_commit \
-		quiet_end give_up whole_pages max_write_comes_back all_flags pool_is_explicit \
-		numbers without_effect; do
-		point "unit: ${unit//_/ }" timeout 20 "$made/uring_unit" "$unit"
-	done
-	for sanitizer in address thread; do
-		for unit in reply_after_stop stop_before_start; do
-			point "unit: ${unit//_/ }, -fsanitize=$sanitizer" \
-				timeout 60 "$made/uring_unit.$sanitizer" "$unit"
-		done
-		for unit in many_parts retry_on_a_pipe two_parts thread_sleeps pool_of_one \
-			crosswise flush failing_commit linked_io at_once at_once_with_a_gap \
-			stop_while_waiting reply_after_close stress; do
-			point "threads: ${unit//_/ }, -fsanitize=$sanitizer" \
-				timeout 120 "$made/uring_serve.$sanitizer" "$unit"
-		done
-	done
 }
 
 # parallel: two clients at a time.

@@ -19,6 +19,7 @@ set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
 . "$TOP/harness/suites/userspace.sh"
+. "$TOP/harness/suites/libfuse-build.sh"
 . "$TOP/harness/suites/thirdparty.sh"
 . "$TOP/harness/tests/points.sh"
 . "$TOP/harness/vm/vmpoints.sh"
@@ -38,6 +39,7 @@ tree=$USERSPACE/libfuse
 made=$USERSPACE/libfuse.made
 uring=$USERSPACE/liburing.made/install
 old_uring=$TOOLS/liburing
+libraries=(-luring -lnuma)
 readme=$TOP/userspace/libfuse.md
 modes=(plain io_uring kmbuf zero_copy)
 # Read by point.
@@ -58,23 +60,6 @@ userspace_import libfuse "$(cat "$TOOLS/libfuse-3.18.3.stamp")" libfuse_pristine
 [ -f "$uring/lib/liburing.so" ] ||
 	die "no liburing in $uring" "it has not been built" "harness/suites/userspace-liburing.sh"
 
-# compile SOURCE DIR LIBURING [OPTION]...: the library and what comes with it.
-compile() {
-	local source=$1 dir=$2 liburing=$3
-	shift 3
-	rm -rf "$dir" && mkdir -p "$dir.pc" &&
-		cat >"$dir.pc/liburing.pc" <<-END &&
-			Name: liburing
-			Description: liburing
-			Version: 2
-			Libs: -L$liburing/lib -luring
-			Cflags: -I$liburing/include
-		END
-		PKG_CONFIG_PATH=$dir.pc LDFLAGS=-Wl,-rpath,$liburing/lib \
-			meson setup --werror "$@" "$dir" "$source" && ninja -C "$dir" &&
-		grep -q '^#define HAVE_URING$' "$dir/fuse_config.h"
-}
-
 compile_old() {
 	userspace_checkout libfuse refs/tags/base "$made/old.source" &&
 		compile "$made/old.source" "$made/old" "$old_uring"
@@ -89,20 +74,6 @@ compile_without() {
 compile_new() {
 	compile "$tree" "$made/new" "$uring" &&
 		grep -q '^#define HAVE_URING_KMBUF$' "$made/new/fuse_config.h"
-}
-
-exported() {
-	nm -D --defined-only --with-symbol-versions "$1" | sed 's/^[0-9a-f]* //' | sort
-}
-
-# One function is new, in a version node of its own.
-same_symbols() {
-	local old=$made/old/lib/libfuse3.so new=$made/new/lib/libfuse3.so
-	diff <(printf '%s\n' "A FUSE_KMBUF_1.0" \
-		"T fuse_reply_write_buf@@FUSE_KMBUF_1.0" \
-		"T fuse_session_uring_in_use@@FUSE_KMBUF_1.0" \
-		"T fuse_session_uring_stats@@FUSE_KMBUF_1.0") \
-		<(comm -3 <(exported "$old") <(exported "$new") | sed 's/^\t//')
 }
 
 # One struct has a bit less of padding. Nothing else is to differ in what programs
@@ -193,36 +164,11 @@ guest_programs() {
 		with_library "$TOP/harness/suites/fuse_memo.c"
 }
 
-# with_objects BUILD TO SOURCE WRAPPED...: a program linked with the objects of the
-# library, whose functions WRAPPED it replaces.
-with_objects() {
-	local build=$made/$1 to=$2 source=$3
-	shift 3
-	gcc -g -O2 -Wall -Wextra -Werror -Wno-sign-compare -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
-		-DHAVE_LIBFUSE_PRIVATE_CONFIG_H -I "$build" -I "$tree/lib" -I "$tree/include" \
-		-I "$uring/include" ${sanitizer:+-fsanitize=$sanitizer} -o "$made/$to" "$source" \
-		"$TOP/harness/suites/uring_refuse.c" "$build"/lib/libfuse3.so.*.p/*.o \
-		"${@/#/-Wl,--wrap=}" -L "$uring/lib" -luring -lnuma -ldl -pthread \
-		-Wl,-rpath,"$uring/lib"
-}
-
 # uring_unit, and fuse_refused: fuse_threads where commands fail as $REFUSE says.
 uring_programs() {
 	local sanitizer=''
-	with_objects new uring_unit "$TOP/harness/suites/uring_unit.c" fuse_uring_do_cmd \
-		io_uring_submit io_uring_submit_and_wait fuse_uring_commit &&
+	unit_program new uring_unit &&
 		with_objects new fuse_refused "$TOP/harness/suites/fuse_threads.c" fuse_uring_do_cmd
-}
-
-# sanitized SANITIZER: uring_serve.SANITIZER and uring_unit.SANITIZER.
-sanitized() {
-	local sanitizer=$1
-	compile "$tree" "$made/$1" "$uring" -Db_sanitize="$1" -Db_lundef=false \
-		-Dexamples=false -Dtests=false -Dutils=false &&
-		with_objects "$1" "uring_serve.$1" "$TOP/harness/suites/uring_serve.c" \
-			fuse_uring_do_cmd fuse_uring_prep &&
-		with_objects "$1" "uring_unit.$1" "$TOP/harness/suites/uring_unit.c" \
-			fuse_uring_do_cmd io_uring_submit io_uring_submit_and_wait fuse_uring_commit
 }
 
 library_points() {
@@ -287,7 +233,8 @@ suite_points() {
 # Of what is compiled, and of that and the commands in the texts.
 sources=$({
 	userspace_stamp libfuse "$(cat "$TOOLS/libfuse-3.18.3.stamp")"
-	cat "$TOP/harness/suites/$name.sh" "$TOP/harness/suites/userspace.sh"
+	cat "$TOP/harness/suites/$name.sh" "$TOP/harness/suites/libfuse-build.sh" \
+		"$TOP/harness/suites/userspace.sh"
 	userspace_stamp liburing "$(liburing_version)"
 	gcc --version
 } | sha256sum | cut -d ' ' -f 1)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash disable=SC2154 # made, tree, uring, libraries belong to the script
+# Sourced by the scripts that build libfuse with our patches, for 3.18.3 and for the
+# master branch: the library, and test programs made of its objects. They set made,
+# tree, uring (liburing's installation) and libraries, which io_uring needs.
+
+# compile SOURCE DIR LIBURING [OPTION]...: the library and what comes with it.
+compile() {
+	local source=$1 dir=$2 liburing=$3
+	shift 3
+	rm -rf "$dir" && mkdir -p "$dir.pc" &&
+		cat >"$dir.pc/liburing.pc" <<-END &&
+			Name: liburing
+			Description: liburing
+			Version: 2
+			Libs: -L$liburing/lib -luring
+			Cflags: -I$liburing/include
+		END
+		PKG_CONFIG_PATH=$dir.pc LDFLAGS=-Wl,-rpath,$liburing/lib \
+			meson setup --werror "$@" "$dir" "$source" && ninja -C "$dir" &&
+		grep -q '^#define HAVE_URING$' "$dir/fuse_config.h"
+}
+
+# with_objects BUILD TO SOURCE WRAPPED...: a program linked with the objects of the
+# library, whose functions WRAPPED it replaces.
+with_objects() {
+	local build=$made/$1 to=$2 source=$3
+	shift 3
+	gcc -g -O2 -Wall -Wextra -Werror -Wno-sign-compare -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+		-DHAVE_LIBFUSE_PRIVATE_CONFIG_H -I "$build" -I "$tree/lib" -I "$tree/include" \
+		-I "$uring/include" ${sanitizer:+-fsanitize=$sanitizer} -o "$made/$to" "$source" \
+		"$TOP/harness/suites/uring_refuse.c" "$build"/lib/libfuse3.so.*.p/*.o \
+		"${@/#/-Wl,--wrap=}" -L "$uring/lib" "${libraries[@]}" -ldl -pthread \
+		-Wl,-rpath,"$uring/lib"
+}
+
+# unit_program BUILD TO
+unit_program() {
+	with_objects "$1" "$2" "$TOP/harness/suites/uring_unit.c" fuse_uring_do_cmd \
+		io_uring_submit io_uring_submit_and_wait fuse_uring_commit
+}
+
+# sanitized SANITIZER: uring_serve.SANITIZER and uring_unit.SANITIZER.
+sanitized() {
+	local sanitizer=$1
+	compile "$tree" "$made/$1" "$uring" -Db_sanitize="$1" -Db_lundef=false \
+		-Dexamples=false -Dtests=false -Dutils=false &&
+		with_objects "$1" "uring_serve.$1" "$TOP/harness/suites/uring_serve.c" \
+			fuse_uring_do_cmd fuse_uring_prep &&
+		unit_program "$1" "uring_unit.$1"
+}
+
+exported() {
+	nm -D --defined-only --with-symbol-versions "$1" | sed 's/^[0-9a-f]* //' | sort
+}
+
+# Three functions are new, in a version node of their own.
+same_symbols() {
+	local old=$made/old/lib/libfuse3.so new=$made/new/lib/libfuse3.so
+	diff <(printf '%s\n' "A FUSE_KMBUF_1.0" \
+		"T fuse_reply_write_buf@@FUSE_KMBUF_1.0" \
+		"T fuse_session_uring_in_use@@FUSE_KMBUF_1.0" \
+		"T fuse_session_uring_stats@@FUSE_KMBUF_1.0") \
+		<(comm -3 <(exported "$old") <(exported "$new") | sed 's/^\t//')
+}
