@@ -19,7 +19,7 @@ set -euo pipefail
 . "$TOP/harness/suites/libfuse-units.sh"
 . "$TOP/harness/tests/points.sh"
 
-commit=e8d407ce93bf0d87efe7bbfafdfbd3c471597a02
+master=e8d407ce93bf0d87efe7bbfafdfbd3c471597a02
 only_tree=0
 if [ "${1:-}" = --tree ]; then
 	only_tree=1
@@ -27,8 +27,8 @@ if [ "${1:-}" = --tree ]; then
 fi
 [ $# -eq 1 ] || die "usage: userspace-libfuse-master.sh [--tree] REPOSITORY"
 repository=$(realpath "$1")
-qgit -C "$repository" cat-file -e "$commit^{commit}" 2>/dev/null ||
-	die "$repository does not have commit ${commit:0:12}" "" "clone or fetch libfuse's master branch"
+qgit -C "$repository" cat-file -e "$master^{commit}" 2>/dev/null ||
+	die "$repository does not have commit ${master:0:12}" "" "clone or fetch libfuse's master branch"
 
 name=userspace-libfuse-master
 tree=$USERSPACE/libfuse-master
@@ -41,13 +41,13 @@ mkdir -p "$made"
 : >"$out"
 
 master_pristine() {
-	qgit -C "$repository" archive "$commit" | tar -x -C "$1"
+	qgit -C "$repository" archive "$master" | tar -x -C "$1"
 }
 
 exec 8>"$made/.lock"
 flock -n 8 || die "another $name.sh is running" "" "wait for it to end"
 queue_tmp
-userspace_import libfuse-master "$commit" master_pristine
+userspace_import libfuse-master "$master" master_pristine
 [ "$only_tree" -eq 0 ] || exit 0
 [ -f "$uring/lib/liburing.so" ] ||
 	die "no liburing in $uring" "it has not been built" "harness/suites/userspace-liburing.sh"
