@@ -189,7 +189,7 @@ pages() {
 full() {
 	local status=0 src=/tmp/disk/src
 	serve_example "$1" "$2" || return
-	! dd if=large of=mnt/file bs=64k oflag=direct conv=notrunc 2>errors || status=1
+	! dd if=large of=mnt/file bs=64k conv=notrunc 2>errors || status=1
 	cat errors
 	grep -q 'No space left' errors || status=1
 	unserve || status=1
