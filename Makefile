@@ -60,7 +60,7 @@ bench-kmbuf: ## the same, of kernel-managed buffers only
 bench-fuse: ## the same, of FUSE only
 	@harness/bench/bench.sh fuse
 
-regress:   ## test, and all of the own tests of Linux's ublk, liburing and libfuse; the bench
+regress:   ## test, and all of the own tests of Linux's ublk, liburing and libfuse; packages; the bench
 	@harness/suites/regress.sh
 
 roundtrip: ## prove that tree, export and series lose nothing, on one base

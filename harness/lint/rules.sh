@@ -134,6 +134,23 @@ paths_found() {
 		grep -v '^harness/lint/rules.sh:'
 }
 
+# Files and verbs that texts name. What a verb makes need not be there.
+named() {
+	local text name
+	for text in "${own[@]}"; do
+		[[ $text == *.md ]] || continue
+		grep -o -E '[A-Za-z0-9_./-]*(harness|patches|userspace|docs)/[A-Za-z0-9_./-]+' "$text" |
+			grep -E '^(harness|patches|userspace|docs)/' | sed 's/[.]*$//' | sort -u |
+			while IFS= read -r name; do
+				[ -e "$name" ] || echo "$text: there is no $name"
+			done
+		grep -o -E '`([A-Z_]+=[^ `]* )?make [a-z][a-z-]*' "$text" | sed 's/.* //' | sort -u |
+			while IFS= read -r name; do
+				grep -q "^$name:" Makefile || echo "$text: there is no 'make $name'"
+			done
+	done
+}
+
 rule "an SPDX line in every file (but harness/lists/spdx.lint)" spdx
 rule "LICENSES has the text of each licence" licenses
 rule "no Signed-off-by in patches" signoff
@@ -142,4 +159,5 @@ rule "a reason on every line of harness/lists" reasons
 rule "a line for one base names one" guards
 rule "a reason above patches of one base" alone
 rule "no host that harness/lists/hosts.lint does not have" hosts
+rule "files and verbs that texts name are there" named
 rule "no path of one machine" paths

@@ -7,7 +7,8 @@
 #
 #   test.sh           the short form of the third-party suites, and on the debug
 #                     kernel of the kselftests
-#   test.sh --all     all of them, the soak test and the bench ("make regress")
+#   test.sh --all     all of them, the soak test, Debian packages and the bench
+#                     ("make regress")
 #
 # A step that later ones need (tools, trees, kernels) ends the run when it
 # fails; a failing test does not. At the end a table, what failed, and one line
@@ -158,6 +159,7 @@ step file kselftests-linux-debug-nodes "$here/suites/kselftests.sh" --machine no
 step tap modules "$here/suites/modules.sh"
 if [ ${#all[@]} -gt 0 ]; then
 	step tap soak "$here/suites/soak.sh"
+	step tap deb "$here/deb/deb-test.sh"
 	step once bench "$here/bench/bench.sh"
 fi
 for base in $(bases_other "$BASE"); do
