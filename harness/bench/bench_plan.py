@@ -178,14 +178,15 @@ def libfuse(mode):
 
 @cut
 def passthrough(mode):
-    """Direct reads and writes that the kernel does for the file system."""
+    """Direct reads that the kernel does for the file system. A direct write of 4 KiB
+    takes a million instructions there, with no request to the server: not measured."""
     if mode != "native":
         return
     for program, flags in (("none", server(mode)),
                            ("passthrough_hp", "passthrough_hp io_uring passthrough")):
-        for rw, (size, name, number) in itertools.product(("read", "write"), SIZES):
-            yield (f"{name} {rw}, {program}", "ext4", flags, "client",
-                   client(rw, "direct", size, number), number)
+        for size, name, number in SIZES:
+            yield (f"{name} read, {program}", "ext4", flags, "client",
+                   client("read", "direct", size, number), number)
 
 
 # Not part of a comparison of kernels.
