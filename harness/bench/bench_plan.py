@@ -7,9 +7,10 @@ usage: bench_plan.py KERNEL [CUT]...
 KERNEL: 7.2 or 7.3, bare, or linux, the patched one. CUT: ext4, null_blk, tmpfs,
 names, depth, buffers, slots, equal; default these; two, for a machine with two
 CPUs; demo, what the demo shows; libfuse, its examples next to the server of the
-bench; passthrough, one of them next to no FUSE. Prints a line for each row, fields separated by tabs: "cut | operation |
-mode", the store that has the files, the server's arguments ("-": no server), the
-program that is measured, its arguments, and how many operations that is.
+bench; passthrough, one of them next to no FUSE. Prints a line for each row, fields
+separated by tabs: "cut | operation | mode", the store that has the files, the server's
+arguments ("-": no server), the program that is measured, its arguments, and how many
+operations that is.
 """
 
 import itertools

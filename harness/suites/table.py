@@ -6,8 +6,9 @@ usage: table.py STEPS
 
 STEPS has one line a step, tab separated: name, state (ok, failed, not run, off),
 seconds, result file, command. What is off was not to be run: its row says so. What
-failed is listed with the command that runs it again, alone. A result file holds lines as tap.py and compare.py write them; a step without one counts as
-one test of its own. The last line printed is "N passed, N failed, N skipped".
+failed is listed with the command that runs it again, alone. A result file holds
+lines as tap.py and compare.py write them; a step without one counts as one test of
+its own. The last line printed is "N passed, N failed, N skipped".
 
 Exit status: 0 everything passed, 1 something failed, was skipped or not run,
 2 STEPS is bad.
