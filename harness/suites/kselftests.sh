@@ -120,7 +120,8 @@ counted=0
 	--skips "$skips" "$output" || counted=$?
 # A splat or a dead machine is a failure that no test point tells.
 if [ "$counted" -ne 1 ] && [ "$status" -ne 0 ]; then
-	/usr/bin/python3 "$TOP/harness/suites/tap.py" --record "$name-machine" 0 1 0 --json "$result"
+	/usr/bin/python3 "$TOP/harness/suites/tap.py" --record "$name-machine" 0 1 0 --json "$result" \
+		--why "the machine: $(paste -sd';' "$BUILD/vm/$name/faults")"
 fi
 if [ "$counted" -ne 0 ] || [ "$status" -ne 0 ]; then
 	printf 'error: %s failed\n  output:  %s\n  console: %s\n' \

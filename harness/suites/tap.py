@@ -3,7 +3,7 @@
 """Count the test points of (K)TAP output, and add up such counts.
 
 usage: tap.py [--name NAME] [--top] [--skips LIST] [--json FILE] OUTPUT
-       tap.py --record NAME PASSED FAILED SKIPPED [--json FILE]
+       tap.py --record NAME PASSED FAILED SKIPPED [--why TEXT] [--json FILE]
        tap.py --summary RESULT.json...
 
 The first form reads the output of a test run (or a whole console log of
@@ -17,9 +17,9 @@ What counts as failed:
   - with --skips: a SKIP whose "NAME REASON" no regex of LIST matches
 XFAIL passes; TODO counts as skipped.
 
---record makes a result of counts that were taken another way. --json appends
-the result, as one line, to FILE. --summary adds results up; its last line is
-"N passed, N failed, N skipped".
+--record makes a result of counts that were taken another way; TEXT is what
+failed. --json appends the result, as one line, to FILE. --summary adds results
+up; its last line is "N passed, N failed, N skipped".
 
 Exit status: 0 no failure, 1 at least one, 2 there was nothing to count.
 """
@@ -287,6 +287,7 @@ def main(argv=None):
     parser.add_argument("--json", metavar="FILE", help="append the result to FILE")
     parser.add_argument("--summary", action="store_true", help="add up result files")
     parser.add_argument("--record", nargs=4, metavar=("NAME", "PASSED", "FAILED", "SKIPPED"))
+    parser.add_argument("--why", metavar="TEXT", help="with --record: what failed")
     parser.add_argument("files", nargs="*", metavar="FILE")
     args = parser.parse_args(argv)
     try:
@@ -294,7 +295,8 @@ def main(argv=None):
             return summary(args.files)
         if args.record:
             counts = dict(zip((PASSED, FAILED, SKIPPED), map(int, args.record[1:])))
-            return report({"name": args.record[0], **counts, "failures": [], "skips": []},
+            failures = [args.why] if args.why and counts[FAILED] else []
+            return report({"name": args.record[0], **counts, "failures": failures, "skips": []},
                           args.json)
         if len(args.files) != 1:
             parser.error("one OUTPUT file, please")

@@ -88,12 +88,12 @@ cat >"$repo/patches/series" <<-'END'
 END
 printf '# SPDX-License-Identifier: GPL-2.0\nhttps''://%s/\n' unheard.invalid >"$repo/url"
 printf '# SPDX-License-Identifier: GPL-2.0\ncd %s/me/x\n' /home >"$repo/path"
-printf '<!-- SPDX-License-Identifier: GPL-2.0 -->\nSee harness/gone.sh, build/docs/x, `BASE=7.2 make stay` and `make away`.\n' \
-	>"$repo/texts.md"
+printf '<!-- SPDX-License-Identifier: GPL-2.0 -->\nSee %s/gone.sh, build/docs/x, `BASE=7.2 make stay` and `make away`.\n' \
+	harness >"$repo/texts.md"
 printf '# SPDX-License-Identifier: GPL-2.0\nstay:\n' >"$repo/Makefile"
 gate rules
 says 'none.c: no SPDX' "rules: a file without SPDX line"
-says "texts.md: there is no harness/gone.sh" "rules: a text that names no file"
+says "texts.md: there is no harness""/gone.sh" "rules: a text that names no file"
 says "texts.md: there is no 'make away'" "rules: ... and no verb"
 never "docs/x|make stay" "rules: ... but what a verb makes, and verbs that are there"
 says 'BSD-3-Clause is missing' "rules: a licence without its text"

@@ -234,6 +234,11 @@ class CommandLine(unittest.TestCase):
         self.assertIn("FAILED a: two (because)", out)
         self.assertEqual(out.splitlines()[-1], "6 passed, 1 failed, 1 skipped")
 
+    def test_record_says_why(self):
+        path = os.path.join(self.dir.name, "w.json")
+        run("--json", path, "--record", "w", "0", "1", "0", "--why", "the machine: a splat")
+        self.assertIn("FAILED w: the machine: a splat", run("--summary", path)[1])
+
     def test_summary_of_success(self):
         path = os.path.join(self.dir.name, "b.json")
         run("--json", path, "--record", "lint", "5", "0", "1")

@@ -78,6 +78,8 @@ judges "a failing command" 1 "the guest command returned 7" "$boot${end/status=0
 judges "a missing end marker" 1 "no end marker" "$boot"
 judges "an empty console" 1 "the splat scanner could not run" ""
 judges "a splat" 1 "WARNING: CPU: 0 PID: 1 at x.c:1" "$boot$splat$end"
+judges "a splat, its first line" 1 "fault: splat on the console: WARN_ON and lockdep: WARNING: CPU: 0" \
+	"$boot$splat$end"
 judges "a splat that was wanted" 0 "selftest-vm: ok" "$boot$splat$end" --expect-splat
 judges "a wanted splat that did not come" 1 "a splat was expected" "$boot$end" --expect-splat
 echo 30 >"$dir/sleep"

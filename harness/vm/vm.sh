@@ -27,7 +27,8 @@
 # host) and its plan, a number, to "$KMBUF_PLAN".
 #
 # Exit status: 0 only when the end marker came, COMMAND returned 0, the plan
-# (if asked for) agrees and the console holds no splat. 1 otherwise.
+# (if asked for) agrees and the console holds no splat. 1 otherwise; then
+# build/<base>/vm/NAME/faults says why, a line each.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 
@@ -181,6 +182,13 @@ rm -f "$rw/pipe"
 trap - EXIT
 now=$((SECONDS - start))
 
+# The reason of the first splat, and its first line, without the console's path.
+splat_headline() {
+	printf '%s\n' "$splats" |
+		sed -n -E -e '1{s/^splat: (.*) \(.*/\1/;h}' -e '1b' -e '/={20}/b' \
+			-e 's/^\[ *[0-9.]+\] //' -e 'H;x;s/\n/: /p;q'
+}
+
 # Judge.
 faults=()
 marker=$(grep -a -o 'KMBUF-END status=[0-9]* plan=[0-9-]*' "$console" | tail -n 1) || true
@@ -202,7 +210,7 @@ splats=$(/usr/bin/python3 "$TOP/harness/vm/splats.py" "$console" 2>&1) || splat=
 case $splat,$expect_splat in
 0,0 | 1,1) ;;
 0,1) faults+=("a splat was expected, there is none") ;;
-1,0) faults+=("splat on the console") ;;
+1,0) faults+=("splat on the console: $(splat_headline)") ;;
 *) faults+=("the splat scanner could not run") ;;
 esac
 
@@ -212,7 +220,7 @@ if [ ${#faults[@]} -eq 0 ]; then
 fi
 {
 	say "$name: FAILED, ${now}s"
-	printf '  fault: %s\n' "${faults[@]}"
+	printf '%s\n' "${faults[@]}" | tee "$rw/faults" | sed 's/^/  fault: /'
 	if [ "$splat" -ne 0 ] && [ -n "$splats" ]; then
 		printf '%s\n' "$splats" | sed 's/^/    /'
 	fi
