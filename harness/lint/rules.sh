@@ -144,6 +144,7 @@ named() {
 			while IFS= read -r name; do
 				[ -e "$name" ] || echo "$text: there is no $name"
 			done
+		# shellcheck disable=SC2016 # backquotes of Markdown
 		grep -o -E '`([A-Z_]+=[^ `]* )?make [a-z][a-z-]*' "$text" | sed 's/.* //' | sort -u |
 			while IFS= read -r name; do
 				grep -q "^$name:" Makefile || echo "$text: there is no 'make $name'"

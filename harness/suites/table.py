@@ -4,9 +4,10 @@
 
 usage: table.py STEPS
 
-STEPS has one line a step, tab separated: name, state (ok, failed, not run, off),
-seconds, result file, command. What is off was not to be run: its row says so. What
-failed is listed with the command that runs it again, alone. A result file holds
+STEPS has one line a step, tab separated: name, state (ok, failed, before, not run,
+off), seconds, result file, command. A step that is off was not to be run: its row
+says so. One that passed before, with the same inputs, counts what it counted then. A
+failure is listed with the command that runs it again, alone. A result file holds
 lines as tap.py and compare.py write them; a step without one counts as one test of
 its own. The last line printed is "N passed, N failed, N skipped".
 
@@ -52,13 +53,13 @@ def only(command, failures):
 def read_step(line, logs):
     """(name, state, seconds, counts, failures, command)."""
     name, state, seconds, path, command = line.rstrip("\n").split("\t")
-    if state not in ("ok", "failed", "not run", "off"):
+    if state not in ("ok", "failed", "before", "not run", "off"):
         raise ValueError(f"state {state!r}")
     counts = dict.fromkeys(KEYS, 0)
     failures = []
-    if path and os.path.exists(path):
+    if path and os.path.exists(path) and os.path.getsize(path):
         counts, failures = read_result(path)
-    elif state == "ok":
+    elif state in ("ok", "before"):
         counts["passed"] = 1
     if state == "failed" and not counts["failed"]:
         counts["failed"] = 1
@@ -76,18 +77,25 @@ def table(steps):
     total = dict.fromkeys(KEYS, 0)
     lines = [f"  {'step':<24}" + " ".join(f"{key:>8}" for key in KEYS) + "    time"]
     failed = []
+    before = 0
     not_run = False
     for name, state, seconds, counts, failures, command in steps:
         for key in KEYS:
             total[key] += counts[key]
         not_run = not_run or state == "not run"
-        note = {"ok": "", "failed": "FAILED", "not run": "not run", "off": "NOT TESTED"}[state]
+        if state == "before":
+            before += counts["passed"]
+        note = {"ok": "", "failed": "FAILED", "before": "passed before",
+                "not run": "not run", "off": "NOT TESTED"}[state]
         lines.append(row(name, counts, seconds, note))
         failed += [f"  FAILED {name}: {text}" for text in failures]
         if state == "failed" or failures:
             failed.append(f"         {name} alone: {command}")
     lines.append(row("all", total, sum(step[2] for step in steps)))
     lines += ["", *failed] if failed else [""]
+    if before:
+        lines.append(f"{before} of the points passed in an earlier run, with the same inputs; "
+                     "FRESH=1 make test runs them again")
     lines.append("{passed} passed, {failed} failed, {skipped} skipped".format(**total))
     bad = total["failed"] or total["skipped"] or not_run or not total["passed"]
     return lines, 1 if bad else 0

@@ -10,6 +10,10 @@
 #   test.sh --all     all of them, the soak test, Debian packages and the bench
 #                     ("make regress")
 #
+# A step that starts machines is not run again if it passed before and nothing
+# that it reads has changed (passed.sh): the table says so and counts its points. In
+# CI, with --all and with FRESH=1 every step runs.
+#
 # A step that later ones need (tools, trees, kernels) ends the run when it
 # fails; a failing test does not. At the end a table, what failed, and one line
 # "N passed, N failed, N skipped". Fails if anything failed or was skipped.
@@ -18,11 +22,12 @@
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/bases/bases.sh"
+. "$TOP/harness/suites/passed.sh"
 
 all=() short=(--short)
 case ${1:-} in
 '') ;;
---all) all=(--all) short=() ;;
+--all) all=(--all) short=() FRESH=1 ;;
 *) die "usage: test.sh [--all]" ;;
 esac
 here=$TOP/harness
@@ -40,17 +45,27 @@ on_base=''
 #   once  the step itself
 #   tap   the points that it prints
 #   file  what it leaves in build/<base>/results/NAME.json
+# Before KIND may stand "kernel:" or "all:": not again with the same inputs, as
+# passed_key understands them.
 step() {
-	local kind=$1 name=${on_base:+$on_base-}$2 start=$SECONDS status=0
-	local log=$LOGS/step-$name.log json=$results/$name.json
+	local kind=${1##*:} name=${on_base:+$on_base-}$2 start=$SECONDS status=0
+	local log=$LOGS/step-$name.log json=$results/$name.json key=''
 	[ "$kind" != file ] || json=$BUILDS/${on_base:-$BASE}/results/$2.json
-	shift 2
 	if [ -n "$stopped" ]; then
 		printf '%s\tnot run\t0\t\t\n' "$name" >>"$steps"
 		return 0
 	fi
 	# Of another base: that of an earlier run may still be there.
 	[ "$kind" != file ] || rm -f "$json"
+	if [[ $1 == *:* ]]; then
+		key=$(passed_key "${on_base:-$BASE}" "${1%:*}" "${@:3}") || key=''
+		if [ -n "$key" ] && passed_before "$key" "$name" "$json"; then
+			say "=== $name: passed before, and nothing has changed since (FRESH=1 runs it again)"
+			printf '%s\tbefore\t0\t%s\t\n' "$name" "$json" >>"$steps"
+			return 0
+		fi
+	fi
+	shift 2
 	say "=== $name"
 	[ -z "${started[$name]:-}" ] || wait "${started[$name]}" || true
 	set +e
@@ -64,6 +79,7 @@ step() {
 	esac
 	if [ "$status" -eq 0 ]; then
 		say "=== $name: ok, $((SECONDS - start)) s"
+		[ -z "$key" ] || passed_now "$key" "$name" "$json"
 	else
 		say "=== $name: FAILED, $((SECONDS - start)) s, log: $log"
 		[ "$kind" != need ] || stopped=$name
@@ -120,10 +136,10 @@ other_base() {
 	step tap lint "$here/lint/lint.sh" subjects checkpatch warnings
 	step need kernel-linux-base "$here/kernel/kernel.sh" linux base
 	step need kernel-bare-base "$here/kernel/kernel.sh" bare base
-	step file kselftests-linux-base "$here/suites/kselftests.sh" linux base
+	step kernel:file kselftests-linux-base "$here/suites/kselftests.sh" linux base
 	# On each base it takes the best that there is: buffer pools are in Linux 7.3.
-	step tap userspace-libfuse "$here/suites/userspace-libfuse.sh"
-	step once demo "$here/demo/demo.sh" --short
+	step all:tap userspace-libfuse "$here/suites/userspace-libfuse.sh"
+	step all:once demo "$here/demo/demo.sh" --short
 	on_base=''
 }
 
@@ -146,17 +162,17 @@ step tap lint "$here/lint/lint.sh"
 step need kernel-linux-base "$here/kernel/kernel.sh" linux base
 step need kernel-bare-base "$here/kernel/kernel.sh" bare base
 ahead kernel-linux-debug "$here/kernel/kernel.sh" linux debug
-step file kselftests-linux-base "$here/suites/kselftests.sh" linux base
-step tap userspace-liburing "$here/suites/userspace-liburing.sh"
-step tap userspace-libfuse "$here/suites/userspace-libfuse.sh" "${all[@]}"
-step tap packaged-fs "$here/suites/packaged-fs.sh"
-step tap tutorials "$here/suites/tutorials.sh"
-step file liburing "$here/suites/liburing.sh" "${all[@]}"
-step file ublk "$here/suites/ublk.sh" "${all[@]}"
+step kernel:file kselftests-linux-base "$here/suites/kselftests.sh" linux base
+step all:tap userspace-liburing "$here/suites/userspace-liburing.sh"
+step all:tap userspace-libfuse "$here/suites/userspace-libfuse.sh" "${all[@]}"
+step all:tap packaged-fs "$here/suites/packaged-fs.sh"
+step all:tap tutorials "$here/suites/tutorials.sh"
+step kernel:file liburing "$here/suites/liburing.sh" "${all[@]}"
+step kernel:file ublk "$here/suites/ublk.sh" "${all[@]}"
 step need kernel-linux-debug "$here/kernel/kernel.sh" linux debug
-step file kselftests-linux-debug "$here/suites/kselftests.sh" "${short[@]}" linux debug
-step file kselftests-linux-debug-nodes "$here/suites/kselftests.sh" --machine nodes linux debug
-step tap modules "$here/suites/modules.sh"
+step kernel:file kselftests-linux-debug "$here/suites/kselftests.sh" "${short[@]}" linux debug
+step kernel:file kselftests-linux-debug-nodes "$here/suites/kselftests.sh" --machine nodes linux debug
+step kernel:tap modules "$here/suites/modules.sh"
 if [ ${#all[@]} -gt 0 ]; then
 	step tap soak "$here/suites/soak.sh"
 	step tap deb "$here/deb/deb-test.sh"

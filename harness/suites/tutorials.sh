@@ -7,8 +7,7 @@
 #
 #   tutorials.sh
 #
-# Prints TAP. Needs liburing and libfuse as userspace-liburing.sh and
-# userspace-libfuse.sh leave them.
+# Prints TAP. Builds liburing and libfuse first if they are not there.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/suites/userspace.sh"
@@ -28,9 +27,7 @@ export out=$LOGS/$name.out
 : >"$out"
 
 [ -f "$libfuse/meson-uninstalled/fuse3-uninstalled.pc" ] ||
-	die "no libfuse in $libfuse" "it has not been built" "harness/suites/userspace-libfuse.sh"
-[ -f "$liburing/lib/liburing.so" ] ||
-	die "no liburing in $liburing" "it has not been built" "harness/suites/userspace-liburing.sh"
+	"$TOP/harness/suites/userspace-libfuse.sh" --build | sed 's/^/# /'
 mkdir -p "$made"
 exec 8>"$made/.lock"
 flock -n 8 || die "another $name.sh is running" "" "wait for it to end"

@@ -14,7 +14,7 @@
 #             four modes on the patched one, and with buffer pools on the bare one
 #             if that has some (Linux 7.3), and no failure that is new
 #
-# Prints TAP. Needs liburing as userspace-liburing.sh leaves it.
+# Prints TAP. Builds liburing first if it is not there.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
@@ -57,8 +57,7 @@ flock -n 8 || die "another $name.sh is running" "" "wait for it to end"
 queue_tmp
 userspace_import libfuse "$(cat "$TOOLS/libfuse-3.18.3.stamp")" libfuse_pristine
 [ "$only_tree" -eq 0 ] || exit 0
-[ -f "$uring/lib/liburing.so" ] ||
-	die "no liburing in $uring" "it has not been built" "harness/suites/userspace-liburing.sh"
+[ -f "$uring/lib/liburing.so" ] || "$TOP/harness/suites/userspace-liburing.sh" --build | sed 's/^/# /'
 
 compile_old() {
 	userspace_checkout libfuse refs/tags/base "$made/old.source" &&

@@ -1,13 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs every test of the harness and prints one TAP stream: each program's
-# points, renumbered, with the program's name in front.
+# Runs every test of the harness, as many programs at a time as there are
+# processors, and prints one TAP stream: each program's points, renumbered, with
+# the program's name in front.
 #
 #   run.sh [PROGRAM...]   default: all of harness/tests/test_*
 set -uo pipefail
 cd "$(dirname "$0")" || exit 1
 
 [ $# -gt 0 ] || set -- test_*.sh test_*.py
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 n=0 failed=0
 point() {
 	n=$((n + 1))
@@ -15,18 +20,22 @@ point() {
 	[ "$1" = ok ] || failed=$((failed + 1))
 }
 
-echo "TAP version 13"
-for program in "$@"; do
-	[ -e "$program" ] || continue
+# run PROGRAM: its output and, at the end, its status go to a file.
+run() {
+	local -a command=(bash "./$1")
+	[[ $1 != *.py ]] || command=(/usr/bin/python3 "./$1")
+	"${command[@]}" >"$dir/$1" 2>&1 </dev/null
+	echo "exit $?" >>"$dir/$1"
+}
+
+# report PROGRAM: what it printed, when it has ended.
+report() {
+	local program=$1 points=0 bad=0 plan='' status='' line
 	echo "# $program"
-	points=0 plan=
-	case $program in
-	*.py) command=(/usr/bin/python3 "./$program") ;;
-	*) command=(bash "./$program") ;;
-	esac
 	while IFS= read -r line; do
 		if [[ $line =~ ^(ok|not\ ok)\ *[0-9]*\ *-?\ *(.*)$ ]]; then
 			points=$((points + 1))
+			[ "${BASH_REMATCH[1]}" = ok ] || bad=$((bad + 1))
 			point "${BASH_REMATCH[1]}" "$program: ${BASH_REMATCH[2]}"
 		elif [[ $line =~ ^1\.\.([0-9]+) ]]; then
 			plan=${BASH_REMATCH[1]}
@@ -35,13 +44,33 @@ for program in "$@"; do
 		elif [[ $line != "TAP version"* ]]; then
 			echo "# ${line#\# }"
 		fi
-	done < <("${command[@]}" 2>&1 </dev/null; echo "exit $?")
+	done <"$dir/$program"
 	# A program that dies half way, or finds nothing to test, is a failure.
 	if [ "$points" -eq 0 ] || [ "${plan:-$points}" -ne "$points" ]; then
-		point "not ok" "$program: ran $points of ${plan:-?} points, status $status"
-	elif [ "$status" -ne 0 ] && [ "$failed" -eq 0 ]; then
-		point "not ok" "$program: status $status although no point failed"
+		point "not ok" "$program: ran $points of ${plan:-?} points, status ${status:-unknown}"
+	elif [ "${status:-1}" -ne 0 ] && [ "$bad" -eq 0 ]; then
+		point "not ok" "$program: status ${status:-unknown} although no point failed"
 	fi
+}
+
+declare -A programs=()
+# report_one: wait for one of them.
+report_one() {
+	local pid
+	wait -n -p pid
+	report "${programs[$pid]}"
+	unset "programs[$pid]"
+}
+
+echo "TAP version 13"
+for program in "$@"; do
+	[ -e "$program" ] || continue
+	[ ${#programs[@]} -lt "$(nproc)" ] || report_one
+	run "$program" &
+	programs[$!]=$program
+done
+while [ ${#programs[@]} -gt 0 ]; do
+	report_one
 done
 echo "1..$n"
 echo "# $((n - failed)) passed, $failed failed"

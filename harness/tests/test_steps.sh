@@ -7,7 +7,7 @@ set -uo pipefail
 
 . "$(dirname "$0")/fakequeue.sh"
 mkdir -p "$repo"/harness/{demo,kernel,lint,suites,tests}
-cp "$src"/suites/{test.sh,table.py,tap.py} "$repo/harness/suites/"
+cp "$src"/suites/{test.sh,passed.sh,table.py,tap.py} "$repo/harness/suites/"
 
 # A stand-in says what it is called with; it fails where $dir/broken says so.
 stand_in() {
@@ -41,7 +41,9 @@ done
 export DIR=$dir
 : >"$dir/broken"
 : >"$dir/dead"
-tests() { : >"$dir/calls"; "$repo/harness/suites/test.sh" >"$out" 2>&1; }
+# Every step, whatever passed before.
+export CI=true
+tests() { : >"$dir/calls"; "$repo/harness/suites/test.sh" "$@" >"$out" 2>&1; }
 fails() { ! tests; }
 called() { grep -qxF -- "$1" "$dir/calls"; }
 row() { grep -q -E -- "^  $1 " "$out"; }
@@ -83,6 +85,52 @@ echo "7.3 base --only" >"$dir/broken"
 point "the other base is not to be had: a failure" fails
 point "... and its steps were not run" row "7.3-kselftests-linux-base .*not"
 point "... its name is in the table" grep -q 'FAILED 7.3-base: ' "$out"
+
+: >"$dir/broken"
+
+# --- steps that passed before ---
+outside() { CI='' tests "$@"; }
+not_called() { ! called "$1"; }
+git -C "$repo" init -q
+mkdir -p "$repo/docs" "$repo/userspace"
+echo build >"$repo/.gitignore"
+echo text | tee "$repo/README.md" "$repo/docs/a.md" "$repo/userspace/a.patch" >/dev/null
+point "no file is known to git: everything passes" outside
+point "... and everything again" outside
+point "... as nobody knows what has changed" called "7.2 kselftests linux base"
+git -C "$repo" add .
+point "passed before: the first time every step runs" outside
+point "passed before: ... a machine" called "7.2 kselftests linux base"
+point "passed before: the second time passes" outside
+for call in "kselftests linux base" "userspace-libfuse " "modules " "kselftests --machine nodes linux debug"; do
+	point "passed before: not again, $call" not_called "7.2 $call"
+done
+point "passed before: not again on the other base" not_called "7.3 demo --short"
+for call in "setup " "lint " "kernel linux base"; do
+	point "passed before: what starts no machine runs, $call" called "7.2 $call"
+done
+point "passed before: the table says so" grep -q -E "^  kselftests-linux-base +7 .*passed before" "$out"
+point "passed before: its last line is the usual one" grep -q ' passed, 0 failed, 0 skipped$' "$out"
+point "passed before: so many as in the first run" grep -q '^[0-9]* of the points passed in an earlier run' "$out"
+point "CI: every step runs" tests
+point "CI: ... a machine" called "7.2 kselftests linux base"
+FRESH=1 point "FRESH: every step runs" outside
+point "FRESH: ... a machine" called "7.2 kselftests linux base"
+echo more >>"$repo/README.md"
+point "a text that no step reads has changed" outside
+point "... no step runs for it" not_called "7.2 tutorials "
+echo more >>"$repo/docs/a.md"
+point "a tutorial has changed" outside
+point "... its step runs" called "7.2 tutorials "
+point "... and not the kselftests" not_called "7.2 kselftests linux base"
+echo more >>"$repo/harness/vm.sh"
+echo "7.2 kselftests linux base" >"$dir/broken"
+point "a new file of the harness, and a step fails" fails
+point "... that step ran" called "7.2 kselftests linux base"
+: >"$dir/broken"
+point "a step that failed runs again" outside
+point "... it ran" called "7.2 kselftests linux base"
+point "... and one that had passed did not" not_called "7.2 modules "
 
 echo "1..$n"
 exit "$failed"

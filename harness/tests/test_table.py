@@ -30,6 +30,12 @@ class Table(unittest.TestCase):
             file.write(json.dumps(counts) + "\n")
         return path
 
+    def file(self, name, text):
+        path = os.path.join(self.dir.name, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
     def run_main(self, *steps):
         path = os.path.join(self.dir.name, "steps.tsv")
         with open(path, "w", encoding="utf-8") as file:
@@ -85,6 +91,15 @@ class Table(unittest.TestCase):
 
     def test_step_not_run_fails(self):
         self.assertEqual(self.run_main(("a", "ok", "1", ""), ("s", "not run", "0", ""))[0], 1)
+
+    def test_passed_before_counts_and_is_said(self):
+        status, lines = self.run_main(
+            ("a", "ok", "1", ""), ("vm", "before", "0", self.result(name="vm", passed=5, failed=0, skipped=0)),
+            ("demo", "before", "0", self.file("demo.json", "")))
+        self.assertEqual(status, 0)
+        self.assertIn("passed before", lines[2])
+        self.assertIn("6 of the points passed in an earlier run", lines[-2])
+        self.assertEqual(lines[-1], "7 passed, 0 failed, 0 skipped")
 
     def test_what_is_off_is_shown_and_does_not_count(self):
         status, lines = self.run_main(("a", "ok", "1", ""), ("7.9, which has no patches", "off", "0", ""))
