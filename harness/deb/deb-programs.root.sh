@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # In the root directory to build in, with our packages installed: what the test of the
-# packages runs. The commands for kmbuf-memo are those of userspace/libfuse.md.
+# packages runs. The commands for kmbuf-file are those of userspace/libfuse.md.
 #
 #   deb-programs.root.sh
 set -euo pipefail
 cd "$(dirname "$0")"
 
 # shellcheck disable=SC2046 # options
-cc -o kmbuf-memo kmbuf-memo.c $(pkg-config --cflags --libs fuse3)
+cc -D_FILE_OFFSET_BITS=64 -o kmbuf-file kmbuf-file.c $(pkg-config --cflags --libs fuse3)
 mv ublk sources
 mkdir -p selftests/ublk
 mv kselftest*.h selftests/
@@ -17,4 +17,4 @@ rm -f selftests/ublk/metadata_size.c
 # The kernel's headers are newer than Debian's.
 cc -O2 -w -D_GNU_SOURCE -I uapi -I selftests -o kublk selftests/ublk/*.c -luring -lpthread -lm
 make -C /lib/modules/*/build M="$PWD/module" modules
-ldd kmbuf-memo kublk
+ldd kmbuf-file kublk

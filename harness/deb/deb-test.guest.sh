@@ -59,12 +59,12 @@ probe_finds() {
 	[ "$status" -eq 0 ] && grep -A 1 '^no  *FUSE parameter' /run/probe | grep -q 'echo Y >' || return
 	setpriv --reuid=nobody --regid=nogroup --clear-groups kmbuf-probe >/run/probe
 	cat /run/probe
-	grep -q '^yes  *a ring of such buffers' /run/probe
+	grep -q '^yes  *kernel-managed buffer ring' /run/probe
 }
 
 # serve OPTIONS: until /mnt is mounted.
 serve() {
-	./tools/kmbuf-memo -f -o "$1" /mnt >/run/said 2>&1 &
+	./tools/kmbuf-file /run/disk.file -f -o "$1" /mnt >/run/said 2>&1 &
 	server=$!
 	for ((i = 0; i < 200; i++)); do
 		! mountpoint -q /mnt || return 0
@@ -79,8 +79,8 @@ serve() {
 fuse() {
 	local status=0 count
 	serve "$1" || return
-	{ dd if=/run/data of=/mnt/memo bs=1M && echo 3 >/proc/sys/vm/drop_caches &&
-		cmp /run/data /mnt/memo; } || status=1
+	{ dd if=/run/data of=/mnt/file bs=1M && echo 3 >/proc/sys/vm/drop_caches &&
+		cmp /run/data /mnt/file; } || status=1
 	count=$(counter "$2")
 	echo "$2: $count requests"
 	umount /mnt && wait "$server" && cat /run/said &&

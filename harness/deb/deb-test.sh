@@ -112,12 +112,12 @@ programs() {
 	cp "$LINUX"/tools/testing/selftests/ublk/*.[ch] "$build/build/ublk/"
 	cp -r "$LINUX/tools/testing/selftests"/kselftest*.h "$build/build/"
 	cp -r "$LINUX/.${DEB##*/}/usr/include" "$build/build/uapi"
-	userspace_program "$TOP/userspace/libfuse.md" kmbuf-memo >"$build/build/kmbuf-memo.c"
+	userspace_program "$TOP/userspace/libfuse.md" kmbuf-file >"$build/build/kmbuf-file.c"
 	cp "$here/hello.c" "$build/build/module/"
 	echo 'obj-m := hello.o' >"$build/build/module/Makefile"
 	cp "$here/deb-programs.root.sh" "$build/build/"
 	in_root "$build" bash /build/deb-programs.root.sh && mkdir -p "$tools" &&
-		cp "$build"/build/{kmbuf-memo,kublk,module/hello.ko} "$tools/" &&
+		cp "$build"/build/{kmbuf-file,kublk,module/hello.ko} "$tools/" &&
 		echo "$key" >"$tools/.built" || status=1
 	rm -rf "$build"
 	return "$status"

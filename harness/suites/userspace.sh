@@ -167,22 +167,24 @@ userspace_build() {
 }
 
 # userspace_program FILE NAME: the program that FILE, a Markdown text, prints with
-# "/* NAME: ..." or "# NAME: ..." as its first line.
+# "/* NAME: ..." or "# NAME: ..." as its first line. Fails if there is none.
 userspace_program() {
 	awk -v name="$2:" '
 		/^```(c|make|diff)$/ { inside = 1; first = 1; next }
 		/^```$/ { if (found) exit; inside = 0; next }
 		inside && first { found = $2 == name && ($1 == "/*" || $1 == "#"); first = 0 }
-		inside && found { print }' "$1"
+		inside && found { print; printed = 1 }
+		END { exit !printed }' "$1"
 }
 
 # userspace_recipe FILE: the commands that FILE, a Markdown text, prints first below
-# "Build it".
+# "Build it". Fails if there are none.
 userspace_recipe() {
 	awk '
 		/^## / { inside = $0 == "## Build it" }
 		inside && /^    / { found = 1; print substr($0, 5); next }
-		found && inside && !/^$/ { exit }' "$1"
+		found && inside && !/^$/ { exit }
+		END { exit !found }' "$1"
 }
 
 # userspace_programs FILE: the names of all programs that FILE prints.

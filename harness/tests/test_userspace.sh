@@ -173,7 +173,20 @@ int last;
 END
 point "program: by its name" \
 	eval 'diff <(userspace_program "$dir/text.md" two) <(printf "/* two: another */\nint two;\n\nint last;\n")'
+no_program() { ! userspace_program "$@"; }
 point "program: none of this name" test -z "$(userspace_program "$dir/text.md" three)"
+point "program: ... is a failure" no_program "$dir/text.md" three
+no_recipe() { ! userspace_recipe "$@"; }
+point "recipe: none is a failure" no_recipe "$dir/text.md"
+# Every program that a script takes out of a text by its name.
+taken() {
+	local text name status=0
+	while read -r text name; do
+		userspace_program "${src%/harness}/$text" "$name" >/dev/null || { echo "$text: no $name"; status=1; }
+	done < <(sed -n -E 's|.*userspace_program "(\$TOP/)?([^"$]+)" ([a-z][a-z-]*).*|\2 \3|p' "$src"/*/*.sh)
+	return "$status"
+}
+point "programs: those that scripts name are there" taken
 cat >>"$dir/text.md" <<'END'
 ```make
 # Kbuild: how it is built

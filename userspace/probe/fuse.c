@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * FUSE over io_uring: the kernel says what it offers in the first request of a
- * mount. This mounts, reads that request, and leaves without an answer, in a
- * child with a mount namespace of its own.
+ * FUSE over io_uring: the first request of a mount has the features that the
+ * kernel offers. A child with its own mount namespace mounts, reads that
+ * request, and exits without a reply.
  */
 #define _GNU_SOURCE
 #include "probe.h"
@@ -57,7 +57,7 @@ static bool write_line(const char *path, const char *format, unsigned int id)
 	return !fclose(file) && written;
 }
 
-/* In a user namespace, root is not needed to mount. */
+/* In a user namespace, a mount does not need root. */
 static bool own_users(void)
 {
 	unsigned int uid = getuid(), gid = getgid();
@@ -76,7 +76,7 @@ static int mount_fuse(void)
 	if ((unshare(CLONE_NEWNS) && !own_users()) ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return -1;
-	/* the device has to be of the same user namespace as the mount */
+	/* device and mount must be in the same user namespace */
 	dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (dev < 0)
 		return -1;
@@ -145,8 +145,8 @@ static bool parameter_on(void)
 
 	if (!probe_read_line(PARAMETER, value, sizeof(value))) {
 		probe_say(PROBE_NO, "FUSE parameter enable_uring",
-			  "modprobe fuse; or a kernel with CONFIG_FUSE_IO_URING=y",
-			  "there is none: FUSE is not loaded, or without io_uring");
+			  "modprobe fuse, or boot a kernel with CONFIG_FUSE_IO_URING=y",
+			  "missing: fuse is not loaded, or built without io_uring");
 		return false;
 	}
 	if (*value == 'Y') {
@@ -154,13 +154,13 @@ static bool parameter_on(void)
 		return true;
 	}
 	probe_say(PROBE_NO, "FUSE parameter enable_uring", ENABLE,
-		  "off: mounts from now on do without io_uring");
+		  "off: new mounts do not use io_uring");
 	return false;
 }
 
 static void say_offer(const struct offer *offer, bool on)
 {
-	const char *kernel = on ? "a kernel with CONFIG_FUSE_IO_URING=y" :
+	const char *kernel = on ? "boot a kernel with CONFIG_FUSE_IO_URING=y" :
 				  "turn enable_uring on, see above";
 
 	if (offer->flags & OVER_IO_URING)
@@ -181,7 +181,7 @@ static void say_offer(const struct offer *offer, bool on)
 		probe_say(PROBE_YES, "FUSE: buffer pools", NULL, "offered");
 	else
 		probe_say(PROBE_NO_MATTER, "FUSE: buffer pools",
-			  "none needed: libfuse takes kernel-managed buffers",
+			  "not needed: libfuse uses kernel-managed buffers",
 			  "not offered (Linux 7.3 has them)");
 	if (probe_has_cap(CAP_SYS_ADMIN))
 		probe_say(PROBE_YES, "FUSE: zero copy", NULL,
@@ -211,7 +211,7 @@ void probe_fuse(void)
 	get_offer(&offer);
 	if (offer.error)
 		probe_say(PROBE_UNKNOWN, "FUSE over io_uring",
-			  "run kmbuf-probe as root", "cannot mount: %s",
+			  "run kmbuf-probe as root", "cannot mount FUSE: %s",
 			  strerror(offer.error));
 	else
 		say_offer(&offer, on);

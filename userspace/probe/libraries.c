@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The libraries that programs on this machine get. */
+/* The libraries that programs on this machine load. */
 #define _GNU_SOURCE
 #include "probe.h"
 
@@ -20,13 +20,13 @@ static void say_fuse(void *library, bool with_uring)
 		"install libfuse3-4 and liburing2 made by \"make deb\" (+kmbuf in their versions)";
 
 	if (!library)
-		probe_say(PROBE_NO, "libfuse", install, "no " FUSE);
+		probe_say(PROBE_NO, "libfuse", install, FUSE " not found");
 	else if (!has(library, "fuse_session_uring_in_use", "FUSE_KMBUF_1.0"))
 		probe_say(PROBE_NO, "libfuse", install,
-			  FUSE " has no FUSE_KMBUF_1.0");
+			  FUSE " lacks symbol version FUSE_KMBUF_1.0");
 	else if (!with_uring)
 		probe_say(PROBE_NO, "libfuse",
-			  "build it with liburing and libnuma installed",
+			  "rebuild it with liburing and libnuma installed",
 			  FUSE " is built without liburing");
 	else
 		probe_say(PROBE_YES, "libfuse", NULL,
@@ -45,7 +45,7 @@ void probe_libraries(void)
 	else
 		probe_say(PROBE_NO, "liburing",
 			  "install liburing2 made by \"make deb\" (+kmbuf in its version)",
-			  uring ? URING " has no LIBURING_KMBUF_1.0" :
-				  "no " URING);
+			  uring ? URING " lacks symbol version LIBURING_KMBUF_1.0" :
+				  URING " not found");
 	say_fuse(fuse, with_uring);
 }

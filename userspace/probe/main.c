@@ -87,7 +87,7 @@ bool probe_read_line(const char *path, char *line, size_t size)
 	return found;
 }
 
-/* libcap would be one more library to miss. */
+/* Without libcap, which might be missing. */
 bool probe_has_cap(unsigned int cap)
 {
 	FILE *file = fopen("/proc/self/status", "re");
@@ -106,9 +106,9 @@ bool probe_has_cap(unsigned int cap)
 static int usage(FILE *to)
 {
 	fputs("usage: kmbuf-probe [--json]\n"
-	      "Tells whether this kernel and these libraries have kernel-managed buffers\n"
-	      "for io_uring, and FUSE and ublk over io_uring, and what to do about what is\n"
-	      "missing. Exit status: 0 if nothing is, else 1. See kmbuf-probe(8).\n", to);
+	      "Checks whether the kernel and the libraries support kernel-managed buffers\n"
+	      "for io_uring, and FUSE and ublk over io_uring, and says how to enable missing\n"
+	      "features. Exit status: 0 if none is missing, else 1. See kmbuf-probe(8).\n", to);
 	return to == stdout ? 0 : 2;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* kmbuf-probe: what this kernel and these libraries offer, found out by trying. */
+/* kmbuf-probe: checks features of kernel and libraries by trying them. */
 #ifndef KMBUF_PROBE_H
 #define KMBUF_PROBE_H
 
@@ -12,7 +12,7 @@ enum probe_answer {
 	PROBE_NO,
 	/* could not be tried */
 	PROBE_UNKNOWN,
-	/* not there, and everything else works without */
+	/* missing, but not needed */
 	PROBE_NO_MATTER,
 };
 
@@ -21,7 +21,7 @@ void probe_say(enum probe_answer answer, const char *what, const char *remedy,
 	       const char *detail, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* Each reports its lines, whatever the others have found. */
+/* Each reports its lines, independently of the others. */
 void probe_uring(void);
 void probe_memlock(void);
 void probe_fuse(void);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* ublk: the control device tells the driver's features. */
+/* ublk: ask the control device for the driver's features. */
 #include "probe.h"
 
 #include <errno.h>
@@ -64,8 +64,8 @@ void probe_ublk(void)
 	close(dev);
 	if (ret < 0)
 		probe_say(PROBE_NO, "ublk",
-			  "Linux 6.5 or newer, and io_uring (see above)",
-			  "does not tell its features: %s", strerror(-ret));
+			  "boot Linux 6.5 or newer, and enable io_uring (see above)",
+			  "cannot read its features: %s", strerror(-ret));
 	else
 		say_features(features);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * io_uring and its rings of kernel-managed buffers. System calls, and no
- * liburing: that is one of the things to probe.
+ * io_uring and its rings of kernel-managed buffers. This uses system calls
+ * only: liburing is one of the things to probe.
  */
 #include "probe.h"
 
@@ -92,9 +92,9 @@ int probe_ring_command(struct probe_ring *ring, int fd, uint32_t op,
 	memset(sqe, 0, 128);
 	sqe->opcode = IORING_OP_URING_CMD;
 	sqe->fd = fd;
-	/* cmd_op, which is a union with off */
+	/* cmd_op is in a union with off */
 	sqe->off = op;
-	/* an entry of 128 bytes has 80 for the command, from its addr3 on */
+	/* in an entry of 128 bytes, the command has 80, from addr3 on */
 	memcpy(&sqe->addr3, cmd, size);
 	array[0] = 0;
 	__atomic_store_n(tail, 1, __ATOMIC_RELEASE);
@@ -112,16 +112,16 @@ static void say_no_ring(int error)
 			sizeof(disabled));
 	if (error == -EPERM)
 		probe_say(PROBE_NO, "io_uring",
-			  "sysctl -w kernel.io_uring_disabled=0; in a container, its seccomp profile",
+			  "sysctl -w kernel.io_uring_disabled=0; in a container, allow io_uring in its seccomp profile",
 			  "not allowed: kernel.io_uring_disabled is %s",
 			  disabled);
 	else if (error == -ENOSYS)
 		probe_say(PROBE_NO, "io_uring",
-			  "a kernel with CONFIG_IO_URING=y; in a container, its seccomp profile",
-			  "the kernel has none");
+			  "boot a kernel with CONFIG_IO_URING=y; in a container, allow io_uring in its seccomp profile",
+			  "the kernel has no io_uring");
 	else
 		probe_say(PROBE_NO, "io_uring",
-			  "Linux 5.19 or newer; \"ulimit -l\" if that is 12 (no memory)",
+			  "boot Linux 5.19 or newer; if memory is the reason, raise \"ulimit -l\"",
 			  "cannot be set up: %s", strerror(-error));
 }
 
@@ -137,16 +137,16 @@ static bool query(void)
 
 	if (ret || header.result < 0) {
 		probe_say(PROBE_NO, "kernel-managed buffers", KMBUF_KERNEL,
-			  "the kernel does not know them");
+			  "the kernel does not support them");
 		return false;
 	}
 	probe_say(PROBE_YES, "kernel-managed buffers", NULL,
-		  "up to %u buffers a ring, groups up to %u", limits.max_entries,
+		  "up to %u buffers per ring, group ids up to %u", limits.max_entries,
 		  limits.max_bgid);
 	return true;
 }
 
-/* Four buffers, which have to be there and take what is written. */
+/* Map the buffers, write to all of them, and read the last byte back. */
 static bool works(int fd, const struct kmbuf_reg *reg)
 {
 	size_t size = (size_t)reg->buf_size * reg->ring_entries;
@@ -169,23 +169,23 @@ static void try_ring(int fd)
 	long ret = do_register(fd, REGISTER_KMBUF_RING, &reg, 1);
 
 	if (ret == -ENOMEM) {
-		probe_say(PROBE_NO, "a ring of such buffers",
-			  "raise RLIMIT_MEMLOCK: see locked memory below",
-			  "no memory, or none that may be locked");
+		probe_say(PROBE_NO, "kernel-managed buffer ring",
+			  "raise RLIMIT_MEMLOCK, see \"locked memory\" below",
+			  "cannot lock 256 KiB: out of memory, or over RLIMIT_MEMLOCK");
 		return;
 	}
 	if (ret) {
-		probe_say(PROBE_NO, "a ring of such buffers", KMBUF_KERNEL,
-			  "refused: %s", strerror(-ret));
+		probe_say(PROBE_NO, "kernel-managed buffer ring", KMBUF_KERNEL,
+			  "registration refused: %s", strerror(-ret));
 		return;
 	}
 	if (works(fd, &reg) &&
 	    !do_register(fd, UNREGISTER_KMBUF_RING, &unreg, 1))
-		probe_say(PROBE_YES, "a ring of such buffers", NULL,
+		probe_say(PROBE_YES, "kernel-managed buffer ring", NULL,
 			  "256 KiB registered, mapped, written, unregistered");
 	else
-		probe_say(PROBE_NO, "a ring of such buffers", KMBUF_KERNEL,
-			  "cannot be mapped or written");
+		probe_say(PROBE_NO, "kernel-managed buffer ring", KMBUF_KERNEL,
+			  "cannot be mapped, written or unregistered");
 }
 
 void probe_uring(void)
@@ -204,8 +204,8 @@ void probe_uring(void)
 }
 
 /*
- * What libfuse takes: a queue a CPU, each with four buffers of 1 MiB, and a bit
- * for headers. With less it makes do, down to one buffer of 128 KiB a queue.
+ * libfuse has a queue per CPU, each with four buffers of 1 MiB and some memory
+ * for headers. With a lower limit it goes down to one buffer of 128 KiB a queue.
  */
 void probe_memlock(void)
 {
@@ -213,13 +213,13 @@ void probe_memlock(void)
 	unsigned long long most = (4096 + 256) * (unsigned long long)cpus;
 	unsigned long long least = (128 + 256) * (unsigned long long)cpus;
 	const char *remedy =
-		"LimitMEMLOCK= of the service, or memlock in /etc/security/limits.conf";
+		"raise LimitMEMLOCK= of the service, or memlock in /etc/security/limits.conf";
 	struct rlimit limit;
 	unsigned long long kib;
 
 	if (probe_has_cap(CAP_IPC_LOCK)) {
 		probe_say(PROBE_YES, "locked memory", NULL,
-			  "no limit (CAP_IPC_LOCK); FUSE takes up to %llu KiB",
+			  "no limit (CAP_IPC_LOCK); libfuse locks up to %llu KiB",
 			  most);
 		return;
 	}
@@ -232,6 +232,6 @@ void probe_memlock(void)
 	probe_say(kib >= least ? kib >= most ? PROBE_YES : PROBE_NO_MATTER :
 				 PROBE_NO,
 		  "locked memory", kib >= most ? NULL : remedy,
-		  "the user may lock %llu KiB; FUSE on %ld CPUs takes %llu, at least %llu",
+		  "RLIMIT_MEMLOCK is %llu KiB; libfuse on %ld CPUs locks %llu KiB, at least %llu",
 		  kib, cpus, most, least);
 }
