@@ -493,7 +493,7 @@ fallbacks() {
 		dropped 8192 io_uring_kmbuf,io_uring_kmbuf_bufs=4,io_uring_kmbuf_bufsize=1048576
 	[ "$bufpool" -eq 1 ] ||
 		point "no buffer pools: a buffer for each entry" \
-			falls_back io_uring memo "a buffer pool: the kernel has none for FUSE, Linux 7.3 has. Instead: a buffer for each entry" \
+			falls_back io_uring memo "a buffer pool: the kernel does not offer one for FUSE, Linux 7.3 does. Instead: a buffer for each entry" \
 			serve_example fuse_memo io_uring_bufpool
 }
 
@@ -524,7 +524,7 @@ four() {
 }
 
 without_kernel() {
-	local text="kernel-managed buffers: the kernel has none for FUSE. Instead: "
+	local text="kernel-managed buffers: the kernel does not offer them for FUSE. Instead: "
 	if [ "$bufpool" -eq 1 ]; then
 		point "a kernel without kernel-managed buffers: a buffer pool" \
 			falls_back bufpool_zero_copy memo "${text}a buffer pool" \
