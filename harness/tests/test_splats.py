@@ -81,6 +81,7 @@ LINES = [
 ]
 
 HARMLESS = [
+    "test_region_cpu invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0",
     "EXT4-fs (loop0): warning: mounting unchecked fs, running e2fsck is recommended",
     "EXT4-fs warning (device loop0): ext4_resize_fs:1: no change",
     "ACPI BIOS Warning (bug): optional field has zero address",
