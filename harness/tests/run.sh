@@ -10,7 +10,8 @@ cd "$(dirname "$0")" || exit 1
 
 [ $# -gt 0 ] || set -- test_*.sh test_*.py
 dir=$(mktemp -d)
-trap 'rm -rf "$dir"' EXIT
+# shellcheck disable=SC2046 # numbers
+trap 'kill $(jobs -p) 2>/dev/null; rm -rf "$dir"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 n=0 failed=0
