@@ -3,14 +3,14 @@
  * Rings of kernel-managed buffers: memory that the kernel allocates and owns,
  * that userspace maps, and that subsystems hand out to it buffer by buffer.
  *
- * A ring of buffers is an object of its own. The context it was registered
+ * A ring of buffers is an object of its own. The context that it was registered
  * with holds a reference, and so does every pin, mapping and registered-buffer
- * slot: whoever looks at the memory keeps it, and its charge to
- * RLIMIT_MEMLOCK, whatever becomes of the context.
+ * slot: each user of the memory keeps it, and its charge to RLIMIT_MEMLOCK,
+ * whatever becomes of the context.
  *
- * Which buffers are free is known to the kernel alone. Userspace is told the
- * number of a buffer and never an address; requests that select provided
- * buffers do not see these rings.
+ * Only the kernel knows which buffers are free. Userspace gets the number of a
+ * buffer and never an address; requests that select provided buffers do not see
+ * these rings.
  */
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
@@ -41,33 +41,33 @@
 struct io_kmbuf_ring {
 	/*
 	 * A leaf that is taken in any context, hence raw. Protects the rest of
-	 * this part. The numbers of the free buffers are fifo[head..tail), both
-	 * counting freely and masked on use: the fifo has a power of two of
-	 * entries, whatever the number of buffers. While there is no pin all
-	 * buffers are free, and the fifo may be short of some: see
+	 * this part. The numbers of the free buffers are fifo[head..tail). Both
+	 * indices run freely and are masked on use: the size of the fifo is a
+	 * power of two, whatever the number of buffers. Without a pin all
+	 * buffers are free, even if some are missing from the fifo: see
 	 * io_kmbuf_reclaim().
 	 */
 	raw_spinlock_t		lock;
 	u16			head;
 	u16			tail;
 	unsigned int		pins;
-	/* there is one pin, and is to be no other */
+	/* there is one pin, and no other is allowed */
 	bool			exclusive;
 	u16			*fifo;
-	/* buffers that are selected: recycle takes back no others */
+	/* selected buffers: recycle accepts no others */
 	unsigned long		*in_use;
 
-	/* what follows does not change while there is a reference */
+	/* the fields below do not change while there is a reference */
 	u32			fifo_mask;
 	u32			nr_bufs;
 	u32			buf_size;
-	/* where the kernel reaches each buffer */
+	/* the kernel address of each buffer */
 	void			**addrs;
-	/* how many buffers are one piece of memory */
+	/* number of buffers that are one piece of memory */
 	u32			nr_whole;
 	u16			flags;
 	u16			bgid;
-	/* tells this ring from others, in traces and fdinfo */
+	/* identifies this ring in traces and fdinfo */
 	u32			id;
 	/* charged for the region; NULL if nobody is */
 	struct user_struct	*user;
@@ -86,7 +86,7 @@ static struct io_kmbuf_ring *io_kmbuf_find(struct io_ring_ctx *ctx,
 	return xa_load(&ctx->io_kmbuf_xa, bgid);
 }
 
-/* The last put frees memory, which may sleep */
+/* The last put frees memory, and may sleep */
 static void io_kmbuf_put(struct io_kmbuf_ring *kr)
 {
 	might_sleep();
@@ -101,7 +101,7 @@ static void io_kmbuf_put(struct io_kmbuf_ring *kr)
 	kfree(kr);
 }
 
-/* All buffers are free, in the order of their ids */
+/* Mark all buffers free, in the order of their ids */
 static void io_kmbuf_reset(struct io_kmbuf_ring *kr)
 {
 	unsigned int i;
@@ -157,15 +157,15 @@ static u64 io_kmbuf_mmap_offset(unsigned int bgid)
 }
 
 /*
- * In how many pages does a buffer end where a page does? That is a buffer's
- * size, or that of a few which share pages.
+ * The number of pages after which a buffer ends with a page: the size of a
+ * buffer, or of a few that share pages.
  */
 static unsigned int io_kmbuf_chunk(const struct io_kmbuf_ring *kr)
 {
 	return kr->buf_size >> min(__ffs(kr->buf_size), PAGE_SHIFT);
 }
 
-/* The kernel's address of a buffer that is one piece of memory, or NULL */
+/* The kernel address of a buffer that is one piece of memory, or NULL */
 static void *io_kmbuf_direct_addr(const struct io_kmbuf_ring *kr,
 				  unsigned int bid)
 {
@@ -179,9 +179,9 @@ static void *io_kmbuf_direct_addr(const struct io_kmbuf_ring *kr,
 }
 
 /*
- * Buffers in one piece are used through the direct map. The region is mapped
- * for the others, or, where the data cache aliases, for all of them: the
- * application's mapping has the colour of that one.
+ * Buffers in one piece are used through the direct map. For the others the
+ * region is mapped. Where the data cache aliases, that mapping is used for all
+ * buffers: the application's mapping has the same colour.
  */
 static int io_kmbuf_init_addrs(struct io_kmbuf_ring *kr)
 {
@@ -274,8 +274,8 @@ static int io_kmbuf_fill_slot(struct io_ring_ctx *ctx, struct io_kmbuf_ring *kr,
 }
 
 /*
- * All that can fail, the copy to userspace last. What is filled in already is
- * undone on failure; nobody can have seen it, as ->uring_lock is held.
+ * All steps that can fail, with the copy to userspace last. On failure, earlier
+ * steps are undone; nobody can have seen them, as ->uring_lock is held.
  */
 static int io_kmbuf_prepare(struct io_ring_ctx *ctx, struct io_kmbuf_ring *kr,
 			    struct io_uring_kmbuf_reg *reg, void __user *arg)
@@ -308,11 +308,12 @@ out_release:
 }
 
 /*
- * IORING_REGISTER_KMBUF_RING: -EFAULT for an argument that cannot be read or
- * written; -EINVAL for a bad one, or a slot that there is not; -EOVERFLOW for
- * more memory than can be counted; -EEXIST if the group is in use, -EBUSY if
- * the slot is; -ENOMEM if there is no memory or the user may not lock as much;
- * -EOPNOTSUPP without an MMU, and for a flag that the machine cannot have.
+ * IORING_REGISTER_KMBUF_RING: -EFAULT if the argument cannot be read or
+ * written; -EINVAL for a bad argument, or a slot that does not exist;
+ * -EOVERFLOW for more memory than can be counted; -EEXIST if the group is in
+ * use, -EBUSY if the slot is; -ENOMEM if there is no memory or the user may not
+ * lock as much; -EOPNOTSUPP without an MMU, and for a flag that the machine
+ * does not support.
  */
 int io_register_kmbuf_ring(struct io_ring_ctx *ctx, void __user *arg)
 {
@@ -325,9 +326,11 @@ int io_register_kmbuf_ring(struct io_ring_ctx *ctx, void __user *arg)
 	BUILD_BUG_ON(offsetof(struct io_uring_kmbuf_reg, bgid) != 12);
 	BUILD_BUG_ON(offsetof(struct io_uring_kmbuf_reg, fixed_index) != 16);
 	BUILD_BUG_ON(offsetof(struct io_uring_kmbuf_reg, mmap_offset) != 24);
-	/* a free-running u16 has to tell a full fifo from an empty one */
+	/*
+	 * a free-running u16 has to distinguish a full fifo from an empty one
+	 */
 	BUILD_BUG_ON((IORING_KMBUF_MAX_ENTRIES - 1) * 2 > U16_MAX);
-	/* no group's offset may reach into the bits that tell the kind */
+	/* no group's offset may reach into the bits of the mapping type */
 	BUILD_BUG_ON(((IORING_KMBUF_MAX_GROUPS - 1) << IORING_OFF_KMBUF_SHIFT) &
 		     IORING_OFF_MMAP_MASK);
 	lockdep_assert_held(&ctx->uring_lock);
@@ -376,7 +379,7 @@ static void io_kmbuf_remove(struct io_ring_ctx *ctx, struct io_kmbuf_ring *kr)
 
 /*
  * IORING_UNREGISTER_KMBUF_RING: -EFAULT, -EINVAL for a bad argument, -ENOENT if
- * the group is no such ring, -EBUSY while a subsystem has it pinned.
+ * the group is not a KMBUF ring, -EBUSY while a subsystem has it pinned.
  */
 int io_unregister_kmbuf_ring(struct io_ring_ctx *ctx, void __user *arg)
 {
@@ -396,7 +399,7 @@ int io_unregister_kmbuf_ring(struct io_ring_ctx *ctx, void __user *arg)
 	kr = io_kmbuf_find(ctx, bgid);
 	if (!kr)
 		return -ENOENT;
-	/* pins are taken under ->uring_lock, so there will be none */
+	/* pins are taken under ->uring_lock, so none can appear */
 	if (io_kmbuf_is_pinned(kr))
 		return -EBUSY;
 
@@ -404,7 +407,7 @@ int io_unregister_kmbuf_ring(struct io_ring_ctx *ctx, void __user *arg)
 	return 0;
 }
 
-/* The context goes. Rings that are pinned stay, for those who pinned them. */
+/* The context goes. Pinned rings stay until the last unpin. */
 void io_unregister_kmbuf_rings(struct io_ring_ctx *ctx)
 {
 	struct io_kmbuf_ring *kr;
@@ -416,13 +419,13 @@ void io_unregister_kmbuf_rings(struct io_ring_ctx *ctx)
 		io_kmbuf_remove(ctx, kr);
 }
 
-/* Is group @bgid one of ours? It cannot be one of provided buffers then. */
+/* Is group @bgid a KMBUF ring? Then it cannot be used for provided buffers. */
 bool io_kmbuf_group_taken(struct io_ring_ctx *ctx, unsigned int bgid)
 {
 	return io_kmbuf_find(ctx, bgid);
 }
 
-/* What an offset for mmap() stands for, or NULL */
+/* The ring at an offset for mmap(), or NULL */
 static struct io_kmbuf_ring *io_kmbuf_at_offset(struct io_ring_ctx *ctx,
 						loff_t offset)
 {
@@ -458,7 +461,7 @@ static void io_kmbuf_vma_close(struct vm_area_struct *vma)
 	io_kmbuf_put(vma->vm_private_data);
 }
 
-/* A mapping that is copied, split or moved is one more of them */
+/* A copied, split or moved mapping has a reference of its own */
 static const struct vm_operations_struct io_kmbuf_vm_ops = {
 	.open	= io_kmbuf_vma_open,
 	.close	= io_kmbuf_vma_close,
@@ -483,7 +486,9 @@ int io_kmbuf_mmap(struct io_ring_ctx *ctx, struct vm_area_struct *vma)
 	if (kr->flags & IOU_KMBUF_RING_RDONLY) {
 		if (vma->vm_flags & VM_WRITE)
 			return -EACCES;
-		/* nor later, by mprotect() or through /proc/self/mem */
+		/*
+		 * also forbid it later, by mprotect() or through /proc/self/mem
+		 */
 		vm_flags_clear(vma, VM_MAYWRITE);
 	}
 
@@ -522,10 +527,11 @@ void io_kmbuf_show_fdinfo(struct io_ring_ctx *ctx, struct seq_file *m)
 }
 
 /*
- * The first pin after a last one finds all buffers free. Those that were never
- * recycled are put back here and not by the unpin, which has no lock that would
- * keep a new pin out meanwhile: without a pin nobody selects or recycles, and
- * under ->uring_lock nobody pins. kr->lock is not held for what takes long.
+ * A ring without pins has only free buffers, so the first pin puts back those
+ * that were never recycled. The last unpin does not, since it has no lock that
+ * would keep out a new pin meanwhile. Here nobody selects or recycles, as there
+ * is no pin, and nobody pins, as ->uring_lock is held. The slow part is done
+ * without kr->lock.
  */
 static void io_kmbuf_reclaim(struct io_ring_ctx *ctx, struct io_kmbuf_ring *kr)
 {
@@ -567,23 +573,22 @@ static struct io_kmbuf_ring *io_kmbuf_pin(struct io_uring_cmd *cmd,
 }
 
 /**
- * io_uring_buf_ring_pin - get hold of a ring of kernel-managed buffers
+ * io_uring_buf_ring_pin - pin a ring of kernel-managed buffers
  * @cmd: command of the io_uring that the ring is registered with
- * @buf_group: its buffer group, often chosen by userspace
+ * @buf_group: buffer group of the ring, often chosen by userspace
  * @issue_flags: as the command was issued with
  *
- * Userspace cannot unregister a ring that is pinned. The ring, its memory and
- * all calls that take it stay good until io_uring_buf_ring_unpin(), even if the
- * io_uring goes away before.
+ * Userspace cannot unregister a pinned ring. The ring and its memory remain
+ * valid until io_uring_buf_ring_unpin(), even if the io_uring goes away before.
  *
  * Pins are counted, and their owners share the buffers. A consumer that needs
- * them for itself takes io_uring_buf_ring_pin_exclusive().
+ * all buffers for itself calls io_uring_buf_ring_pin_exclusive().
  *
- * Context: Process context. Takes the ring's ->uring_lock when @issue_flags
+ * Context: Process context. Takes the io_uring's ->uring_lock if @issue_flags
  * say that it is not held.
  *
  * Return: the ring, or ERR_PTR() of
- * -ENOENT if the group is no such ring,
+ * -ENOENT if the group is not a KMBUF ring,
  * -EBUSY if somebody has pinned it exclusively.
  */
 struct io_kmbuf_ring *io_uring_buf_ring_pin(struct io_uring_cmd *cmd,
@@ -595,20 +600,20 @@ struct io_kmbuf_ring *io_uring_buf_ring_pin(struct io_uring_cmd *cmd,
 EXPORT_SYMBOL_GPL(io_uring_buf_ring_pin);
 
 /**
- * io_uring_buf_ring_pin_exclusive - get hold of a ring, and of all its buffers
+ * io_uring_buf_ring_pin_exclusive - pin a ring for one consumer only
  * @cmd: command of the io_uring that the ring is registered with
- * @buf_group: its buffer group, often chosen by userspace
+ * @buf_group: buffer group of the ring, often chosen by userspace
  * @issue_flags: as the command was issued with
  *
- * As io_uring_buf_ring_pin(), but nobody else has pinned the ring, nor can do so
- * until io_uring_buf_ring_unpin(). So all buffers are free, the only ones that
- * are selected will be the caller's, and the only ones that come back.
+ * As io_uring_buf_ring_pin(), but nobody else has pinned the ring, nor can pin
+ * it until io_uring_buf_ring_unpin(). So all buffers are free at first, and
+ * only the caller selects and recycles buffers.
  *
- * Context: Process context. Takes the ring's ->uring_lock when @issue_flags
+ * Context: Process context. Takes the io_uring's ->uring_lock if @issue_flags
  * say that it is not held.
  *
  * Return: the ring, or ERR_PTR() of
- * -ENOENT if the group is no such ring,
+ * -ENOENT if the group is not a KMBUF ring,
  * -EBUSY if it is pinned.
  */
 struct io_kmbuf_ring *
@@ -621,16 +626,16 @@ io_uring_buf_ring_pin_exclusive(struct io_uring_cmd *cmd,
 EXPORT_SYMBOL_GPL(io_uring_buf_ring_pin_exclusive);
 
 /**
- * io_uring_buf_ring_unpin - give up a pin
+ * io_uring_buf_ring_unpin - drop a pin
  * @kr: the ring, as io_uring_buf_ring_pin() returned it
  *
  * Buffers that the caller has selected and not recycled stay selected for as
- * long as somebody else has the ring pinned: recycle them first. With the last
- * pin, all buffers are free again. @kr must not be used after this.
+ * long as somebody else has the ring pinned: recycle them first. When the last
+ * pin ends, all buffers are free again. @kr must not be used after this.
  *
  * Context: Process context, may sleep: this may free the memory. Needs neither
- * a command nor the io_uring, takes no lock of it, and may be called with or
- * without ->uring_lock.
+ * a command nor the io_uring, takes none of its locks, and may be called with
+ * or without ->uring_lock.
  */
 void io_uring_buf_ring_unpin(struct io_kmbuf_ring *kr)
 {
@@ -667,14 +672,14 @@ bool io_uring_is_kmbuf_ring(struct io_uring_cmd *cmd, unsigned int buf_group,
 EXPORT_SYMBOL_GPL(io_uring_is_kmbuf_ring);
 
 /**
- * io_uring_cmd_on_kmbuf_ring - does a command come from where a ring is?
+ * io_uring_cmd_on_kmbuf_ring - do a command and a ring share an io_uring?
  * @cmd: the command
  * @buf_group: buffer group that the ring was pinned by
  * @kr: the pinned ring
  * @issue_flags: as the command was issued with
  *
- * A consumer that shows userspace buffers of @kr in the completion of @cmd uses
- * this to make sure that both belong to one io_uring.
+ * A consumer that reports buffers of @kr in the completion of @cmd uses this to
+ * make sure that both belong to one io_uring.
  *
  * Context: As io_uring_buf_ring_pin().
  *
@@ -700,21 +705,21 @@ EXPORT_SYMBOL_GPL(io_uring_cmd_on_kmbuf_ring);
  * @kr: a pinned ring
  * @buf: filled in with the buffer
  *
- * The buffer that was free for longest comes first; in a new ring, and in one
- * that came back from its last pin with buffers missing, they come in the order
- * of their ids. It belongs to the caller until
- * io_uring_kmbuf_recycle(), and holds what its last user left: clear what
- * userspace is not to see.
+ * The buffer that was free for longest comes first. In a new ring, and in a
+ * ring whose last pin ended with buffers missing, buffers come in the order of
+ * their ids. The buffer belongs to the caller until io_uring_kmbuf_recycle(),
+ * and contains the data of its last user: clear data that userspace must not
+ * see.
  *
  * Userspace can read the buffer at any time, and change it unless the ring is
- * %IOU_KMBUF_RING_RDONLY and not %IOU_KMBUF_RING_FIXED: what the kernel reads
- * from it has to be checked in a copy.
+ * %IOU_KMBUF_RING_RDONLY and not %IOU_KMBUF_RING_FIXED: copy data out of it,
+ * and check the copy.
  *
- * Context: Any context but NMI. Takes no lock but the ring's own, for a few
+ * Context: Any context but NMI. Takes only the ring's own lock, for a few
  * instructions and with interrupts off. Callers on different CPUs, and
  * io_uring_kmbuf_recycle(), need no lock against each other.
  *
- * Return: 0, or -ENOBUFS if no buffer is free; @buf is as it was then.
+ * Return: 0, or -ENOBUFS if no buffer is free; @buf is unchanged then.
  */
 int io_uring_kmbuf_select(struct io_kmbuf_ring *kr, struct io_kmbuf *buf)
 {
@@ -742,15 +747,15 @@ EXPORT_SYMBOL_GPL(io_uring_kmbuf_select);
 /**
  * io_uring_kmbuf_recycle - put a buffer back into its ring
  * @kr: a pinned ring
- * @bid: number of a buffer that was selected, perhaps told by userspace
+ * @bid: number of a selected buffer, perhaps from userspace
  *
- * Numbers that no buffer has, and buffers that are not selected, are refused
- * and change nothing, so @bid may come from userspace. That it is one of the
- * caller's own buffers is for the caller to check.
+ * Numbers out of range, and buffers that are not selected, are refused and
+ * change nothing, so @bid may come from userspace. The caller has to check that
+ * the buffer is one of its own.
  *
  * Context: Any context but NMI, as io_uring_kmbuf_select().
  *
- * Return: 0, or -EINVAL if @bid is out of range or a buffer that is free.
+ * Return: 0, or -EINVAL if @bid is out of range or a free buffer.
  */
 int io_uring_kmbuf_recycle(struct io_kmbuf_ring *kr, unsigned int bid)
 {
@@ -775,12 +780,12 @@ int io_uring_kmbuf_recycle(struct io_kmbuf_ring *kr, unsigned int bid)
 EXPORT_SYMBOL_GPL(io_uring_kmbuf_recycle);
 
 /**
- * io_uring_kmbuf_size - how large the buffers of a ring are
+ * io_uring_kmbuf_size - size of each buffer of a ring
  * @kr: a pinned ring
  *
  * Context: Any context.
  *
- * Return: bytes a buffer, a multiple of 512.
+ * Return: bytes per buffer, a multiple of 512.
  */
 u32 io_uring_kmbuf_size(const struct io_kmbuf_ring *kr)
 {
@@ -789,7 +794,7 @@ u32 io_uring_kmbuf_size(const struct io_kmbuf_ring *kr)
 EXPORT_SYMBOL_GPL(io_uring_kmbuf_size);
 
 /**
- * io_uring_kmbuf_nr - how many buffers a ring has
+ * io_uring_kmbuf_nr - number of buffers of a ring
  * @kr: a pinned ring
  *
  * Context: Any context.
@@ -803,13 +808,13 @@ u32 io_uring_kmbuf_nr(const struct io_kmbuf_ring *kr)
 EXPORT_SYMBOL_GPL(io_uring_kmbuf_nr);
 
 /**
- * io_uring_kmbuf_flags - how a ring was registered
+ * io_uring_kmbuf_flags - flags that a ring was registered with
  * @kr: a pinned ring
  *
- * A consumer whose server is to write into the buffers refuses a ring with
- * %IOU_KMBUF_RING_RDONLY. One that relies on buffers which userspace cannot
- * change insists on it, and refuses %IOU_KMBUF_RING_FIXED, which lets userspace
- * read files into them.
+ * A consumer whose server writes into the buffers has to refuse a ring with
+ * %IOU_KMBUF_RING_RDONLY. A consumer that relies on buffers which userspace
+ * cannot change has to require that flag, and to refuse %IOU_KMBUF_RING_FIXED,
+ * which lets userspace read files into the buffers.
  *
  * Context: Any context.
  *

@@ -6,15 +6,15 @@
 #include <linux/io_uring_types.h>
 #include <linux/io_uring/kmbuf.h>
 
-/* What the size of a buffer is a multiple of: that of a sector */
+/* The size of a buffer is a multiple of this: the size of a sector */
 #define IO_KMBUF_ALIGN	512U
 
 struct seq_file;
 
 /*
- * Which flags there are. Requests on a registered buffer use it through the
- * kernel's own mapping, which nothing keeps coherent with the application's
- * where the data cache aliases.
+ * Supported flags. Requests on a registered buffer use it through the kernel's
+ * own mapping. Where the data cache aliases, nothing keeps that coherent with
+ * the application's mapping.
  */
 static inline u16 io_kmbuf_supported_flags(void)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A mock of a subsystem that shares its memory with a userspace server, for
- * tests of the interfaces that io_uring has for one. It checks only what keeps
- * itself safe and passes everything else on, mistakes above all.
+ * A mock of a subsystem that shares its memory with a userspace server, to test
+ * the interfaces that io_uring has for such subsystems. It checks only what it
+ * needs for its own safety and passes everything else on, mistakes above all.
  */
 #include <linux/anon_inodes.h>
 #include <linux/bvec.h>
@@ -27,26 +27,26 @@ struct workqueue_struct *mock_wq;
 
 /* The consumer, private data of its file */
 struct mock_kmbuf {
-	/* of the file, and of each buffer that is not released yet */
+	/* held by the file, and by each buffer that is not released yet */
 	struct kref		ref;
 	unsigned int		nr_chunks;
 	unsigned int		order;
 	bool			kmalloc;
-	/* the first page of each, which is a folio unless it is of kmalloc() */
+	/* first page of each chunk: a folio, unless from kmalloc() */
 	struct page		**chunks;
 	struct mock_pins	pins;
 
-	/* protects all below */
+	/* protects the fields below */
 	spinlock_t		lock;
 	struct list_head	bufs;
 	struct io_uring_mock_kmbuf_stats stats;
 };
 
 /*
- * One registration. It holds a reference on the consumer until its release, so
- * that the pages are there for as long as io_uring may use them, and is kept
- * after that, so that a second release is noticed. Only io_uring keeps the code
- * of the release loaded once all files are closed.
+ * One registration. It holds a reference to the consumer until its release, so
+ * that the pages exist for as long as io_uring may use them. It is kept after
+ * that, to detect a second release. Once all files are closed, only io_uring
+ * keeps the module with the release callback loaded.
  */
 struct mock_buf {
 	struct io_buf_lease	lease;
@@ -99,7 +99,7 @@ static struct page *mock_kmbuf_page(const struct mock_kmbuf *mk,
 	return mk->chunks[nr] + (page & ((1U << mk->order) - 1));
 }
 
-/* How many bytes there are from the start of a page to the end of its chunk */
+/* Number of bytes from the start of a page to the end of its chunk */
 static size_t mock_chunk_left(const struct mock_kmbuf *mk, unsigned int page)
 {
 	const unsigned int nr = 1U << mk->order;
@@ -107,7 +107,7 @@ static size_t mock_chunk_left(const struct mock_kmbuf *mk, unsigned int page)
 	return (size_t)(nr - (page & (nr - 1))) << PAGE_SHIFT;
 }
 
-/* Copy the argument of @cmd in; every command has one of fixed size */
+/* Copy in the argument of the command; each command has one of fixed size */
 int mock_get_arg(const struct io_uring_cmd *cmd, void *arg, size_t size)
 {
 	const struct io_uring_sqe *sqe = cmd->sqe;
@@ -140,7 +140,7 @@ static void mock_buf_release(void *priv)
 	mk->stats.nr_released_again += again;
 	spin_unlock(&mk->lock);
 
-	/* the reference went with the first release */
+	/* the first release dropped the reference */
 	if (!again)
 		kref_put(&mk->ref, mock_kmbuf_free_ref);
 }
@@ -176,7 +176,7 @@ static struct mock_buf *mock_buf_add(struct mock_kmbuf *mk, bool lent,
 	return buf;
 }
 
-/* Undo mock_buf_add() for a buffer that was not registered after all */
+/* Undo mock_buf_add() for a buffer whose registration failed */
 static void mock_buf_del(struct mock_buf *buf)
 {
 	struct mock_kmbuf *mk = buf->mk;
@@ -186,7 +186,7 @@ static void mock_buf_del(struct mock_buf *buf)
 	list_del(&buf->node);
 	spin_unlock(&mk->lock);
 
-	/* the command's file has one, too */
+	/* the command's file holds a reference, too */
 	kref_put(&mk->ref, mock_kmbuf_free_ref);
 	kfree(buf);
 }
@@ -209,7 +209,7 @@ static int mock_get_bvecs(const struct mock_kmbuf *mk, struct bio_vec *bvs,
 			page = mock_kmbuf_page(mk, ubv.page);
 			if (!page)
 				return -ERANGE;
-			/* nobody may reach past the chunk of the page */
+			/* no entry may reach beyond the chunk of its page */
 			if ((u64)ubv.offset + ubv.len >
 			    mock_chunk_left(mk, ubv.page))
 				return -ERANGE;
@@ -264,7 +264,7 @@ static int mock_cmd_register(struct io_uring_cmd *cmd, struct mock_kmbuf *mk,
 	if (reg.nr_bvecs > IORING_MOCK_KMBUF_MAX_BVECS)
 		return -E2BIG;
 
-	/* one more than asked for, so that an array of none has an address */
+	/* one more than requested, so that an empty array has an address */
 	bvs = kvmalloc_objs(*bvs, reg.nr_bvecs + 1, GFP_KERNEL_ACCOUNT);
 	if (!bvs)
 		return -ENOMEM;
@@ -273,7 +273,7 @@ static int mock_cmd_register(struct io_uring_cmd *cmd, struct mock_kmbuf *mk,
 	if (!ret)
 		ret = mock_register_bvecs(cmd, &reg, bvs, issue_flags);
 
-	/* io_uring must not look at the array any more: make it useless */
+	/* io_uring must not use the array any more: spoil it */
 	memset(bvs, 0xff, sizeof(*bvs) * reg.nr_bvecs);
 	kvfree(bvs);
 	return ret;
@@ -293,7 +293,7 @@ static int mock_cmd_unregister(struct io_uring_cmd *cmd,
 	return io_buffer_unregister(cmd, arg.index, issue_flags);
 }
 
-/* The consumer's @nr-th buffer, NULL if there is none or it was not lent */
+/* The consumer's @nr-th buffer, or NULL if it does not exist or was not lent */
 static struct mock_buf *mock_lent_buf(struct mock_kmbuf *mk, unsigned int nr)
 {
 	struct mock_buf *buf;
@@ -306,7 +306,7 @@ static struct mock_buf *mock_lent_buf(struct mock_kmbuf *mk, unsigned int nr)
 	return NULL;
 }
 
-/* With a spinlock held and interrupts off, as a consumer may do it */
+/* With a spinlock held and interrupts off, as a consumer may do */
 static int mock_cmd_lease(struct io_uring_cmd *cmd, struct mock_kmbuf *mk)
 {
 	struct io_uring_mock_kmbuf_lease arg;
@@ -383,7 +383,7 @@ static int mock_cmd_stats(struct io_uring_cmd *cmd, struct mock_kmbuf *mk)
 	return mock_put_arg(cmd, &stats, sizeof(stats));
 }
 
-/* Replace the 8 bytes at @offset of @mem, and tell what they were */
+/* Replace the 8 bytes at @offset of @mem, and return the old ones */
 int mock_exchange(void *mem, u64 size, u64 offset, u64 new, u64 *old)
 {
 	u64 *p = mem + offset;
@@ -408,7 +408,7 @@ static int mock_cmd_region(struct io_uring_cmd *cmd, unsigned int issue_flags)
 		return -EINVAL;
 
 	region = io_uring_registered_mem_region_get(cmd, issue_flags);
-	/* half of a region would be a bug of the lookup */
+	/* only one of the two would be a bug of the lookup */
 	if (!region.ptr != !region.nr_pages)
 		return -EBADE;
 
@@ -442,7 +442,7 @@ static int mock_kmbuf_cmd(struct io_uring_cmd *cmd, unsigned int issue_flags)
 	return mock_pins_cmd(cmd, &mk->pins, issue_flags);
 }
 
-/* Polled commands complete by themselves */
+/* Polled commands complete without polling */
 static int mock_kmbuf_iopoll(struct io_uring_cmd *cmd,
 			     struct io_comp_batch *iob,
 			     unsigned int poll_flags)

@@ -18,14 +18,14 @@ extern struct workqueue_struct *mock_wq;
 /* A ring of buffers that the consumer has pinned */
 struct mock_pin {
 	struct io_kmbuf_ring	*kr;
-	/* the buffers that are selected, by id */
+	/* selected buffers, by id */
 	struct io_kmbuf		*bufs;
-	/* in use by a command that runs for long: not to be unpinned */
+	/* in use by a long-running command: must not be unpinned */
 	bool			busy;
 };
 
 struct mock_pins {
-	/* taken around select and recycle as well, with interrupts off */
+	/* also held around select and recycle, with interrupts off */
 	spinlock_t		lock;
 	struct mock_pin		pins[IORING_MOCK_KMBUF_MAX_PINS];
 };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Select and recycle buffers of a ring very often: from every context at once,
- * to see that no buffer is handed out twice, and from one, to see what it costs.
+ * Select and recycle buffers of a ring very often: in all contexts at once, to
+ * check that no buffer is handed out twice, and in one, to measure the cost.
  */
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
@@ -16,19 +16,19 @@
 
 #include "mock_kmbuf.h"
 
-/* Cycles at a time in a timer or with the lock held, and how often a timer is */
+/* Cycles per timer run or lock section, and period of the timer */
 #define MOCK_BATCH	32
 #define MOCK_PERIOD_NS	(100 * NSEC_PER_USEC)
 
 struct mock_stress {
 	struct io_kmbuf_ring	*kr;
-	/* cycles that are left, for all contexts */
+	/* cycles left, for all contexts */
 	atomic_t		left;
 	atomic_t		nr_faults;
 	atomic_t		nr_empty;
-	/* ids that a context holds, apart from what the ring thinks */
+	/* ids that a context holds, kept apart from the ring's own records */
 	unsigned long		*held;
-	/* a consumer's lock, with interrupts off */
+	/* stands for a consumer's lock, with interrupts off */
 	spinlock_t		lock;
 	struct hrtimer		hard;
 	struct hrtimer		soft;
@@ -122,7 +122,7 @@ static int mock_stress_run(struct mock_stress *st)
 		      HRTIMER_MODE_REL_SOFT);
 
 	while (mock_stress_batch(st)) {
-		/* all contexts stop when no cycle is left */
+		/* all contexts stop when no cycles are left */
 		if (signal_pending(current)) {
 			atomic_set(&st->left, 0);
 			ret = -EINTR;
@@ -161,7 +161,7 @@ int mock_ring_stress(struct io_kmbuf_ring *kr,
 	return ret;
 }
 
-/* One cycle, with nothing in between that could be counted */
+/* One cycle, with nothing in between that would be counted */
 static int mock_bench_one(struct io_kmbuf_ring *kr,
 			  struct io_uring_mock_kmbuf_cycles *arg)
 {
@@ -171,7 +171,7 @@ static int mock_bench_one(struct io_kmbuf_ring *kr,
 	int ret;
 
 	local_irq_save(flags);
-	/* what taking the time takes is not the ring's */
+	/* the time to read the clock is not the ring's */
 	t[0] = get_cycles();
 	t[1] = get_cycles();
 	ret = io_uring_kmbuf_select(kr, &buf);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The mock subsystem's use of rings of kernel-managed buffers: one command for
- * each call that there is. What the caller of such a call has to check is left
- * to the test.
+ * each call. The checks that a caller has to do are left to the test.
  */
 #include <linux/err.h>
 #include <linux/io_uring/cmd.h>
@@ -113,7 +112,7 @@ static int mock_cmd_on(struct io_uring_cmd *cmd, struct mock_pins *pins,
 	}
 	if (!kr)
 		return -EBADF;
-	/* compared and not looked into: it does not matter if it goes */
+	/* compared and not dereferenced: it may go away */
 	return io_uring_cmd_on_kmbuf_ring(cmd, arg->bgid, kr, issue_flags);
 }
 
@@ -126,7 +125,7 @@ static int mock_pin_select(struct mock_pin *pin,
 	ret = io_uring_kmbuf_select(pin->kr, &buf);
 	if (ret)
 		return ret;
-	/* out of range or handed out before: a bug of the ring */
+	/* out of range or handed out before: a bug in the ring */
 	if (buf.bid >= io_uring_kmbuf_nr(pin->kr) || pin->bufs[buf.bid].addr)
 		return -EBADE;
 	pin->bufs[buf.bid] = buf;
@@ -153,7 +152,7 @@ static int mock_pin_info(struct mock_pin *pin,
 	return 0;
 }
 
-/* The commands that are done with the consumer's lock held */
+/* The commands that run with the consumer's lock held */
 static int mock_pin_cmd(struct mock_pins *pins, u32 op,
 			struct io_uring_mock_kmbuf_ring *arg)
 {
@@ -237,7 +236,7 @@ static int mock_cmd_exchange(struct io_uring_cmd *cmd, struct mock_pins *pins)
 
 #define MOCK_INTERRUPT_DELAY	(HZ / 10)
 
-/* What is left of a command that is to be completed later */
+/* State of a command that is to be completed later */
 struct mock_done {
 	struct delayed_work	work;
 	struct io_uring_cmd	*cmd;
@@ -247,9 +246,9 @@ struct mock_done {
 };
 
 /*
- * The command's file may be all that keeps this code loaded. Who calls this
- * can still return: task work gives the command up only after that, and the
- * module's exit waits for mock_wq.
+ * The command's file may be all that keeps this module loaded. The caller can
+ * still return: task work drops the command only after that, and the module's
+ * exit waits for mock_wq.
  */
 static void mock_done_finish(struct mock_done *done, unsigned int issue_flags)
 {
@@ -326,7 +325,7 @@ static int mock_done(struct io_uring_cmd *cmd,
 	return -EINVAL;
 }
 
-/* One of a multishot command's completions, with a buffer of its own */
+/* Post one completion of a multishot command, with a buffer of its own */
 static int mock_mshot_one(struct io_uring_cmd *cmd, struct mock_pins *pins,
 			  const struct io_uring_mock_kmbuf_done *arg,
 			  unsigned int issue_flags)
@@ -375,7 +374,7 @@ static int mock_cmd_done(struct io_uring_cmd *cmd, struct mock_pins *pins,
 	return mock_done(cmd, &arg, issue_flags);
 }
 
-/* Have the pinned ring to oneself, without the consumer's lock */
+/* Reserve the pinned ring for a long command, without the consumer's lock */
 static struct io_kmbuf_ring *mock_pin_borrow(struct mock_pins *pins, u32 handle)
 {
 	struct mock_pin *pin;
@@ -403,7 +402,7 @@ static int mock_cmd_cycles(struct io_uring_cmd *cmd, struct mock_pins *pins,
 	struct io_kmbuf_ring *kr;
 	int ret;
 
-	/* takes long, and nobody is to wait for the ring meanwhile */
+	/* takes long, and must not make others wait for the io_uring */
 	if (issue_flags & IO_URING_F_NONBLOCK)
 		return -EAGAIN;
 

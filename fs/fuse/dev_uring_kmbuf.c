@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where payloads of FUSE over io_uring are when the queue has memory that the
- * kernel owns and shares with the server: behind the header in the memory region
- * of the io_uring if they are small, else with the queue's provider, which can be
- * a ring of kernel-managed buffers.
+ * Where the payloads of FUSE over io_uring are when a queue has memory that the
+ * kernel owns and shares with the server. A small payload is behind the header
+ * in the memory region of the io_uring. A larger one is with the queue's
+ * provider, which can be a ring of kernel-managed buffers.
  *
- * The queue pins its ring of buffers. The pin goes with the last entry that uses
- * it, so that a mount whose server is dead holds none of the server's memory. An
- * entry whose request a dead server has taken goes with the last reference to the
- * server's device, or with an abort: another process that has the device open
- * keeps the entry, and the pin.
+ * The queue pins its ring of buffers. The pin ends with the last entry that
+ * uses the ring, so that a mount whose server is dead holds none of the
+ * server's memory. An entry whose request a dead server has taken ends with the
+ * last reference to the server's device, or with an abort: another process that
+ * has the device open keeps the entry, and the pin.
  *
- * Buffers are taken and given back under queue->lock. An entry that waits for a
- * request has none, so as many are in use as there are payloads under way.
+ * Buffers are taken and returned under queue->lock. An entry that waits for a
+ * request has no buffer, so there are as many buffers in use as payloads in
+ * flight.
  *
- * Userspace can write to headers and buffers at any time. What is read from
- * them is read once, and then checked.
+ * Userspace can write to headers and buffers at any time. Values are read from
+ * them once, and then checked.
  */
 
 #include "args.h"
@@ -27,16 +28,16 @@
 #include <linux/sizes.h>
 
 #define HDR_SIZE		sizeof(struct fuse_uring_req_header)
-/* where payloads begin behind a header; the server may do O_DIRECT there */
+/* offset of a payload behind a header; the server may do O_DIRECT there */
 #define PAYLOAD_OFFSET		ALIGN(HDR_SIZE, FUSE_URING_HDR_ALIGN)
 
-/* How much of the header is for payloads */
+/* Number of bytes behind the header for payloads */
 static size_t inline_size(const struct fuse_ring_ent *ent)
 {
 	return ent->hdr_in_region ? ent->queue->hdr_stride - PAYLOAD_OFFSET : 0;
 }
 
-/* As some disks want memory for a read or write of whole blocks to be */
+/* Aligned as some disks want memory for reads and writes of whole blocks */
 static bool inline_is_aligned(const struct fuse_ring_ent *ent)
 {
 	return IS_ALIGNED(ent->hdr_offset + PAYLOAD_OFFSET, SZ_4K);
@@ -52,16 +53,16 @@ static bool fits_inline(const struct fuse_ring_ent *ent,
 		return false;
 	if (args->opcode != FUSE_READ && args->opcode != FUSE_WRITE)
 		return true;
-	/* it can be for a disk whose blocks are as large, and memory for them */
+	/* the disk may have 4 KiB blocks, and want memory aligned to that */
 	return !IS_ALIGNED(size, SZ_4K) || inline_is_aligned(ent);
 }
 
-/* The size of what is copied either way, whichever is more */
+/* Number of copied bytes, of the request or of the reply, whichever is more */
 static size_t copied_size(struct fuse_args *args, bool zero_copy)
 {
 	size_t in = 0, out = 0;
 
-	/* the first argument has its place in the header */
+	/* the first argument is in the header */
 	if (args->in_numargs && !(zero_copy && args->in_pages))
 		in = fuse_len_args(args->in_numargs - 1,
 				   (struct fuse_arg *)args->in_args + 1);
@@ -70,7 +71,7 @@ static size_t copied_size(struct fuse_args *args, bool zero_copy)
 	return max(in, out);
 }
 
-/* Where @size bytes that are copied go, the request's and then the reply's */
+/* Where @size copied bytes are, first the request's and then the reply's */
 static enum fuse_payload_place payload_place(const struct fuse_ring_ent *ent,
 					     const struct fuse_args *args,
 					     size_t size)
@@ -84,9 +85,9 @@ static enum fuse_payload_place payload_place(const struct fuse_ring_ent *ent,
 }
 
 /*
- * Get the entry what the payload of @req needs. A buffer that it holds serves
- * again, or goes back. False if there is no buffer. Not for entries that use no
- * memory of their queue.
+ * Give the entry a buffer if the payload of @req needs one. A buffer that the
+ * entry has already is reused, or returned if it is not needed. False if no
+ * buffer is free. Not for entries that use no memory of their queue.
  */
 bool fuse_uring_payload_claim(struct fuse_ring_ent *ent, struct fuse_req *req)
 {
@@ -108,7 +109,7 @@ bool fuse_uring_payload_claim(struct fuse_ring_ent *ent, struct fuse_req *req)
 	return true;
 }
 
-/* What an entry can serve some requests with when there is no buffer */
+/* What lets an entry serve some requests without a buffer */
 static unsigned int without_buffer(const struct fuse_ring_ent *ent)
 {
 	unsigned int means = 0;
@@ -123,9 +124,10 @@ static unsigned int without_buffer(const struct fuse_ring_ent *ent)
 }
 
 /*
- * All requests that wait need a buffer, at least with @starved: does @ent need
- * one for them, too? Not if it has memory of its own, and it may not if it has a
- * slot, or room in its header, and @starved does not.
+ * Given that all waiting requests need a buffer, at least with @starved: does
+ * @ent need one for them, too? No if @ent has memory of its own. It may not
+ * need one if it has a slot, or room in its header, that @starved does not
+ * have.
  */
 bool fuse_uring_payload_starves_too(const struct fuse_ring_ent *ent,
 				    const struct fuse_ring_ent *starved)
@@ -134,7 +136,7 @@ bool fuse_uring_payload_starves_too(const struct fuse_ring_ent *ent,
 	       !(without_buffer(ent) & ~without_buffer(starved));
 }
 
-/* Give the entry's buffer back if it has one */
+/* Return the entry's buffer if it has one */
 void fuse_uring_kmbuf_put(struct fuse_ring_ent *ent)
 {
 	lockdep_assert_held(&ent->queue->lock);
@@ -145,10 +147,10 @@ void fuse_uring_kmbuf_put(struct fuse_ring_ent *ent)
 	ent->buf.addr = NULL;
 }
 
-/* How many bytes of payload fit where it is */
+/* How many bytes of payload fit in the place chosen for it */
 size_t fuse_uring_payload_room(const struct fuse_ring_ent *ent)
 {
-	/* all that the request asks for */
+	/* as much as the request asks for */
 	if (ent->zero_copy)
 		return SIZE_MAX;
 
@@ -165,7 +167,7 @@ size_t fuse_uring_payload_room(const struct fuse_ring_ent *ent)
 }
 
 /*
- * Copy the payload from where it is, or to there if @write. Not for
+ * Set up copying from the place of the payload, or to it if @write. Not for
  * FUSE_PAYLOAD_IOVEC.
  */
 void fuse_uring_payload_copy_init(struct fuse_copy_state *cs,
@@ -180,13 +182,13 @@ void fuse_uring_payload_copy_init(struct fuse_copy_state *cs,
 		fuse_copy_init_kaddr(cs, write, ent->buf.addr, ent->buf.len);
 		break;
 	default:
-		/* no byte of it */
+		/* no room for a single byte */
 		fuse_copy_init_kaddr(cs, write, ent, 0);
 		break;
 	}
 }
 
-/* The size of the payload that the server finds */
+/* The payload size that the server is told */
 static u32 zero_copy_size(const struct fuse_args *args)
 {
 	return args->in_pages ? args->in_args[1].size : 0;
@@ -215,7 +217,7 @@ void fuse_uring_payload_describe(const struct fuse_ring_ent *ent,
 	ent_in_out->payload_sz = zero_copy_size(ent->fuse_req->args);
 }
 
-/* One more entry shares the buffers of the queue */
+/* An entry joins those that share the buffers of the queue */
 static void note_means(struct fuse_ring_queue *queue,
 		       const struct fuse_ring_ent *ent)
 {
@@ -224,9 +226,9 @@ static void note_means(struct fuse_ring_queue *queue,
 }
 
 /*
- * A new entry is to use its queue. -EINVAL if the queue does not have the buffers
- * that it needs, or not any more, or is for zero copy and has none at all.
- * -ENOTCONN if the connection has been aborted.
+ * A new entry is to use its queue. -EINVAL if the queue does not have the
+ * buffers that the entry needs, or no longer has them, or is for zero copy and
+ * has no provider. -ENOTCONN if the connection has been aborted.
  */
 int fuse_uring_ent_join(struct fuse_ring_ent *ent)
 {
@@ -249,8 +251,8 @@ int fuse_uring_ent_join(struct fuse_ring_ent *ent)
 }
 
 /*
- * If no entry uses the buffers of the queue, none will, and the caller gets them
- * for fuse_uring_kmbuf_unpin(). Else NULL.
+ * If no entry uses the buffers of the queue, none will later. Then return them
+ * for the caller to pass to fuse_uring_kmbuf_unpin(), else NULL.
  */
 struct io_kmbuf_ring *fuse_uring_kmbuf_unused(struct fuse_ring_queue *queue)
 {
@@ -265,9 +267,9 @@ struct io_kmbuf_ring *fuse_uring_kmbuf_unused(struct fuse_ring_queue *queue)
 }
 
 /*
- * The entry is going. If it is the last that uses the buffers, the caller gets
- * them for fuse_uring_kmbuf_unpin(), to be called before the server is told that
- * it has gone. Else NULL.
+ * The entry is going. If it is the last one that uses the buffers, return them
+ * for the caller to pass to fuse_uring_kmbuf_unpin(), before the server is told
+ * that the entry is gone. Else NULL.
  */
 struct io_kmbuf_ring *fuse_uring_kmbuf_leave(struct fuse_ring_ent *ent)
 {
@@ -280,7 +282,7 @@ struct io_kmbuf_ring *fuse_uring_kmbuf_leave(struct fuse_ring_ent *ent)
 	return fuse_uring_kmbuf_unused(ent->queue);
 }
 
-/* Without queue->lock, as it may sleep */
+/* Call without queue->lock: may sleep */
 void fuse_uring_kmbuf_unpin(struct io_kmbuf_ring *kmbuf)
 {
 	if (kmbuf)

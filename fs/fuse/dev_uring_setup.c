@@ -1,17 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Setup of FUSE over io_uring with memory that the kernel owns and shares with
- * the server: the commands that give a queue such memory, and what an entry that
- * registers takes of it.
+ * the server: the commands that give a queue such memory, and the part of it
+ * that a new entry takes.
  *
  * A queue's headers are in iovecs of its entries or in the memory region of an
- * io_uring. Its payloads are in iovecs of its entries or with a provider. Each is
- * chosen on its own, with a command of its own, before the queue has an entry.
+ * io_uring. Its payloads are in iovecs of its entries or with a provider. Each
+ * is chosen independently, by a command of its own, before the queue has an
+ * entry.
  *
- * All memory of a queue is that of one io_uring, and only commands of that one
- * use it. The queue does not keep the io_uring. It compares the address, which
- * can be that of a later io_uring as well. Hence the address of a header is
- * derived from each command anew, within the region that the io_uring has.
+ * All memory of a queue belongs to one io_uring, and only commands of that
+ * io_uring use it. The queue holds no reference to the io_uring. It compares
+ * the address, which a later io_uring can have as well. Hence the address of a
+ * header is derived anew for each command, within the region that the io_uring
+ * has.
  */
 
 #include "dev_uring_i.h"
@@ -29,12 +31,12 @@ static struct fuse_uring_cmd_req read_cmd_req(const struct io_uring_cmd *cmd)
 	struct fuse_uring_cmd_req req;
 
 	req = *io_uring_sqe128_cmd(cmd->sqe, struct fuse_uring_cmd_req);
-	/* userspace can change the SQE: what is checked is what is used */
+	/* userspace can change the SQE: use the values that were checked */
 	barrier();
 	return req;
 }
 
-/* Those who use neither flags nor a commit id */
+/* For commands that use neither flags nor a commit id */
 static bool is_clean(const struct io_uring_cmd *cmd,
 		     const struct fuse_uring_cmd_req *req)
 {
@@ -49,8 +51,8 @@ static u64 region_size(const struct io_uring_mem_region *region)
 }
 
 /*
- * The queue that a command is to give memory to, or ERR_PTR of -EOPNOTSUPP,
- * -EINVAL or -ESRCH. Queues stay for as long as the device does.
+ * The queue that a command gives memory to, or ERR_PTR of -EOPNOTSUPP, -EINVAL
+ * or -ESRCH. Queues exist for as long as the device does.
  */
 static struct fuse_ring_queue *
 find_queue(const struct io_uring_cmd *cmd, const struct fuse_uring_cmd_req *req,
@@ -78,13 +80,13 @@ find_queue(const struct io_uring_cmd *cmd, const struct fuse_uring_cmd_req *req,
 	return queue ?: ERR_PTR(-ESRCH);
 }
 
-/* Can the queue get memory of the command's io_uring, if it @has none yet? */
+/* May the queue get memory of the command's io_uring? @has: it has some */
 static int check_queue(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
 		       bool has)
 {
 	lockdep_assert_held(&queue->lock);
 
-	/* an abort has been here, and nobody would unpin the buffers */
+	/* after an abort nobody would unpin the buffers */
 	if (queue->stopped)
 		return -ENOTCONN;
 	if (queue->had_ents)
@@ -113,11 +115,11 @@ static int check_region(struct io_uring_cmd *cmd, unsigned int hdr_stride,
  * @issue_flags: as it was issued with
  * @fch: the channel of the server's device
  *
- * The headers of the queue's entries are in the memory region of @cmd's io_uring
- * from now on, unless an entry has an iovec for its header. Small payloads follow
- * them. A call that fails changes nothing.
+ * Put the headers of the queue's entries into the memory region of @cmd's
+ * io_uring, except those of entries with an iovec for the header. Small
+ * payloads follow the headers. A call that fails changes nothing.
  *
- * Context: Process context. Takes the io_uring's ->uring_lock when @issue_flags
+ * Context: Process context. Takes the io_uring's ->uring_lock if @issue_flags
  * say that it is not held, and the queue's lock.
  *
  * Return: 0, or
@@ -177,7 +179,7 @@ static int check_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd)
 	return check_queue(queue, cmd, queue->provider != FUSE_PROVIDER_IOVEC);
 }
 
-/* The pin is the queue's if that returns 0 */
+/* On success, the pin belongs to the queue */
 static int set_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
 		     struct io_kmbuf_ring *kmbuf, unsigned int buf_group)
 {
@@ -188,7 +190,7 @@ static int set_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
 		return err;
 
 	guard(spinlock)(&queue->lock);
-	/* that can have changed while the buffers were pinned */
+	/* this can have changed while the buffers were pinned */
 	err = check_queue(queue, cmd, queue->provider != FUSE_PROVIDER_IOVEC);
 	if (err)
 		return err;
@@ -205,20 +207,21 @@ static int set_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
  * @issue_flags: as it was issued with
  * @fch: the channel of the server's device
  *
- * The payloads of the queue's entries are in a ring of kernel-managed buffers of
- * @cmd's io_uring from now on, unless they are inline or an entry has an iovec for
- * them. The queue pins the ring until its last entry that uses it has gone, or the
- * connection is aborted before there is one. A call that fails changes nothing.
+ * Put the payloads of the queue's entries into a ring of kernel-managed buffers
+ * of @cmd's io_uring, unless they are inline or the entry has an iovec for
+ * them. The queue pins the ring until the last entry that uses it has gone, or
+ * the connection is aborted before there is one. A call that fails changes
+ * nothing.
  *
- * Context: Process context. Takes the io_uring's ->uring_lock when @issue_flags
+ * Context: Process context. Takes the io_uring's ->uring_lock if @issue_flags
  * say that it is not held, and the queue's lock.
  *
  * Return: 0, or
  * -EOPNOTSUPP if FUSE_HAS_IO_URING_KMBUF was not negotiated,
  * -EINVAL if an argument is wrong, or the buffers are too small or read-only,
  * -ESRCH if there is no such queue,
- * -EBUSY if the queue has, or had, an entry, or the ring is pinned, by another
- * queue say,
+ * -EBUSY if the queue has, or had, an entry, or the ring is pinned, for
+ * instance by another queue,
  * -EEXIST if the queue has a provider of payloads already,
  * -EXDEV if its headers are in the memory region of another io_uring,
  * -ENOENT if there is no such ring of buffers,
@@ -242,7 +245,7 @@ int fuse_uring_add_kmbuf(struct io_uring_cmd *cmd, unsigned int issue_flags,
 	if (err)
 		return err;
 
-	/* a buffer that somebody else gave back would come back unnoticed */
+	/* a buffer that another user recycled would return unnoticed */
 	kmbuf = io_uring_buf_ring_pin_exclusive(cmd, buf_group, issue_flags);
 	if (IS_ERR(kmbuf))
 		return PTR_ERR(kmbuf);
@@ -253,19 +256,20 @@ int fuse_uring_add_kmbuf(struct io_uring_cmd *cmd, unsigned int issue_flags,
 }
 
 /**
- * fuse_uring_cmd_mem - the memory of a queue that a command can use
+ * fuse_uring_cmd_mem - find the queue memory that a command can use
  * @cmd: the command
  * @queue: the queue
  * @issue_flags: as the command was issued with
- * @mem: all zero, and filled in with what there is; nothing if the io_uring of
- *	@cmd is not the queue's
+ * @mem: initially zero, filled in with the memory; stays zero if the io_uring
+ *	of @cmd is not the queue's
  *
- * The queue can let go of its buffers meanwhile, and their address can be that
- * of others then. So the answer is only good for who finds under queue->lock
- * that there is, or may be, an entry that uses them. A command that is issued
- * before the queue has got all of its memory can miss some of it.
+ * The queue can unpin its buffers meanwhile, and other buffers can then get
+ * their address. So the result is only valid if the caller finds, under
+ * queue->lock, that there is, or may be, an entry that uses the buffers. A
+ * command that is issued before the queue has got all of its memory can miss
+ * some of it.
  *
- * Context: Process context. Takes the io_uring's ->uring_lock when @issue_flags
+ * Context: Process context. Takes the io_uring's ->uring_lock if @issue_flags
  * say that it is not held.
  */
 void fuse_uring_cmd_mem(struct io_uring_cmd *cmd, struct fuse_ring_queue *queue,
@@ -287,15 +291,15 @@ void fuse_uring_cmd_mem(struct io_uring_cmd *cmd, struct fuse_ring_queue *queue,
 /**
  * fuse_uring_ent_attach - let an entry use the memory of its queue
  * @ent: the entry
- * @mem: what fuse_uring_cmd_mem() has found for the entry's command
+ * @mem: result of fuse_uring_cmd_mem() for the entry's command
  *
- * Finds the address of the header, which is good for as long as there is the
- * command. An entry that uses no memory of its queue needs none.
+ * Finds the address of the header, which is valid for as long as the command
+ * exists. An entry that uses no memory of its queue needs no address.
  *
  * Context: Any. Under queue->lock, unless the entry is new.
  *
- * Return: %false if the command cannot use what the entry needs; then nothing has
- * changed.
+ * Return: %false if the command cannot use the memory that the entry needs;
+ * then nothing has changed.
  */
 bool fuse_uring_ent_attach(struct fuse_ring_ent *ent,
 			   const struct fuse_uring_cmd_mem *mem)
@@ -327,24 +331,24 @@ static int set_slot(struct fuse_ring_ent *ent, u16 index)
 }
 
 /**
- * fuse_uring_ent_setup - what FUSE_IO_URING_CMD_REGISTER says on a queue with
- *	memory of the kernel
+ * fuse_uring_ent_setup - apply FUSE_IO_URING_CMD_REGISTER on a queue with
+ *	kernel memory
  * @ent: the new entry, whose queue is set
  * @cmd: the command
  * @headers: the entry's iovec for its header
  * @payload: the entry's iovec for its payload
  * @issue_flags: as the command was issued with
  *
- * Takes from the queue what the entry has an empty iovec for. The others are the
- * caller's to look at, and so is a payload iovec that is empty on a queue without
- * a provider: @ent->provider is still FUSE_PROVIDER_IOVEC then.
+ * Memory of the queue replaces each empty iovec of the entry. The caller checks
+ * the other iovecs, and also a payload iovec that is empty on a queue without a
+ * provider: @ent->provider is still FUSE_PROVIDER_IOVEC then.
  *
- * Context: Process context. Takes the io_uring's ->uring_lock when @issue_flags
+ * Context: Process context. Takes the io_uring's ->uring_lock if @issue_flags
  * say that it is not held.
  *
  * Return: 0, or
  * -EINVAL if an argument is wrong, or the io_uring is not the queue's, or the
- * queue does not have what the entry needs,
+ * queue does not have the memory that the entry needs,
  * -EPERM if there is a slot for zero copy, but no CAP_SYS_ADMIN.
  */
 int fuse_uring_ent_setup(struct fuse_ring_ent *ent, struct io_uring_cmd *cmd,

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Where the payloads of requests over io_uring are: counters and trace events for
- * entries that use memory of their queue.
+ * Counters and trace events for the places of payloads of requests over
+ * io_uring, for entries that use memory of their queue.
  */
 
 #include "dev.h"
 #include "dev_uring_i.h"
 #include "fuse_trace.h"
 
-/* Trace where the payload is: which buffer, and which slot */
+/* Trace the place of the payload, with buffer and slot */
 void fuse_uring_payload_trace(const struct fuse_ring_ent *ent)
 {
 	trace_fuse_uring_payload(ent->fuse_req, ent->place,
@@ -27,7 +27,7 @@ void fuse_uring_payload_count(const struct fuse_ring_ent *ent)
 		ent->queue->nr_sent[ent->place]++;
 }
 
-/* What the queues have done, a line for each number */
+/* Print the sums over all queues, one counter per line */
 ssize_t fuse_uring_print_stats(struct fuse_chan *fch, char *buf, size_t size)
 {
 	/* pairs with the release in fuse_uring_create() */

@@ -1,21 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Zero copy for FUSE over io_uring: the pages that a READ is to fill, or that a
- * WRITE has the data in, are put into a slot of the server's registered-buffer
- * table, and the server reads its file into them or writes it from them.
+ * Zero copy for FUSE over io_uring: the pages that a READ is to fill, or that
+ * have the data of a WRITE, are put into a slot of the server's
+ * registered-buffer table. The server reads its file into them or writes it
+ * from them.
  *
- * They are lent for as long as the request lasts: when it ends, by a reply or
- * because the connection is aborted, no more I/O begins on them, whatever became
- * of the slot. But I/O that the server has started goes on. Until the request
- * ends it has the pages pinned, or locked in the page cache. What io_uring has
- * not given back by then is held for as long as it takes. A reference does: the
- * client is no longer interested in what is in its memory, which only must not
- * become somebody else's.
+ * The pages are lent for as long as the request lasts. When it ends, by a reply
+ * or because the connection is aborted, no more I/O begins on them, whatever
+ * became of the slot. But I/O that the server has started goes on. Until the
+ * request ends, it has the pages pinned, or locked in the page cache. Pages
+ * that io_uring has not returned by then are held for as long as it takes. A
+ * reference is enough: the client no longer cares about the contents of its
+ * memory, which only must not be reused by somebody else.
  *
  * A server that replies without having filled the pages of a READ does not
- * disclose anything. The memory of a direct read is the client's, which sees
- * what it had there; pages of the page cache are zero before they are handed
- * out.
+ * disclose anything. The memory of a direct read belongs to the client, which
+ * sees its old contents; pages of the page cache are zero before they are
+ * handed out.
  *
  * Whenever zero copy is not possible for a request, its data is copied.
  */
@@ -31,15 +32,15 @@
 /* The pages of one request */
 struct fuse_uring_zc {
 	struct io_buf_lease lease;
-	/* io_uring's, until it gives the pages back, and the entry's */
+	/* one is io_uring's, until it returns the pages, and one the entry's */
 	refcount_t refs;
 	unsigned int nr_bvecs;
-	/* there is a reference to the folio of each bvec */
+	/* the folio of each bvec is referenced */
 	bool held;
 	struct bio_vec bvs[] __counted_by(nr_bvecs);
 };
 
-/* How much data it is, 0 if it is none or is not in pages that can be held */
+/* The size of the data, or 0 if there is none or its pages cannot be held */
 static size_t data_size(const struct fuse_args *args)
 {
 	if (args->odd_pages)
@@ -51,7 +52,7 @@ static size_t data_size(const struct fuse_args *args)
 	return 0;
 }
 
-/* Is the data of @req to be handed out? */
+/* Can the data of @req be handed out? */
 bool fuse_uring_zc_wanted(const struct fuse_ring_ent *ent,
 			  const struct fuse_req *req)
 {
@@ -85,7 +86,7 @@ static void zc_release(struct io_buf_lease *lease)
 	zc_put(container_of(lease, struct fuse_uring_zc, lease));
 }
 
-/* The request is about to end, and its hold on the pages with it */
+/* The request is about to end, and with it its hold on the pages */
 static void zc_hold(struct fuse_uring_zc *zc)
 {
 	unsigned int i;
@@ -98,9 +99,10 @@ static void zc_hold(struct fuse_uring_zc *zc)
 }
 
 /*
- * Memory that the request has not pinned is the kernel's, for a loop device say,
- * or the registered buffer of an io_uring. It stays until the request ends, but
- * not all of it can be held on to for longer. So it is held from the beginning.
+ * Memory that the request has not pinned belongs to the kernel, for instance to
+ * a loop device, or is a registered buffer of an io_uring. It stays until the
+ * request ends, but not all of it can be held for longer. So it is held from
+ * the beginning.
  */
 static bool zc_try_hold(struct folio *folio)
 {
@@ -109,8 +111,8 @@ static bool zc_try_hold(struct folio *folio)
 }
 
 /*
- * The pages that the first @size bytes of the data are in. What goes on in the
- * same folio is one entry, and one reference if there are any. ERR_PTR of
+ * The pages with the first @size bytes of the data. Adjacent parts of a folio
+ * are one entry, with one reference if references are taken. ERR_PTR of
  * -ENOMEM, or -EFAULT if there are pages that cannot be held.
  */
 static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
@@ -152,7 +154,7 @@ static struct fuse_uring_zc *zc_alloc(const struct fuse_args_pages *ap,
 	return ERR_PTR(-EFAULT);
 }
 
-/* What was in the memory before is not for the client */
+/* The client must not see the old contents of the memory */
 static void zc_clear(const struct fuse_args_pages *ap)
 {
 	unsigned int i;
@@ -185,7 +187,7 @@ int fuse_uring_zc_register(struct fuse_ring_ent *ent, struct fuse_req *req,
 		zc_free(zc);
 		return err;
 	}
-	/* it is in the slot, and still nobody can use it */
+	/* the pages are in the slot, but nobody can use them yet */
 	if (read && ap->args.page_zeroing)
 		zc_clear(ap);
 	io_buf_grant(&zc->lease);
@@ -195,7 +197,7 @@ int fuse_uring_zc_register(struct fuse_ring_ent *ent, struct fuse_req *req,
 
 /*
  * The request of the entry is about to end: no I/O may begin on its pages any
- * more, whatever is in the slot. To be called by whoever ends the request, which
+ * more, whatever is in the slot. Called by whoever ends the request, which
  * nobody else can do at the same time, while the request has its pages. May
  * sleep.
  */
@@ -207,21 +209,23 @@ void fuse_uring_zc_revoke(struct fuse_ring_ent *ent)
 		return;
 	ent->zc = NULL;
 	io_buf_revoke(&zc->lease);
-	/* nobody takes another reference: if ours is the last, no I/O goes on */
+	/*
+	 * no new references are taken: if ours is the last, no I/O is in flight
+	 */
 	if (refcount_read(&zc->refs) > 1)
 		zc_hold(zc);
 	zc_put(zc);
 }
 
 /*
- * Likewise, and take the pages out of the entry's slot. I/O under way keeps them.
- * The slot is userspace's as well: if it has put something else there, that
- * stays, or goes if that is a kernel's buffer, too. May sleep.
+ * Likewise, and remove the pages from the entry's slot. I/O in flight keeps
+ * them. The slot belongs to userspace, too: if it has put something else there,
+ * that stays, unless it is a kernel buffer as well. May sleep.
  */
 void fuse_uring_zc_unregister(struct fuse_ring_ent *ent,
 			      unsigned int issue_flags)
 {
-	/* first, so that io_uring has given the pages back if there is no I/O */
+	/* first, so that io_uring has returned the pages if there is no I/O */
 	io_buffer_unregister(ent->cmd, ent->buf_index, issue_flags);
 	fuse_uring_zc_revoke(ent);
 }

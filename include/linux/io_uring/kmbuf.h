@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Rings of kernel-managed buffers, for the subsystems that fill the buffers.
- * See Documentation/userspace-api/io_uring/kmbuf.rst
+ * Rings of kernel-managed buffers: the interface for subsystems that fill the
+ * buffers. See Documentation/userspace-api/io_uring/kmbuf.rst
  */
 #ifndef _LINUX_IO_URING_KMBUF_H
 #define _LINUX_IO_URING_KMBUF_H
@@ -15,12 +15,12 @@ struct io_kmbuf_ring;
 struct io_uring_cmd;
 
 /**
- * struct io_kmbuf - a buffer that was selected
- * @addr: where the kernel reaches it, not for userspace to see: an address of
- *	the direct map if the buffer is one piece of memory, or else a vmalloc
- *	address
- * @len: its size in bytes
- * @bid: its number in the ring, what userspace knows it by
+ * struct io_kmbuf - a selected buffer
+ * @addr: kernel address of the buffer, which userspace must not see: an address
+ *	of the direct map if the buffer is one piece of memory, or else a
+ *	vmalloc address
+ * @len: size of the buffer in bytes
+ * @bid: number of the buffer in the ring, by which userspace identifies it
  */
 struct io_kmbuf {
 	void	*addr;
