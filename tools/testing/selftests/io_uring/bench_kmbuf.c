@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What kernel-managed buffers cost, and provided buffers beside them. Prints
- * lines of a name, a tab, and a number: cycles of the time stamp counter for
- * select and recycle, nanoseconds of the clock for the rest. On a machine that
- * counts instructions by either (QEMU's -icount shift=0), both are
+ * Cost of kernel-managed buffers, compared with provided buffers. Prints lines
+ * of a name, a tab, and a number: cycles of the time stamp counter for select
+ * and recycle, nanoseconds of the clock for the rest. On a machine whose
+ * counter and clock both count instructions (QEMU's -icount shift=0), both are
  * instructions. Elsewhere they are a rough guide at best.
  */
 #include "kselftest.h"
@@ -43,7 +43,7 @@ static void report(const char *what, double number)
 	printf("%s\t%.1f\n", what, number);
 }
 
-/* The kernel's calls, in the kernel, with interrupts off */
+/* The calls of the kernel API, made in the kernel with interrupts off */
 static void bench_calls(struct test_ring *tr, int mock, unsigned int nr)
 {
 	struct io_uring_mock_kmbuf_cycles arg = { .cycles = CYCLES };
@@ -70,7 +70,10 @@ static void bench_calls(struct test_ring *tr, int mock, unsigned int nr)
 	report(name, (double)arg.recycle / CYCLES);
 }
 
-/* One byte from a file that always has some, into a buffer or a given one */
+/*
+ * Read one byte from a file that always has data, into a selected or a given
+ * buffer
+ */
 static void read_byte(struct io_uring *ring, int fd, char *buf)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(ring);
@@ -91,7 +94,7 @@ static void read_byte(struct io_uring *ring, int fd, char *buf)
 	io_uring_cqe_seen(ring, cqe);
 }
 
-/* Nanoseconds a read, of CYCLES of them */
+/* Nanoseconds per read, averaged over CYCLES reads */
 static double round_of_reads(struct io_uring *ring, int fd, char *buf,
 			     struct io_uring_buf_ring *br, char *bufs,
 			     unsigned int nr)
@@ -112,8 +115,9 @@ static double round_of_reads(struct io_uring *ring, int fd, char *buf,
 }
 
 /*
- * The least of as many rounds as it takes for two to agree with it to 1 %: in
- * others is the clock's interrupt, or memory that is still being freed.
+ * The minimum of as many rounds as it takes until two more agree with it to 1
+ * %: other rounds include clock interrupts, or memory that is still being
+ * freed.
  */
 static double reads(struct io_uring *ring, int fd, char *buf,
 		    struct io_uring_buf_ring *br, char *bufs, unsigned int nr)
@@ -135,8 +139,9 @@ static double reads(struct io_uring *ring, int fd, char *buf,
 }
 
 /*
- * A provided buffer's way: selected by a request, used up, and added to the
- * ring again. That is what a read costs more with it than without.
+ * The cycle of a provided buffer: a request selects it, uses it up, and it is
+ * added to the ring again. The cost is that of a read with it minus that of a
+ * read without.
  */
 static void bench_provided(struct io_uring *ring)
 {

@@ -12,7 +12,7 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-/* A tmpfs that nobody else sees, with one file */
+/* A private tmpfs with one file */
 static int make_backing(struct fuse_data *data)
 {
 	char path[64];
@@ -57,7 +57,7 @@ int fuse_data_init(struct fuse_data *data, const struct fuse_test *ft)
 	ret = fuse_dir_init(data->dir, &data->ft, data->back);
 	if (!ret)
 		ret = fuse_test_mount(&data->ft);
-	/* the server is there, also for who has nothing to ask it */
+	/* wait for the server, even if the test does not send it a request */
 	if (!ret && stat(data->ft.file, &st))
 		ret = -errno;
 	return ret;
@@ -97,7 +97,7 @@ bool bytes_are(const unsigned char *buf, size_t len, unsigned char byte)
 	return true;
 }
 
-/* Every length with every offset: both ends of the file, odd places, its end */
+/* Each length with each offset: both ends of the file, and odd places */
 static bool nth_io(unsigned int n, size_t *len, size_t *offset)
 {
 	const size_t lens[] = {
@@ -123,13 +123,13 @@ static bool read_one(struct fuse_data *data, int flags, unsigned char *buf,
 	int fd;
 
 	memset(data->buf, DATA_OLD, len + DATA_PAGE);
-	/* nothing is cached of a file that was not open */
+	/* nothing of a file is cached before it is opened */
 	fd = open(data->ft.file, O_RDONLY | flags);
 	if (fd < 0)
 		return false;
 	ret = pread(fd, buf, len, offset);
 	close(fd);
-	/* where nothing was read there is nothing, old or none */
+	/* bytes that were not read are unchanged or zero */
 	return ret == (ssize_t)got && !memcmp(buf, data->want + offset, got) &&
 	       (bytes_are(buf + got, len - got, DATA_OLD) ||
 		bytes_are(buf + got, len - got, 0)) &&

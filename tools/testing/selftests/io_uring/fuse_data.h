@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A file on tmpfs, seen through a FUSE server, and reads and writes of all sizes
- * at all kinds of places, compared with what it has.
+ * A file on tmpfs, seen through a FUSE server: reads and writes of all sizes at
+ * all kinds of offsets are compared with the backing file.
  */
 #ifndef FUSE_DATA_H
 #define FUSE_DATA_H
@@ -11,38 +11,38 @@
 #define DATA_SEED		5
 #define DATA_PAGE		4096
 #define DATA_MAX_IO		(1024 * 1024)
-/* neither ends with a page, nor with what is read at a time */
+/* a multiple neither of the page size nor of the largest I/O */
 #define DATA_SIZE		(2 * DATA_MAX_IO + 1234)
-/* from here on without a copy */
+/* smallest I/O for zero copy */
 #define DATA_ZC_MIN		8192
-/* what was in memory before */
+/* initial contents of the client's memory */
 #define DATA_OLD		0xa5
 
 struct fuse_data {
 	struct fuse_test	ft;
-	/* what the server serves; shared with it */
+	/* state of the server, shared with it */
 	struct fuse_dir		*dir;
 	char			back[32];
 	int			back_fd;
-	/* the client's memory, and what the backing file should hold */
+	/* the client's memory, and the expected contents of the backing file */
 	unsigned char		*buf;
 	unsigned char		*want;
 	unsigned char		*have;
 };
 
-/* Serve it as @ft says: 0, -errno or what fuse_test_missing() knows */
+/* Serve it as @ft says: 0, -errno or an error for fuse_test_missing() */
 int fuse_data_init(struct fuse_data *data, const struct fuse_test *ft);
-/* 0 if the server has ended well */
+/* 0 if the server has exited without an error */
 int fuse_data_exit(struct fuse_data *data);
 
 /*
- * Every @step-th combination of a length and an offset, through a file that is
- * opened with @flags. False, and a line that says which, if one went wrong.
+ * Try every @step-th combination of length and offset, through a file that is
+ * opened with @flags. If one fails, print it and return false.
  */
 bool fuse_data_reads(struct fuse_data *data, int flags, unsigned int step);
 bool fuse_data_writes(struct fuse_data *data, int flags, unsigned int step);
 
-/* Is @size, and all in it, what the backing file has? */
+/* Does the backing file have this size and the expected contents? */
 bool fuse_data_backing_is(struct fuse_data *data, size_t size);
 bool bytes_are(const unsigned char *buf, size_t len, unsigned char byte);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Nodes, and requests that take one by its name or are about its attributes. */
+/* Nodes, and requests that look up a name or concern attributes. */
 #include "fuse_dir.h"
 
 #include <errno.h>
@@ -91,7 +91,7 @@ static void disguise_disk(struct fuse_attr *attr, int path_fd)
 	close(fd);
 }
 
-/* Of the file that @fd is a path to. 0 or -errno. */
+/* Attributes of the file that @fd is a path to. 0 or -errno. */
 static int get_attr(const struct fuse_dir *dir, int fd,
 		    struct fuse_attr *attr, struct stat *st)
 {
@@ -103,7 +103,7 @@ static int get_attr(const struct fuse_dir *dir, int fd,
 	return 0;
 }
 
-/* Takes over @fd. NULL without memory. */
+/* Takes over @fd. NULL if out of memory. */
 static struct fuse_dir_node *get_node(struct fuse_dir *dir, int fd,
 				      const struct stat *st)
 {
@@ -156,7 +156,7 @@ int fuse_dir_lookup(const struct fuse_call *call, const char *name,
 	return 0;
 }
 
-/* The reply to all requests that have made a name, if @ret says they have */
+/* The reply to all requests that create a name, if @ret is no error */
 static int reply_entry(const struct fuse_call *call, int ret, const char *name)
 {
 	struct fuse_entry_out out;
@@ -434,12 +434,12 @@ int fuse_dir_init(struct fuse_dir *dir, struct fuse_test *ft, const char *path)
 {
 	struct rlimit limit;
 
-	/* a node is a file descriptor */
+	/* each node has a file descriptor */
 	if (getrlimit(RLIMIT_NOFILE, &limit))
 		return -errno;
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
-	/* the mode of a new file is what the client's umask has left of it */
+	/* the kernel has already applied the client's umask to the mode */
 	umask(0);
 	dir->root.fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir->root.fd < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a FUSE server answers that shows a directory: each request becomes the
- * system call that it came from.
+ * A FUSE server that shows a directory: it turns each request back into the
+ * system call that caused it.
  */
 #ifndef FUSE_DIR_H
 #define FUSE_DIR_H
@@ -11,10 +11,15 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
-/* Of the server's own, for open files: all bits of @size bytes are inverted */
+/*
+ * Private to the server, for open files: all bits of @size bytes are inverted
+ */
 #define FUSE_DIR_IOC_INVERT(size)	_IOC(_IOC_READ | _IOC_WRITE, 'T', 1, size)
 
-/* A file that the kernel knows: its number is this address, or FUSE_ROOT_ID */
+/*
+ * A file that the kernel knows. Its node number is this address, or
+ * FUSE_ROOT_ID
+ */
 struct fuse_dir_node {
 	dev_t			dev;
 	ino_t			ino;
@@ -26,17 +31,17 @@ struct fuse_dir_node {
 struct fuse_dir {
 	/* FOPEN_* for files */
 	unsigned int		open_flags;
-	/* for how many seconds the kernel may believe what it was told */
+	/* seconds for which the kernel may cache attributes and names */
 	unsigned int		valid;
-	/* 0 or as much as is read or written at a time */
+	/* 0 or the limit for a read or write */
 	unsigned int		max_io;
-	/* claim to have read what is to be read without a copy */
+	/* claim to have read the data of zero-copy reads */
 	bool			unfilled;
-	/* 0, or what the reply to a read of a slot says, though more is read */
+	/* 0, or the size claimed for a read of a slot, though more is read */
 	unsigned int		claim;
-	/* O_*, for files besides what the client has */
+	/* O_* to open files with, besides the client's flags */
 	int			backing_flags;
-	/* block devices are shown as the files that they could be */
+	/* show block devices as files with their data */
 	bool			disks;
 	/* private */
 	struct fuse_dir_node	root;
@@ -44,15 +49,14 @@ struct fuse_dir {
 };
 
 /*
- * Serve the directory at @path: sets ft->serve and ft->data, and ft's sizes to
- * the most that the kernel has. Before fuse_test_mount(). 0 or -errno.
+ * Serve the directory at @path: sets ft->serve and ft->data, and sets ft's
+ * sizes to the kernel's maxima. Call before fuse_test_mount(). 0 or -errno.
  */
 int fuse_dir_init(struct fuse_dir *dir, struct fuse_test *ft, const char *path);
 void fuse_dir_exit(struct fuse_dir *dir);
 /*
- * Show @source at @mountpoint until somebody interrupts this or unmounts it.
- * Says what goes wrong, and at the end how many requests went which way. True if
- * all went well.
+ * Show @source at @mountpoint until interrupted or unmounted. Prints errors,
+ * and at the end the counters of requests. True on success.
  */
 bool fuse_dir_show(struct fuse_dir *dir, struct fuse_test *ft,
 		   const char *source, const char *mountpoint);
@@ -69,15 +73,15 @@ static inline struct fuse_dir *fuse_dir_of(const struct fuse_call *call)
 	return call->ft->data;
 }
 
-/* A name of the node that its request is about, good for system calls */
+/* A path for the node of a request, for use in system calls */
 struct fuse_dir_path {
 	char	name[32];
 };
 
 struct fuse_dir_path fuse_dir_path(const struct fuse_call *call);
-/* Reply, which may be where the request is: length, or -ERANGE */
+/* Reply, perhaps in the same memory as the request: length, or -ERANGE */
 int fuse_dir_reply(const struct fuse_call *call, const void *data, size_t len);
-/* Look up @name, or what the request's node has of that name. 0 or -errno. */
+/* Look up @name in the node of the request, and reply. 0 or -errno. */
 int fuse_dir_lookup(const struct fuse_call *call, const char *name,
 		    struct fuse_entry_out *out);
 struct fuse_dir_node *fuse_dir_node(struct fuse_dir *dir,

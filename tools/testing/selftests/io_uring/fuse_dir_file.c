@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Requests about files and directories that are open. */
+/* Requests for open files and directories. */
 #include "fuse_dir.h"
 
 #include <dirent.h>
@@ -9,16 +9,16 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What the client opened it with, as far as it is for the file itself */
+/* The client's flags, without those that do not suit the backing file */
 static int backing_flags(const struct fuse_call *call, unsigned int flags)
 {
-	/* buffers may not be aligned for it */
+	/* the server's buffers may not be aligned for it */
 	flags &= ~(O_DIRECT | O_NOFOLLOW | O_NOCTTY);
 	if (call->ft->init_flags & FUSE_WRITEBACK_CACHE) {
-		/* pages that are written in part have to be read */
+		/* partially written pages have to be read */
 		if ((flags & O_ACCMODE) == O_WRONLY)
 			flags = (flags & ~O_ACCMODE) | O_RDWR;
-		/* and the kernel knows where the end of the file is */
+		/* the kernel already knows the end of the file */
 		flags &= ~O_APPEND;
 	}
 	return flags | O_CLOEXEC | fuse_dir_of(call)->backing_flags;
@@ -166,7 +166,7 @@ static int serve_ioctl(const struct fuse_call *call)
 	const struct fuse_ioctl_in *arg = call->arg;
 	struct {
 		struct fuse_ioctl_out	head;
-		/* the most that a command can have */
+		/* the largest argument of an ioctl */
 		unsigned char		data[1 << _IOC_SIZEBITS];
 	} out = { };
 	int fd = arg->fh;
@@ -198,7 +198,7 @@ static int serve_opendir(const struct fuse_call *call)
 	return fuse_dir_reply(call, &out, sizeof(out));
 }
 
-/* Append an entry to the @used bytes of the reply. 0 if there is no room. */
+/* Append an entry after @used bytes of the reply. 0 if there is no room. */
 static size_t add_dirent(const struct fuse_call *call, size_t used,
 			 size_t size, const struct dirent *entry)
 {

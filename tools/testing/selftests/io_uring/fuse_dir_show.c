@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Shows a directory for as long as somebody wants to see it. */
+/* Shows a directory until it is interrupted or unmounted. */
 #include "fuse_dir.h"
 
 #include <errno.h>
@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/mount.h>
 
-/* Wait for the server to end, or for somebody who wants to end this */
+/* Wait for the server to exit, or for a signal */
 static void wait_end(void)
 {
 	sigset_t signals;
@@ -21,7 +21,7 @@ static void wait_end(void)
 	sigwait(&signals, &signal);
 }
 
-/* They must not end the server before the end of the mount does */
+/* These signals must not kill the server before it is unmounted */
 static void block_signals(void)
 {
 	sigset_t signals;
@@ -37,7 +37,7 @@ static int finish(struct fuse_test *ft)
 
 	if (fuse_test_counters(ft, counters, sizeof(counters)))
 		fputs(counters, stdout);
-	/* files may be open still, and somebody else may have unmounted it */
+	/* files may still be open, and somebody else may have unmounted it */
 	umount2(ft->dir, MNT_DETACH);
 	ret = fuse_test_reap(ft);
 	fuse_test_cleanup(ft);

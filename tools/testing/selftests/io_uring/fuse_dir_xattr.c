@@ -17,7 +17,10 @@ static int serve_setxattr(const struct fuse_call *call)
 			arg->flags) ? -errno : 0;
 }
 
-/* A list of @len bytes, or its size for who asks with a size of zero */
+/*
+ * Reply with a list of @len bytes, or with its size if the client asked for
+ * that
+ */
 static int reply_list(const struct fuse_call *call, ssize_t len)
 {
 	const struct fuse_getxattr_in *arg = call->arg;
@@ -28,7 +31,7 @@ static int reply_list(const struct fuse_call *call, ssize_t len)
 	return arg->size ? len : fuse_dir_reply(call, &out, sizeof(out));
 }
 
-/* Is there room for what the client has room for? */
+/* Does the reply buffer hold as much as the client's? */
 static bool has_room(const struct fuse_call *call)
 {
 	const struct fuse_getxattr_in *arg = call->arg;
@@ -45,7 +48,7 @@ static int serve_getxattr(const struct fuse_call *call)
 
 	if (!has_room(call))
 		return -EIO;
-	/* the value may overwrite it */
+	/* the value may overwrite the name */
 	name = strdup((const char *)call->payload);
 	if (!name)
 		return -ENOMEM;

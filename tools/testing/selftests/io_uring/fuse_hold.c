@@ -23,7 +23,7 @@ static int reply(const struct fuse_call *call, const void *data, size_t len)
 	return len;
 }
 
-/* Take note of a request that is not answered now, and tell once */
+/* Record a request that is held, and report it once */
 static int hold_call(const struct fuse_call *call)
 {
 	struct fuse_hold *hold = call->ft->data;
@@ -42,7 +42,7 @@ static int serve_open(const struct fuse_call *call)
 	return reply(call, &out, sizeof(out));
 }
 
-/* Zero copy: let the ring do it, with an empty pipe for what does not end */
+/* Zero copy: let the ring do the I/O, with an empty pipe if it must not end */
 static int serve_slot(const struct fuse_call *call, long long offset,
 		      unsigned int len)
 {
@@ -107,7 +107,10 @@ static int serve(const struct fuse_call *call)
 	case FUSE_INTERRUPT:
 		if (call->in->opcode == FUSE_INTERRUPT)
 			eventfd_write(hold->interrupt_fd, 1);
-		/* from the device, which is not to be closed by who reads it */
+		/*
+		 * the request came from the device, which its reader must not
+		 * close
+		 */
 		return 0;
 	}
 	if (hold->close_ring)
@@ -133,7 +136,7 @@ static int serve(const struct fuse_call *call)
 	return -ENOSYS;
 }
 
-/* As much as clients ask for */
+/* As much data as clients ask for */
 static int make_data(void)
 {
 	const size_t size = 2 * 1024 * 1024;
@@ -147,7 +150,7 @@ static int make_data(void)
 	return fd;
 }
 
-/* Requests go to the queue of the CPU that the client is on */
+/* Requests go to the queue of the client's CPU */
 static int stay_on_cpu(void)
 {
 	cpu_set_t set;
@@ -253,7 +256,7 @@ int fuse_hold_do(const struct fuse_test *ft, enum fuse_hold_op op, size_t len)
 	fd = open(ft->file, O_RDWR);
 	if (fd < 0)
 		return -errno;
-	/* whole pages, which are one request */
+	/* whole pages, so that it is one request */
 	buf = mmap(NULL, len, PROT_READ | PROT_WRITE,
 		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ret = op == FUSE_HOLD_READ ? do_read(fd, buf, len, FUSE_HOLD_OFFSET) :

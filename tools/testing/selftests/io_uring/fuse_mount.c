@@ -35,7 +35,7 @@ static int restore_uring(struct fuse_test *ft)
 	       0 : -EPERM;
 }
 
-/* A place to mount at: one of its own, unless there is a name */
+/* The mount point: a new directory, unless a name is given */
 static int make_dir(struct fuse_test *ft)
 {
 	if (ft->mountpoint) {
@@ -50,7 +50,9 @@ static int make_dir(struct fuse_test *ft)
 	return 0;
 }
 
-/* The name of the mount's directory of counters and knobs. Asks no server. */
+/*
+ * Find the mount's directory of counters and knobs, without asking the server
+ */
 static int find_minor(struct fuse_test *ft)
 {
 	struct statx stx;
@@ -58,7 +60,7 @@ static int find_minor(struct fuse_test *ft)
 	if (syscall(__NR_statx, AT_FDCWD, ft->dir, AT_STATX_DONT_SYNC, 0, &stx))
 		return -errno;
 	ft->minor = stx.stx_dev_minor;
-	/* it is there already, or else this fails */
+	/* if this fails, it is mounted already, or the next step fails */
 	mount("fusectl", CONNECTIONS, "fusectl", 0, NULL);
 	return 0;
 }
@@ -134,7 +136,10 @@ int fuse_test_start(struct fuse_test *ft)
 	if (!ft->server)
 		run_server(ft);
 	ret = ft->server < 0 ? -errno : 0;
-	/* the server's end is the only one: the mount dies with it */
+	/*
+	 * only the server has the device open now: the mount dies with the
+	 * server
+	 */
 	close(ft->dev);
 	return ret;
 }
@@ -209,7 +214,7 @@ bool fuse_test_abort(struct fuse_test *ft)
 	return fuse_test_set(ft, "abort", "1");
 }
 
-/* It is in use: see that nothing of it is left for the tests to come */
+/* The mount is busy: make sure that nothing of it is left for later tests */
 static int tear_off(struct fuse_test *ft)
 {
 	int ret = -errno;

@@ -16,7 +16,7 @@ size_t fuse_queue_region_size(void)
 {
 	const size_t size = fuse_uring_nr_queues() * FUSE_QUEUE_STRIDE;
 
-	/* room for some more entries, on a small machine */
+	/* room for a few more entries on a small machine */
 	return uring_page_align(size < 8192 ? 8192 : size);
 }
 
@@ -130,7 +130,7 @@ void fuse_queue_set_own(const struct fuse_queue *fq, struct fuse_queue_own *own)
 		};
 }
 
-/* Groups of the queues but for the first one */
+/* Groups of all queues but the first one */
 #define OTHER_BGID	100
 
 /* One for each queue */
@@ -202,7 +202,7 @@ static int add_all(struct fuse_queue *fq, unsigned int have)
 	return ret;
 }
 
-/* Where the payload of a small request has to be */
+/* Is the payload of a small request where the mode says? */
 static bool is_in_place(const struct fuse_queue *fq,
 			const struct fuse_uring_ent_in_out *io,
 			const struct io_uring_cqe *cqe)
@@ -273,7 +273,7 @@ int fuse_queue_use(struct fuse_queue *fq, unsigned int have)
 	if (!ret)
 		ret = serve_one(fq);
 	err = fuse_queue_umount(fq);
-	/* an entry that has been accepted ends with the mount */
+	/* an accepted entry ends with the mount */
 	for (i = 0; !ret && i < fuse_uring_nr_queues(); i++)
 		if (test_wait(&fq->tr) != -ENOTCONN)
 			ret = -EPROTO;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* What a server does with requests, and how it gets them over /dev/fuse. */
+/* How the server handles requests, and gets them over /dev/fuse. */
 #include "fuse_server.h"
 
 #include <errno.h>
@@ -10,13 +10,13 @@
 
 /* FUSE_HAS_IO_URING_BUFPOOL, which only Linux 7.3 has */
 #define HAS_BUFPOOL	0x80000000000ULL
-/* The smallest that the kernel lets a server read with */
+/* The smallest read buffer that the kernel accepts */
 #define MIN_READ	8192
-/* Payloads are at the start of a page then, as good for O_DIRECT as any */
+/* Payloads then start at a page boundary, which suits any O_DIRECT */
 #define IN_OFFSET	(4096 - sizeof(struct fuse_in_header) - \
 			 sizeof(struct fuse_write_in))
 #define OUT_OFFSET	(4096 - sizeof(struct fuse_out_header))
-/* Far more than any test answers with */
+/* Far more than the reply of any test */
 #define MAX_REPLY	(1024 * 1024)
 
 static const unsigned char arg_sizes[] = {
@@ -208,7 +208,7 @@ void fuse_dev_reader_free(struct fuse_dev_reader *reader)
 	free(reader);
 }
 
-/* Those that are not to be answered */
+/* Requests without a reply */
 static bool is_one_way(unsigned int opcode)
 {
 	return opcode == FUSE_FORGET || opcode == FUSE_BATCH_FORGET ||
@@ -232,11 +232,11 @@ int fuse_dev_reader_next(struct fuse_dev_reader *reader)
 	int ret;
 
 	len = read(reader->ft->dev, in, reader->size);
-	/* the connection has ended, while there was a request to read */
+	/* the connection ended while there was a request to read */
 	if (len < 0 && errno == ECONNABORTED)
 		return -ENODEV;
 	if (len < 0)
-		/* a request that was taken back meanwhile is none */
+		/* ignore a request that was withdrawn meanwhile */
 		return errno == EINTR || errno == ENOENT ? 0 : -errno;
 	arg = fuse_arg_size(head->opcode);
 	call.payload = in + sizeof(*head) + arg;

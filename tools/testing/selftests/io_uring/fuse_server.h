@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A FUSE file system whose server talks to the kernel itself, without a
- * library: over /dev/fuse or over io_uring, in a process of its own. What the
- * server answers is up to the test.
+ * A FUSE file system whose server talks to the kernel without a library, over
+ * /dev/fuse or over io_uring, in a process of its own. The test determines the
+ * server's replies.
  */
 #ifndef FUSE_SERVER_H
 #define FUSE_SERVER_H
@@ -17,34 +17,36 @@
 #define FUSE_TEST_FILE		"file"
 #define FUSE_TEST_NODE		2
 
-/* How requests get to the server, and their data */
+/* How requests and their data get to the server */
 enum fuse_mode {
 	/* read from and written to /dev/fuse */
 	FUSE_MODE_DEV,
-	/* over io_uring, each entry with a buffer of the server's */
+	/* over io_uring, each entry with a buffer in server memory */
 	FUSE_MODE_ENTRY,
 	/* headers in the memory region, data in kernel-managed buffers */
 	FUSE_MODE_KMBUF,
-	/* likewise, but for data that can be left where it is */
+	/* likewise, but with zero copy where possible */
 	FUSE_MODE_ZC,
-	/* headers in the memory region, a buffer of the server's for each entry */
+	/* headers in the memory region, a server buffer for each entry */
 	FUSE_MODE_HEADERS,
-	/* headers of the server's, data in kernel-managed buffers */
+	/* headers in server memory, data in kernel-managed buffers */
 	FUSE_MODE_BUFFERS,
-	/* likewise, but for data that can be left where it is */
+	/* likewise, but with zero copy where possible */
 	FUSE_MODE_BUFFERS_ZC,
-	/* headers of the server's, and for each queue a pool of its for data */
+	/*
+	 * headers in server memory, and a pool of server buffers for each queue
+	 */
 	FUSE_MODE_POOL,
 	/* likewise, and the pool is a registered buffer */
 	FUSE_MODE_POOL_FIXED,
-	/* likewise, but for data that can be left where it is */
+	/* likewise, but with zero copy where possible */
 	FUSE_MODE_POOL_ZC,
-	/* these two with headers in the memory region */
+	/* the last two with headers in the memory region */
 	FUSE_MODE_POOL_HEADERS,
 	FUSE_MODE_POOL_HEADERS_ZC,
 };
 
-/* What the queues of a mode have been given by the kernel */
+/* What the queues of a mode get from the kernel */
 static inline bool fuse_mode_headers(enum fuse_mode mode)
 {
 	return mode == FUSE_MODE_KMBUF || mode == FUSE_MODE_ZC ||
@@ -74,26 +76,29 @@ static inline bool fuse_mode_pool_fixed(enum fuse_mode mode)
 	return mode > FUSE_MODE_POOL;
 }
 
-/* Does the kernel reach for memory of the server's? */
+/* Does the kernel access server memory? */
 static inline bool fuse_mode_own(enum fuse_mode mode)
 {
 	return !fuse_mode_headers(mode) || !fuse_mode_buffers(mode);
 }
 
-/* Modes with zero copy: what is wrong with the slots that entries name */
+/* Modes with zero copy: what is wrong with the slots of entries */
 enum fuse_slots {
 	FUSE_SLOTS_GOOD,
 	/* the ring has no table */
 	FUSE_SLOTS_NO_TABLE,
-	/* they are outside of it */
+	/* the slots are outside of the table */
 	FUSE_SLOTS_OUTSIDE,
-	/* they have memory of the server in them */
+	/* the slots contain server memory */
 	FUSE_SLOTS_TAKEN,
-	/* entries name none */
+	/* entries have no slot */
 	FUSE_SLOTS_UNNAMED,
 };
 
-/* Memory of the server that every other entry has where the mode has none */
+/*
+ * Server memory of some entries, for headers or payloads that the mode keeps
+ * elsewhere
+ */
 enum fuse_mixed {
 	FUSE_MIXED_NONE,
 	/* the second, fourth, ... have both headers and payloads */
@@ -104,90 +109,90 @@ enum fuse_mixed {
 	FUSE_MIXED_EITHER,
 };
 
-/* What is to be done with the data of a request that is in a slot */
+/* I/O between a slot with the data of a request and a file */
 struct fuse_io {
 	int		fd;
 	long long	offset;
 	unsigned int	len;
-	/* 0, or how little of it the reply owns up to */
+	/* 0, or the number of bytes that the reply claims */
 	unsigned int	claim;
 };
 
 struct fuse_test;
 struct fuse_uring_ops;
 
-/* A request as the server sees it, and where its reply goes */
+/* A request as the server sees it, and the place for its reply */
 struct fuse_call {
 	struct fuse_test		*ft;
 	const struct fuse_in_header	*in;
 	/* the header of this kind of request, NULL if it has none */
 	const void			*arg;
-	/* what follows it */
+	/* the data after that header */
 	const unsigned char		*payload;
 	size_t				payload_len;
-	/* up to that many bytes of a reply */
+	/* size of the room for a reply */
 	unsigned char			*reply;
 	size_t				room;
-	/* zero copy: where the data is in the ring's table, or -1 */
+	/* zero copy: slot of the data in the ring's table, or -1 */
 	int				slot;
-	/* it was held, and this is not the first time */
+	/* the request was held, and this is not the first call for it */
 	bool				again;
-	/* to be filled in by who returns FUSE_SERVE_IO */
+	/* filled in by a callback that returns FUSE_SERVE_IO */
 	struct fuse_io			*io;
 };
 
 /*
- * Serves a request: bytes of the reply, or -errno, or one of FUSE_SERVE_*. Runs
+ * Serves a request: size of the reply, or -errno, or one of FUSE_SERVE_*. Runs
  * in the server.
  */
 typedef int (*fuse_serve_t)(const struct fuse_call *call);
 
-/* No answer yet: to be called again after every request that comes */
+/* No reply yet: call again after each further request */
 #define FUSE_SERVE_HELD		INT_MIN
-/* A read or write of the slot is the answer */
+/* The reply is a read or write of the slot */
 #define FUSE_SERVE_IO		(INT_MIN + 1)
-/* No answer at all: close the ring, but not the device */
+/* No reply at all: close the ring, but not the device */
 #define FUSE_SERVE_STOP		(INT_MIN + 2)
-/* The callback has sent off an answer by itself */
+/* The callback has already replied */
 #define FUSE_SERVE_DONE		(INT_MIN + 3)
 
 struct fuse_test {
-	/* to be set before fuse_test_mount(); what INIT is answered with */
+	/* set before fuse_test_mount(); determines the reply to INIT */
 	enum fuse_mode	mode;
 	unsigned int	max_pages;
 	unsigned int	max_write;
-	/* FUSE_*, besides those that the mode takes */
+	/* FUSE_*, besides those of the mode */
 	unsigned long long init_flags;
-	/* bytes of the file, and FOPEN_*; 0: the server does not know OPEN */
+	/* size of the file, and FOPEN_*; 0: the server does not support OPEN */
 	unsigned long long file_size;
 	unsigned int	open_flags;
-	/* NULL or the server's answer to what fuse_serve() does not do */
+	/* NULL, or handles requests that fuse_serve() does not */
 	fuse_serve_t	serve;
 	void		*data;
-	/* what becomes of requests that the callback has put into the ring */
+	/* NULL, or gets the result of requests that the callback queued */
 	void		(*completed)(struct fuse_test *ft, int res);
-	/* NULL or what the server does in place of all that */
+	/* NULL, or replaces the server's loop */
 	int		(*run)(struct fuse_test *ft);
-	/* NULL: a directory of its own, that nobody else sees */
+	/* NULL: a new directory, in a private mount namespace */
 	const char	*mountpoint;
-	/* NULL: entries have the memory that the mode says */
+	/* NULL: entries have the memory of the mode */
 	const struct fuse_uring_ops *ops;
 
-	/* for io_uring, 0 stands for 1: entries and buffers a queue */
+	/* for io_uring: entries and buffers per queue, 0 stands for 1 */
 	unsigned int	depth;
 	unsigned int	buffers;
-	/* bytes that a payload has beyond those that the kernel insists on */
+	/* additional room for payloads, beyond the kernel's minimum */
 	unsigned int	more_room;
-	/* pools begin there, one behind the other */
+	/* pools begin at address 0, one after the other */
 	bool		pools_at_zero;
-	/* bytes a header; 0 stands for FUSE_TEST_STRIDE */
+	/* bytes per header; 0 stands for FUSE_TEST_STRIDE */
 	unsigned int	hdr_stride;
 	unsigned int	zero_copy_min;
 	enum fuse_slots	slots;
-	/* of the ring's table, besides one for each entry */
+	/* slots of the ring's table, in addition to one per entry */
 	unsigned int	more_slots;
 	enum fuse_mixed	mixed;
-	/* IORING_SETUP_*, and IOSQE_* of the commands to FUSE */
+	/* IORING_SETUP_*, and IOSQE_* for the commands to FUSE */
 	unsigned int	ring_flags;
 	unsigned int	sqe_flags;
 
@@ -195,11 +200,11 @@ struct fuse_test {
 	char		file[300];
 	int		dev;
 	pid_t		server;
-	/* the kernel has Linux 7.3's pools of the server's memory */
+	/* the kernel supports pools of server memory, as Linux 7.3 does */
 	bool		has_pools;
-	/* the rest is private */
+	/* the fields below are private */
 	unsigned int	minor;
-	/* the module's parameter, as it was before */
+	/* previous value of the module parameter */
 	char		enabled[4];
 };
 
@@ -207,59 +212,60 @@ struct fuse_test {
 #define FUSE_TEST_STRIDE	1024
 
 /*
- * Mount it on a new directory, in a mount namespace of this process, and start
- * the server. 0 or -errno; -ENOENT without FUSE, -EPERM without root,
- * -EOPNOTSUPP without FUSE over io_uring, -EPROTONOSUPPORT without buffers, if
- * the mode needs them.
+ * Mount on a new directory, in a mount namespace of this process, and start the
+ * server. 0 or -errno; -ENOENT without FUSE, -EPERM without root, -EOPNOTSUPP
+ * without FUSE over io_uring, -EPROTONOSUPPORT if the mode needs buffers that
+ * the kernel does not support.
  */
 int fuse_test_mount(struct fuse_test *ft);
 /*
- * The two halves of it: until INIT is answered, with the device in ft->dev, and
- * the server, which has the only one then.
+ * The two halves of fuse_test_mount(): until INIT is answered, with the device
+ * in ft->dev; and the start of the server, which then has the only file of the
+ * device.
  */
 int fuse_test_open(struct fuse_test *ft);
 int fuse_test_start(struct fuse_test *ft);
-/* Why a test has to be skipped if that is what it returned, or NULL */
+/* The reason to skip a test if mounting returned @ret, or NULL */
 const char *fuse_test_missing(int ret);
-/* Unmount and end the server. 0 if it has ended well. */
+/* Unmount and end the server. 0 if it has exited without an error. */
 int fuse_test_umount(struct fuse_test *ft);
-/* Undo what is left when mount and server are gone */
+/* Undo the rest when mount and server are gone */
 int fuse_test_cleanup(struct fuse_test *ft);
-/* Did the server end well? 0 or -EIO. Waits for it. */
+/* Wait for the server to exit: 0, or -EIO if it failed */
 int fuse_test_reap(struct fuse_test *ft);
 bool fuse_test_abort(struct fuse_test *ft);
-/* Write to one of the connection's knobs, and read one, -1 if that fails */
+/* Write to a knob of the connection, or read one (-1 if that fails) */
 bool fuse_test_set(struct fuse_test *ft, const char *knob, const char *value);
 long long fuse_test_get(const struct fuse_test *ft, const char *knob);
-/* Wait for @nr requests to be there, and not served. Nothing tells of that. */
+/* Wait until @nr requests are unserved, by polling */
 bool fuse_test_wait_requests(const struct fuse_test *ft, unsigned int nr,
 			     unsigned int ms);
-/* One of the counters of a mount with kernel-managed buffers, or -1 */
+/* A counter of a mount with kernel-managed buffers, or -1 */
 long long fuse_test_counter(const struct fuse_test *ft, const char *name);
-/* All of them as text */
+/* All counters as text */
 bool fuse_test_counters(const struct fuse_test *ft, char *buf, size_t size);
 
-/* All that it takes to look the file up and stat it; -ENOSYS for the rest */
+/* Serve lookups and stats of the file; -ENOSYS for other requests */
 int fuse_serve(const struct fuse_call *call);
 
-/* The server's two ways to get requests; they return when it is unmounted */
+/* The server's loops over /dev/fuse and io_uring, until unmounted */
 int fuse_serve_dev(struct fuse_test *ft);
 int fuse_serve_uring(struct fuse_test *ft);
-/* Answer the first request, which always comes over /dev/fuse */
+/* Answer INIT, which always comes over /dev/fuse */
 int fuse_serve_init(struct fuse_test *ft);
-/* What a server does with any request: ft->serve, then fuse_serve() */
+/* How a server handles any request: ft->serve, then fuse_serve() */
 int fuse_serve_call(const struct fuse_call *call);
-/* Takes from /dev/fuse what there is, one request at a time */
+/* Reads requests from /dev/fuse, one at a time */
 struct fuse_dev_reader;
 struct fuse_dev_reader *fuse_dev_reader_new(struct fuse_test *ft);
 void fuse_dev_reader_free(struct fuse_dev_reader *reader);
 /* 0 or -errno: -ENODEV when unmounted */
 int fuse_dev_reader_next(struct fuse_dev_reader *reader);
-/* How long the header of a request of this kind is */
+/* Size of the header of this kind of request */
 size_t fuse_arg_size(unsigned int opcode);
-/* Room for a payload that the kernel insists on */
+/* The minimum room for a payload that the kernel accepts */
 size_t fuse_payload_size(const struct fuse_test *ft);
-/* Room that an entry has, or a buffer */
+/* Room for a payload of an entry or a buffer */
 static inline size_t fuse_entry_room(const struct fuse_test *ft)
 {
 	return fuse_payload_size(ft) + ft->more_room;

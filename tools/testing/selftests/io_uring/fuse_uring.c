@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* user_data: an entry's index, with this bit for I/O on its slot; or this */
+/* user_data: index of an entry, with this bit for I/O on its slot; or USER_DEV */
 #define USER_IO		0x100000000ULL
 #define USER_DEV	0x200000000ULL
 
@@ -28,7 +28,7 @@ struct io_uring_sqe *fuse_uring_sqe(struct test_ring *tr, int dev,
 	sqe->flags = tr->sqe_flags;
 	sqe->fd = dev;
 	sqe->cmd_op = op;
-	/* all of a SQE of 128 bytes */
+	/* all 128 bytes of the SQE */
 	memset(req, 0, FUSE_URING_CMD_SIZE);
 	req->qid = qid;
 	return sqe;
@@ -66,7 +66,7 @@ static const struct fuse_uring_ops *mode_ops(const struct fuse_test *ft)
 	return ft->mode >= FUSE_MODE_KMBUF ? &fuse_kmbuf_ops : NULL;
 }
 
-/* Page aligned, in case that the server reads a disk into it */
+/* Page aligned, in case the server reads a disk into it */
 static bool make_own(struct uring_entry *entry, size_t size)
 {
 	if (entry->own_head) {
@@ -93,7 +93,10 @@ static int register_entry(struct uring_server *srv, struct uring_entry *entry)
 	sqe = fuse_uring_sqe(&srv->tr, srv->ft->dev,
 			     FUSE_IO_URING_CMD_REGISTER, entry->qid);
 	sqe->user_data = entry->index;
-	/* what is not its own is an empty iovec, or all of it none at all */
+	/*
+	 * an empty iovec stands for memory of the queue, no iovecs for two of
+	 * them
+	 */
 	if (entry->own_head || entry->own_payload) {
 		sqe->addr = (unsigned long)entry->iov;
 		sqe->len = 2;
@@ -106,7 +109,10 @@ static int register_entry(struct uring_server *srv, struct uring_entry *entry)
 	return 0;
 }
 
-/* What comes over /dev/fuse in any mode: nodes to forget, requests till then */
+/*
+ * Requests that come over /dev/fuse in any mode: forgets, and those before
+ * io_uring is ready
+ */
 static void watch_dev(struct uring_server *srv)
 {
 	struct io_uring_sqe *sqe = test_sqe(&srv->tr);
@@ -117,7 +123,7 @@ static void watch_dev(struct uring_server *srv)
 	sqe->user_data = USER_DEV;
 }
 
-/* A ring that has room for a read and a commit of each entry at a time */
+/* A ring with room for one I/O and one commit of each entry at a time */
 static int init_ring(struct uring_server *srv)
 {
 	const struct fuse_test *ft = srv->ft;
@@ -131,7 +137,7 @@ static int init_ring(struct uring_server *srv)
 				    ft->sqe_flags);
 }
 
-/* Whose memory is it? Not the server's if the ops, or the mode, say so. */
+/* Set who owns the memory: not the server if the ops, or the mode, say so */
 static void set_owner(const struct uring_server *srv, struct uring_entry *entry)
 {
 	const struct fuse_test *ft = srv->ft;
@@ -231,13 +237,15 @@ void fuse_uring_commit(struct uring_server *srv, struct uring_entry *entry)
 	sqe = fuse_uring_sqe(&srv->tr, srv->ft->dev,
 			     FUSE_IO_URING_CMD_COMMIT_AND_FETCH, entry->qid);
 	sqe->user_data = entry->index;
-	/* the unique of a request is its commit ID, and not the server's */
+	/*
+	 * the unique of a request is its commit ID; the server has no say in it
+	 */
 	fuse_uring_req(sqe)->commit_id = entry->in.unique;
 	if (srv->ops && srv->ops->prep_commit)
 		srv->ops->prep_commit(srv, entry, sqe);
 }
 
-/* Likewise, if @len bytes went from or to the slot */
+/* Likewise, after I/O of @len bytes on the slot */
 static void set_io_reply(struct uring_entry *entry, int len)
 {
 	struct fuse_write_out *out = (void *)entry->call.reply;
@@ -250,8 +258,8 @@ static void set_io_reply(struct uring_entry *entry, int len)
 }
 
 /*
- * The commit is linked to the I/O, for the case that all of it is done. If not
- * there is a completion of the I/O, and none of the commit, which was not sent.
+ * The commit is linked to the I/O, in case all of it is done. If not, there is
+ * a completion of the I/O, and none of the commit, which was not sent.
  */
 static void send_io(struct uring_server *srv, struct uring_entry *entry)
 {
@@ -270,7 +278,7 @@ static void send_io(struct uring_server *srv, struct uring_entry *entry)
 	fuse_uring_commit(srv, entry);
 }
 
-/* Answer the request that an entry has got, or don't, as the callback says */
+/* Answer the request of an entry, or hold it, as the callback says */
 static void answer(struct uring_server *srv, struct uring_entry *entry)
 {
 	int ret = fuse_serve_call(&entry->call);
@@ -320,7 +328,7 @@ static int serve_entry(struct uring_server *srv, struct uring_entry *entry,
 	return ret;
 }
 
-/* When it is unmounted, it is too late to answer: let the kernel say so */
+/* After unmounting it is too late to answer: let the kernel end the requests */
 static void give_up_held(struct uring_server *srv)
 {
 	unsigned int i;
@@ -344,7 +352,7 @@ static int serve_dev(struct uring_server *srv)
 		give_up_held(srv);
 		return 0;
 	}
-	/* a callback closed it, and wants to see what comes of that */
+	/* a callback has closed the ring, and wants to see the effect */
 	if (ret == -EBADF)
 		return 0;
 	if (ret != -EAGAIN)
@@ -372,12 +380,15 @@ static int handle_cqe(struct uring_server *srv,
 	}
 	if (!cqe->res)
 		return serve_entry(srv, entry, cqe->flags);
-	/* the kernel had no memory to look at it: the request is still there */
+	/*
+	 * the kernel had no memory to read the commit: the request is still
+	 * there
+	 */
 	if (cqe->res == -ENOMEM && entry->in.unique) {
 		fuse_uring_commit(srv, entry);
 		return 0;
 	}
-	/* what an entry gets when the file system goes */
+	/* the result of an entry when the file system goes */
 	srv->nr_live--;
 	return cqe->res == -ENOTCONN ? 0 : cqe->res;
 }
@@ -391,7 +402,7 @@ static void ask_held(struct uring_server *srv)
 			answer(srv, &srv->entries[i]);
 }
 
-/* All completions there are. A callback may wait for others of its own. */
+/* Handle all completions. A callback may wait for further ones of its own. */
 static int handle_cqes(struct uring_server *srv)
 {
 	struct io_uring_cqe *at, cqe;
@@ -413,7 +424,9 @@ int fuse_uring_run(struct uring_server *srv)
 
 	while (srv->nr_live && !srv->stop) {
 		ret = io_uring_submit_and_wait(&srv->tr.ring, 1);
-		/* what the kernel had no memory for is queued still */
+		/*
+		 * commands that the kernel had no memory for are still queued
+		 */
 		if (ret < 0 && ret != -EINTR && ret != -EAGAIN)
 			return ret;
 		ret = handle_cqes(srv);
@@ -433,7 +446,7 @@ int fuse_serve_uring(struct fuse_test *ft)
 	if (!ret)
 		ret = fuse_uring_run(&srv);
 	fuse_uring_exit(&srv);
-	/* to be killed, or unmounted */
+	/* wait to be killed or unmounted */
 	if (srv.stop)
 		pause();
 	return ret;

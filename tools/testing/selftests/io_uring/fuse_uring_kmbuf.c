@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The server of a FUSE file system over io_uring whose headers are in the
- * ring's memory region, or whose payloads are in kernel-managed buffers, with a
- * group of them for each queue, or both.
+ * The server of a FUSE file system over io_uring with headers in the ring's
+ * memory region, or payloads in kernel-managed buffers, with one group for each
+ * queue, or both.
  */
 #include "fuse_uring.h"
 #include "iou_kmbuf.h"
@@ -72,7 +72,7 @@ int fuse_kmbuf_add_queue(struct test_ring *tr, const struct fuse_test *ft,
 	return ret;
 }
 
-/* Put something into each slot that no request is for */
+/* Fill all slots that no request uses */
 static int take_slots(struct uring_server *srv)
 {
 	/* any memory does */
@@ -149,7 +149,7 @@ static void prep_entry(struct uring_server *srv, struct uring_entry *entry,
 	};
 }
 
-/* A buffer comes with the completion if, and only if, the header says so */
+/* A completion has a buffer if, and only if, the header says so */
 static bool buffer_agrees(const struct fuse_uring_ent_in_out *io,
 			  unsigned int cqe_flags)
 {
@@ -197,7 +197,7 @@ static int locate_buffer(const struct uring_server *srv,
 	return 0;
 }
 
-/* In the entry's own memory, which is set already, or nowhere */
+/* The payload is in the entry's own memory, which is already set, or nowhere */
 static int locate_rest(struct uring_entry *entry)
 {
 	if (entry->own_payload)

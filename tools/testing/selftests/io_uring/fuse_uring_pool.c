@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The server of a FUSE file system over io_uring whose payloads are in pools of
- * its own memory, one for each queue, of which the kernel gives out buffers.
- * What is not the pool's is as with memory of the kernel.
+ * The server of a FUSE file system over io_uring with payloads in pools of
+ * server memory, one pool per queue. The kernel allocates buffers from the
+ * pool. All else is as with kernel memory.
  */
 #include "fuse_uring.h"
 
@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-/* Linux 7.3's uapi, which older headers do not have */
+/* From the uapi of Linux 7.3, which older headers lack */
 #define CMD_ADD_BUFPOOL		4
 
 struct pool_req {
@@ -23,13 +23,13 @@ struct pool_req {
 	__u32	reserved;
 };
 
-/* The kernel's buffers are as large as they have to be, and no larger */
+/* The kernel's buffers have exactly the minimum size */
 static size_t pool_size(const struct uring_server *srv)
 {
 	return srv->nr_bufs * fuse_payload_size(srv->ft);
 }
 
-/* Commands by which the kernel gets at a registered pool have to name it */
+/* Commands that let the kernel access a registered pool have to name it */
 static void name_pool(const struct uring_server *srv, unsigned int qid,
 		      struct io_uring_sqe *sqe)
 {
@@ -85,7 +85,7 @@ static int add_pool(struct uring_server *srv, unsigned int qid)
 static int init_pool(struct uring_server *srv, unsigned int qid)
 {
 	const int fixed = srv->ft->pools_at_zero ? MAP_FIXED : 0;
-	/* as large as fuse_kmbuf_ops.exit() takes it to be */
+	/* the size that fuse_kmbuf_ops.exit() expects */
 	const size_t size = srv->nr_bufs * srv->buf_size;
 	int ret = 0;
 
@@ -126,7 +126,7 @@ static void prep_entry(struct uring_server *srv, struct uring_entry *entry,
 		       struct io_uring_sqe *sqe)
 {
 	fuse_kmbuf_ops.prep_entry(srv, entry, sqe);
-	/* servers for Linux 7.3 say no slot like this */
+	/* how servers for Linux 7.3 name no slot */
 	if (!fuse_mode_zero_copy(srv->ft->mode))
 		fuse_uring_req(sqe)->ent.zero_copy_buf_index = 0;
 	name_pool(srv, entry->qid, sqe);
@@ -138,7 +138,7 @@ static void prep_commit(struct uring_server *srv, struct uring_entry *entry,
 	name_pool(srv, entry->qid, sqe);
 }
 
-/* Where nothing is to be read or written the kernel says the pool's start */
+/* The kernel reports the start of the pool if there is no payload */
 static int locate_buffer(struct uring_server *srv, struct uring_entry *entry)
 {
 	const struct fuse_uring_ent_in_out *io = &entry->in_out;
@@ -158,7 +158,10 @@ static int locate_slot(struct uring_server *srv, struct uring_entry *entry)
 
 	if (!(io->flags & FUSE_URING_ENT_ZERO_COPY))
 		return io->buf_index ? -EPROTO : 0;
-	/* Linux 7.3 by itself leaves it to the server to know its slots */
+	/*
+	 * unpatched Linux 7.3 does not report slots: the server has to know
+	 * them
+	 */
 	if (!fuse_mode_zero_copy(srv->ft->mode) ||
 	    (io->buf_index != entry->index &&
 	     (io->buf_index || fuse_mode_headers(srv->ft->mode))))

@@ -38,7 +38,7 @@ bool test_cgroup_destroy(struct test_cgroup *cg)
 
 	if (!test_write_file(CGROUP_ROOT, "cgroup.procs", "0"))
 		return false;
-	/* a process that is gone may take a moment to leave */
+	/* an exited process may take a moment to leave the group */
 	for (i = 0; i < 500; i++) {
 		if (!rmdir(cg->path))
 			return true;

@@ -75,7 +75,7 @@ void fail_nth_disarm(struct fail_nth *fail)
 {
 	char buf[16] = "";
 
-	/* what is left of the count: zero if it ran out */
+	/* the rest of the count: zero if the failure was injected */
 	fail->failed = pread(fail->fd, buf, sizeof(buf) - 1, 0) > 0 &&
 		       write_nth(fail, 0) && !atoi(buf);
 }
@@ -99,7 +99,7 @@ int fail_nth_submit(struct fail_nth *fail, struct test_ring *tr)
 	ret = io_uring_submit(&tr->ring);
 	fail_nth_disarm(fail);
 
-	/* an entry that was not consumed goes in now, to an orderly end */
+	/* submit an entry that was not consumed, for an orderly end */
 	if (ret < 0)
 		test_submit(tr);
 	ret = test_wait(tr);

@@ -7,11 +7,11 @@
 
 struct fail_nth {
 	int		fd;
-	/* which opportunity is to fail, in which round; did it come? */
+	/* which opportunity fails, in which round; was it reached? */
 	unsigned int	n;
 	unsigned int	round;
 	bool		failed;
-	/* the errors seen, by kind: -ENOMEM, -EFAULT, others */
+	/* number of errors, by kind: -ENOMEM, -EFAULT, others */
 	unsigned int	nr_nomem;
 	unsigned int	nr_fault;
 	unsigned int	nr_others;
@@ -25,7 +25,7 @@ bool fail_nth_init(void);
 
 /* For the calling thread; open before giving up root */
 bool fail_nth_open(struct fail_nth *fail);
-/* For the only thread of another process */
+/* For another process with a single thread */
 bool fail_nth_open_pid(struct fail_nth *fail, pid_t pid);
 void fail_nth_close(struct fail_nth *fail);
 /*
@@ -37,11 +37,11 @@ void fail_nth_close(struct fail_nth *fail);
  */
 bool fail_nth_next(struct fail_nth *fail, unsigned int nr_fault,
 		   unsigned int nr_nomem);
-/* Let the n-th opportunity from here on fail */
+/* Make the n-th opportunity from now fail */
 bool fail_nth_arm(struct fail_nth *fail);
-/* No failures any more; takes note whether there was one */
+/* Stop injecting failures; records whether there was one */
 void fail_nth_disarm(struct fail_nth *fail);
-/* Take note of an error that userspace got */
+/* Record an error that userspace got */
 void fail_nth_count(struct fail_nth *fail, int err);
 
 /*

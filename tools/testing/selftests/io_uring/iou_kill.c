@@ -37,7 +37,7 @@ static bool kill_once(void (*fn)(struct io_uring *ring))
 	pfd.fd = syscall(SYS_pidfd_open, pid, 0);
 	kill(pid, SIGKILL);
 	dead = poll(&pfd, 1, 1000) == 1;
-	/* one that was through with it proves nothing */
+	/* a child that has already finished proves nothing */
 	waitpid(pid, &status, 0);
 	dead = dead && WIFSIGNALED(status);
 	close(pfd.fd);

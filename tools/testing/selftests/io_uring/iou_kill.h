@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Kill a process in the middle of a system call that takes long. */
+/* Kill a process during a long system call. */
 #ifndef IOU_KILL_H
 #define IOU_KILL_H
 
@@ -7,9 +7,9 @@
 #include <stdbool.h>
 
 /*
- * Have a child call @fn with a ring of its own, which is to take longer than
- * anybody waits, kill it after 20 ms, and see whether it is dead a second later.
- * On a busy machine a second may be short: it has three attempts.
+ * Let a child call @fn with a ring of its own, which must take very long, kill
+ * it after 20 ms, and check that it is dead a second later. Makes three
+ * attempts, since a second may be too short on a busy machine.
  */
 bool test_kill_in(void (*fn)(struct io_uring *ring));
 

@@ -17,7 +17,7 @@ static int kmbuf_syscall(struct io_uring *ring, unsigned int op,
 	return ret < 0 ? -errno : ret;
 }
 
-/* Where the last ring of a group was to be mapped */
+/* mmap() offset of the last ring of each group */
 static unsigned long long offsets[IORING_KMBUF_MAX_GROUPS];
 
 int kmbuf_register(struct io_uring *ring, struct io_uring_kmbuf_reg *reg)
@@ -159,7 +159,9 @@ int kmbuf_fdinfo(struct io_uring *ring, char *buf, size_t size)
 	char name[16];
 
 	snprintf(name, sizeof(name), "%d", ring->ring_fd);
-	/* while a polling thread has the io_uring's lock, the file is short */
+	/*
+	 * fdinfo is incomplete while a polling thread has the io_uring's lock
+	 */
 	for (tries = 0; tries < 5000; tries++) {
 		if (!test_read_file("/proc/self/fdinfo", name, buf, size))
 			return -EIO;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Rings of kernel-managed buffers, from both sides. */
+/* Rings of kernel-managed buffers, from userspace and from the kernel. */
 #ifndef IOU_KMBUF_H
 #define IOU_KMBUF_H
 
@@ -25,8 +25,9 @@ void *kmbuf_mmap(struct io_uring *ring, unsigned int bgid, size_t size,
 		 int prot);
 
 /*
- * The consumer's commands, issued on @tr: what the call returns, or -errno.
- * @pin is what kmbuf_pin() returned. IDs and lengths come by pointer.
+ * Commands of the consumer, issued on @tr. They return the result of the call,
+ * or -errno. @pin is the result of kmbuf_pin(). IDs and lengths are returned by
+ * pointer.
  */
 int kmbuf_pin(struct test_ring *tr, int fd, unsigned int bgid);
 int kmbuf_unpin(struct test_ring *tr, int fd, int pin);
@@ -40,12 +41,15 @@ int kmbuf_recycle(struct test_ring *tr, int fd, int pin, unsigned int bid);
 /* Select and recycle @cycles times, in all contexts at once */
 int kmbuf_stress(struct test_ring *tr, int fd, int pin, unsigned int cycles,
 		 struct io_uring_mock_kmbuf_cycles *result);
-/* What the kernel finds at @offset of a selected buffer, replaced by @new */
+/*
+ * Exchange @new for the value that the kernel finds at @offset of a selected
+ * buffer
+ */
 int kmbuf_exchange(struct test_ring *tr, int fd, int pin, unsigned int bid,
 		   size_t offset, unsigned long long new,
 		   unsigned long long *old);
 
-/* What /proc shows of a ring: 0 or -errno */
+/* Contents of a ring's fdinfo: 0 or -errno */
 int kmbuf_fdinfo(struct io_uring *ring, char *buf, size_t size);
 /* A decimal number in the line of group @bgid, or -errno */
 long kmbuf_fdinfo_field(struct io_uring *ring, unsigned int bgid,

@@ -8,7 +8,7 @@
 #define FIRST_UID	50000
 #define HARD_LIMIT	(1024UL * 1024 * 1024)
 
-/* Nobody else's, and the same for the children of who asks first */
+/* A user with no other processes; children of the first caller get the same */
 static uid_t test_uid(void)
 {
 	static uid_t uid;
@@ -31,7 +31,7 @@ bool memlock_leave(void)
 	return !setresuid(0, 0, 0);
 }
 
-/* Can the user lock a page more with a limit of @pages? */
+/* Can the user lock one more page with a limit of @pages? */
 static bool fits(struct test_ring *tr, unsigned long pages)
 {
 	char byte;
@@ -53,7 +53,7 @@ long memlock_pages(struct test_ring *tr)
 {
 	unsigned long low = 0, high = HARD_LIMIT / sysconf(_SC_PAGESIZE);
 
-	/* the smallest limit that leaves room for a page */
+	/* find the smallest limit that leaves room for a page */
 	if (!fits(tr, high))
 		return -1;
 	while (low < high) {
@@ -64,7 +64,7 @@ long memlock_pages(struct test_ring *tr)
 		else
 			low = mid + 1;
 	}
-	/* and no limit for what the test does next */
+	/* and lift the limit for the rest of the test */
 	return fits(tr, HARD_LIMIT / sysconf(_SC_PAGESIZE)) ?
 	       (long)low - 1 : -1;
 }

@@ -22,7 +22,7 @@ int module_refs(const char *name)
 	return atoi(refs);
 }
 
-/* There is nothing to wait for: a ring's exit tells nobody */
+/* Poll: the exit of a ring notifies nobody */
 bool module_wait_refs(const char *name, int max)
 {
 	unsigned int ms;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Memory regions of a ring: to be included by the tests about them. */
+/* Memory regions of a ring, for the tests of them. */
 #ifndef IOU_REGION_H
 #define IOU_REGION_H
 
@@ -35,7 +35,7 @@ static inline void *region_register(struct io_uring *ring, void *addr,
 		    MAP_SHARED | MAP_POPULATE, ring->ring_fd, rd.mmap_offset);
 }
 
-/* Exchange 8 bytes of the region through the kernel's address of it */
+/* Exchange 8 bytes of the region, through the kernel's address */
 static inline int region_exchange(struct test_ring *tr, int fd,
 				  struct io_uring_mock_kmbuf_region *arg)
 {

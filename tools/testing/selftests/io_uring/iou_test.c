@@ -65,7 +65,7 @@ void test_submit(struct test_ring *tr)
 {
 	int ret = io_uring_submit(&tr->ring);
 
-	/* nothing was taken: a failure that a test injects comes once */
+	/* nothing was consumed; an injected failure does not repeat */
 	if (ret == -EAGAIN)
 		ret = io_uring_submit(&tr->ring);
 	if (ret < 0)
@@ -353,7 +353,7 @@ bool test_read_file(const char *dir, const char *name, char *buf, size_t size)
 
 	if (fd < 0)
 		return false;
-	/* a file of /proc comes in pieces */
+	/* a file in /proc is read in pieces */
 	while ((size_t)len < size - 1) {
 		ret = read(fd, buf + len, size - 1 - len);
 		if (ret <= 0)

@@ -18,7 +18,7 @@
 
 #define NR_SLOTS	8
 
-/* A ring and how its requests are to be issued */
+/* A ring and the flags for its requests */
 struct test_ring {
 	struct io_uring	ring;
 	unsigned int	sqe_flags;
@@ -34,19 +34,19 @@ int test_ring_init_sized(struct test_ring *tr, unsigned int entries,
 void test_ring_exit(struct test_ring *tr);
 
 /*
- * Queue one request: test_sqe() hands out a cleared entry, test_submit() sends
- * off what was filled in, test_wait() waits for one completion. Failures of
+ * Issue one request: test_sqe() returns a cleared entry, test_submit() submits
+ * it after it was filled in, test_wait() waits for one completion. Failures of
  * the ring itself, which no test expects, end the program.
  */
 struct io_uring_sqe *test_sqe(struct test_ring *tr);
 void test_submit(struct test_ring *tr);
 int test_wait(struct test_ring *tr);
-/* Is a completion there within @ms milliseconds? It is not consumed. */
+/* Does a completion arrive within @ms milliseconds? It is not consumed. */
 bool test_wait_for(struct test_ring *tr, unsigned int ms);
-/* All three for a request that is filled in already */
+/* Submit a prepared request, wait for it, and return its result */
 int test_submit_wait(struct test_ring *tr);
 
-/* A fixed read or write of a registered buffer: the result or -errno */
+/* A fixed read or write of a registered buffer: its result or -errno */
 int test_rw_fixed(struct test_ring *tr, bool write, int fd, unsigned int index,
 		  unsigned long addr, unsigned int len, long long offset);
 
@@ -58,19 +58,19 @@ int mock_create(unsigned int nr_folios, unsigned int order);
 /* Likewise, with IORING_MOCK_KMBUF_KMALLOC */
 int mock_create_flags(unsigned int nr_folios, unsigned int order,
 		      unsigned int flags);
-/* Why a test has to be skipped if that is what mock_create() returned, or NULL */
+/* The reason to skip a test if mock_create() returned @fd, or NULL */
 const char *mock_missing(int fd);
 void mock_prep(struct test_ring *tr, int fd, unsigned int op, void *arg,
 	       size_t size);
 int mock_cmd(struct test_ring *tr, int fd, unsigned int op, void *arg,
 	     size_t size);
 
-/* Fills @bvs with @nr whole pages in order, from page 0 on */
+/* Fill @bvs with @nr whole pages in order, from page 0 on */
 void mock_bvecs_linear(struct io_uring_mock_bvec *bvs, unsigned int nr);
 int mock_register(struct test_ring *tr, int fd,
 		  const struct io_uring_mock_bvec *bvs, unsigned int nr,
 		  unsigned int index, unsigned int dir);
-/* Likewise, but to be granted and revoked: the consumer's @nr-th buffer, from 0 */
+/* Likewise, to be granted and revoked: the consumer's @nr-th buffer, from 0 */
 int mock_lend(struct test_ring *tr, int fd,
 	      const struct io_uring_mock_bvec *bvs, unsigned int nr,
 	      unsigned int index, unsigned int dir);
@@ -84,12 +84,12 @@ int mock_copy_out(struct test_ring *tr, int fd, void *to, size_t offset,
 
 /* The consumer's counters, read through a ring of their own */
 struct io_uring_mock_kmbuf_stats mock_stats(int fd);
-/* Wait, for ten seconds at most, for @nr releases: a ring's exit is not synchronous */
+/* Wait up to ten seconds for @nr releases: a ring's exit is asynchronous */
 bool mock_wait_released(int fd, unsigned int nr);
 
 /*
- * A string to a file of a kernel file system, all of it in one call; and as
- * much as there is from one, or fits
+ * Write a string to a file of a kernel file system, in one call; and read from
+ * one as much as it has, or as fits
  */
 bool test_write_file(const char *dir, const char *name, const char *value);
 bool test_read_file(const char *dir, const char *name, char *buf, size_t size);
@@ -108,7 +108,7 @@ void mock_page_destroy(struct mock_page *page);
 int mock_page_lend(struct mock_page *page, struct test_ring *tr,
 		   unsigned int slot);
 
-/* Memory of zeroes that child processes share, NULL if there is none; munmap() it */
+/* Zeroed memory shared with child processes, or NULL; free with munmap() */
 void *shared_alloc(size_t size);
 
 /* Bytes that differ at every offset and for every @seed */
