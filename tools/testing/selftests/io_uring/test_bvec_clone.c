@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A kernel buffer is lent to one ring. IORING_REGISTER_CLONE_BUFFERS copies
- * what userspace registered, and refuses what a subsystem did.
+ * buffers that userspace registered, and refuses buffers of a subsystem.
  */
 #include "kselftest_harness.h"
 #include "iou_test.h"
@@ -47,7 +47,7 @@ FIXTURE_SETUP(bvec_clone)
 				    KERNEL_SLOT));
 }
 
-/* A clone that was refused holds nothing back */
+/* A refused clone keeps nothing */
 FIXTURE_TEARDOWN(bvec_clone)
 {
 	unsigned int nr = mock_stats(self->page.fd).nr_registered;
@@ -99,7 +99,7 @@ static int try_slot(FIXTURE_DATA(bvec_clone) *self, struct test_ring *tr,
 TEST_F(bvec_clone, whole_table_refused)
 {
 	EXPECT_EQ(-EOPNOTSUPP, clone_buffers(&self->dst, &self->src, 0, 0, 0, 0));
-	/* nothing has happened to the destination: it has no table */
+	/* the destination is unchanged: it has no table */
 	EXPECT_EQ(-EFAULT, try_slot(self, &self->dst, USER_SLOT, self->user));
 	EXPECT_EQ(0, io_uring_register_buffers_sparse(&self->dst.ring, NR_SLOTS));
 }
@@ -134,7 +134,7 @@ TEST_F(bvec_clone, refused_replace_keeps_old_table)
 	EXPECT_EQ(1, try_slot(self, &self->dst, 7, self->user));
 }
 
-/* Within a ring as well: one request's pages do not go into two slots */
+/* Within a ring as well: the pages of a request do not go into two slots */
 TEST_F(bvec_clone, own_table)
 {
 	EXPECT_EQ(-EOPNOTSUPP, clone_buffers(&self->src, &self->src, 0,
@@ -142,7 +142,7 @@ TEST_F(bvec_clone, own_table)
 					     IORING_REGISTER_DST_REPLACE));
 	EXPECT_EQ(1, try_slot(self, &self->src, KERNEL_SLOT, NULL));
 
-	/* what stays where it is, is not cloned */
+	/* a range that stays in place is not cloned */
 	EXPECT_EQ(0, clone_buffers(&self->src, &self->src, 0, USER_SLOT, 1,
 				   IORING_REGISTER_DST_REPLACE));
 	EXPECT_EQ(1, try_slot(self, &self->src, 0, self->user));

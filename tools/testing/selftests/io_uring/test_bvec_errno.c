@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
-/* io_buffer_register_bvec(): what is refused, and that nothing stays behind. */
+/*
+ * io_buffer_register_bvec(): invalid arguments are refused, and leave nothing
+ * behind.
+ */
 #include "kselftest_harness.h"
 #include "iou_test.h"
 
@@ -27,7 +30,7 @@ FIXTURE_SETUP(bvec_errno)
 	ASSERT_EQ(0, test_ring_init(&self->tr, 0, 0));
 }
 
-/* Whatever a test did wrong: no release came, and every slot is still free */
+/* Whatever a test did wrong: nothing was released, and every slot is free */
 FIXTURE_TEARDOWN(bvec_errno)
 {
 	unsigned int i, nr = mock_stats(self->fd).nr_registered;
@@ -128,7 +131,7 @@ TEST_F(bvec_errno, slot_taken_by_user_buffer)
 	ASSERT_EQ(1, io_uring_register_buffers_update_tag(&self->tr.ring, 3,
 							  &iov, &tag, 1));
 	EXPECT_EQ(-EBUSY, register_one(self, 1, 3, BUF_DEST));
-	/* and a subsystem cannot take it out either */
+	/* and a subsystem cannot unregister it either */
 	EXPECT_EQ(-EBUSY, mock_unregister(&self->tr, self->fd, 3));
 
 	free(iov.iov_base);

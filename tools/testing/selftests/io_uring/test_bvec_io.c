@@ -63,7 +63,10 @@ FIXTURE_TEARDOWN(bvec_io)
 	close(self->memfd);
 }
 
-/* A consumer, its memory as it should be, and a buffer registered over it */
+/*
+ * A consumer, the expected contents of its memory, and a registered buffer over
+ * it
+ */
 struct subject {
 	int			fd;
 	size_t			mem_size;
@@ -102,8 +105,8 @@ static void subject_exit(FIXTURE_DATA(bvec_io) *self, struct subject *s)
 }
 
 /*
- * Copy between @buf and our idea of the consumer's memory, for @len bytes of
- * the buffer from @addr on: what the kernel is supposed to do.
+ * Model of the kernel's copy: between @buf and the expected contents of the
+ * consumer's memory, for @len bytes of the buffer from @addr on.
  */
 static void subject_copy(FIXTURE_DATA(bvec_io) *self, struct subject *s,
 			 size_t addr, size_t len, unsigned char *buf, bool in)
@@ -130,7 +133,7 @@ static bool memory_is_as_expected(FIXTURE_DATA(bvec_io) *self,
 	       !memcmp(s->mem, s->seen, s->mem_size);
 }
 
-/* Read @len bytes of the file into the buffer at @addr, look at all memory */
+/* Read @len bytes of the file into the buffer at @addr, and check all memory */
 static bool read_is_exact(FIXTURE_DATA(bvec_io) *self, struct subject *s,
 			  size_t addr, size_t len)
 {
@@ -142,7 +145,9 @@ static bool read_is_exact(FIXTURE_DATA(bvec_io) *self, struct subject *s,
 	return memory_is_as_expected(self, s);
 }
 
-/* Write @len bytes of the buffer at @addr to the empty file, look at that */
+/*
+ * Write @len bytes of the buffer at @addr to the empty file, and check the file
+ */
 static bool write_is_exact(FIXTURE_DATA(bvec_io) *self, struct subject *s,
 			   size_t addr, size_t len)
 {
@@ -170,7 +175,7 @@ static bool fill_file(FIXTURE_DATA(bvec_io) *self, size_t len)
 	return ok;
 }
 
-/* Starts around every boundary a page, a sector or an entry can have */
+/* Starts around every boundary of a page, a sector or an entry */
 static const size_t starts[] = { 0, 1, 511, 512, 513, 4095, 4096, 4097, 8190 };
 static const size_t lengths[] = { 1, 2, 511, 512, 4095, 4096, 4098 };
 
@@ -230,8 +235,8 @@ TEST_F(bvec_io, write_alignments)
 }
 
 /*
- * Folios of four pages. Entries of several pages, that continue the one before,
- * or seem to: the next folio, a gap, a step back, the same again.
+ * Folios of four pages. Entries of several pages that continue the previous
+ * one, or only seem to: the next folio, a gap, a step back, the same again.
  */
 TEST_F(bvec_io, compound_folios)
 {
@@ -261,7 +266,7 @@ TEST_F(bvec_io, compound_folios)
 	subject_exit(self, &s);
 }
 
-/* One entry is also the end of a list; so many go past every inline cache */
+/* One entry is a special case; this many exceed every inline cache */
 TEST_F(bvec_io, one_and_many_entries)
 {
 	struct io_uring_mock_bvec *bvs = calloc(NR_MANY, sizeof(*bvs));

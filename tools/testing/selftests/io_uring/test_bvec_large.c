@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A buffer of more than 4 GiB, made of one folio that is named over and over.
- * Every way to address it must count in 64 bits.
+ * A buffer of more than 4 GiB, made of one folio in many entries. Every way to
+ * address it must count in 64 bits.
  */
 #include "kselftest_harness.h"
 #include "iou_test.h"
@@ -20,7 +20,7 @@ FIXTURE(bvec_large)
 	struct test_ring tr;
 	unsigned char *mem;
 	size_t mem_size;
-	/* the length of an entry does not divide 4 GiB, so a wrap shows */
+	/* the length of an entry does not divide 4 GiB, to detect a wrap */
 	unsigned int entry_len;
 	int memfd;
 	int fd;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A subsystem gets its pages back: the release callback comes exactly once,
+ * A subsystem gets its pages back: the release callback runs exactly once,
  * after the last I/O on the buffer, whoever ends the registration and how.
  */
 #include "kselftest_harness.h"
@@ -64,7 +64,7 @@ FIXTURE_TEARDOWN(bvec_release)
 	mock_page_destroy(&self->page);
 }
 
-/* Start a read from the empty pipe, and wait until the kernel is at it */
+/* Start a read from the empty pipe, and wait until the kernel executes it */
 static void park_read(FIXTURE_DATA(bvec_release) *self)
 {
 	struct io_uring_sqe *sqe = test_sqe(&self->tr);
@@ -82,7 +82,10 @@ static void park_read(FIXTURE_DATA(bvec_release) *self)
 		while (io_uring_sq_ready(&self->tr.ring))
 			sched_yield();
 	if (self->tr.sqe_flags & IOSQE_ASYNC)
-		/* a worker cannot be asked: too early shows as -EFAULT */
+		/*
+		 * workers cannot be observed: if this is too short, reads fail
+		 * with -EFAULT
+		 */
 		test_wait_for(&self->tr, 500);
 }
 
@@ -117,7 +120,7 @@ TEST_F(bvec_release, unregister_with_io_in_flight)
 	EXPECT_EQ(0, mock_unregister(&self->tr, self->page.fd, SLOT));
 	EXPECT_EQ(0, mock_stats(self->page.fd).nr_released);
 
-	/* the slot is free at once, for a buffer of its own */
+	/* the slot is free at once, and can hold another buffer */
 	EXPECT_EQ(-EINVAL, mock_unregister(&self->tr, self->page.fd, SLOT));
 	unpark_read(_metadata, self);
 	EXPECT_TRUE(mock_wait_released(self->page.fd, 1));
@@ -178,7 +181,7 @@ TEST_F(bvec_release, table_unregistered_by_user)
 	test_ring_exit(&self->tr);
 }
 
-/* The consumer's last file is closed: its pages stay for the buffer's sake */
+/* The consumer's last file is closed: its pages stay because of the buffer */
 TEST_F(bvec_release, consumer_closed)
 {
 	int fd = mock_create(1, 0);
@@ -190,7 +193,7 @@ TEST_F(bvec_release, consumer_closed)
 	ASSERT_EQ(5, write(self->page.pipe[1], "hello", 5));
 	EXPECT_EQ(5, test_rw_fixed(&self->tr, false, self->page.pipe[0],
 				   SLOT + 1, 0, self->page.len, -1));
-	/* any consumer may unregister it: the slot says nothing of the owner */
+	/* any consumer may unregister it: a slot has no record of its owner */
 	EXPECT_EQ(0, mock_unregister(&self->tr, self->page.fd, SLOT + 1));
 	test_ring_exit(&self->tr);
 }

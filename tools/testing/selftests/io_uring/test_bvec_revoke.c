@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A subsystem lends pages for as long as it likes: no I/O starts on them before
- * it grants that, or once it has revoked it, whatever request it is, and also if
- * the request has had the buffer before and waited for its file. I/O that is
- * under way keeps the pages.
+ * A subsystem lends pages for a limited time. No I/O starts on them before the
+ * subsystem grants it, or after it revokes it, with any kind of request, even
+ * if the request already has the buffer and waits for its file. I/O in flight
+ * keeps the pages.
  */
 #include "kselftest_harness.h"
 #include "iou_test.h"
@@ -25,7 +25,7 @@ FIXTURE(bvec_revoke)
 {
 	struct test_ring tr;
 	struct mock_page page;
-	/* where the data comes from, or goes to: this end and the other one */
+	/* the file of the I/O, and its other end */
 	int near;
 	int far;
 	struct iovec iov;
@@ -35,7 +35,7 @@ FIXTURE(bvec_revoke)
 FIXTURE_VARIANT(bvec_revoke)
 {
 	unsigned int opcode;
-	/* the page is what is written */
+	/* the page is the source */
 	bool write;
 	int domain;
 };
@@ -81,7 +81,7 @@ FIXTURE_VARIANT_ADD(bvec_revoke, sendmsg_zc) {
 	.domain = AF_INET,
 };
 
-/* A connection of this machine with itself */
+/* A local TCP connection */
 static int tcp_pair(int fds[2])
 {
 	struct sockaddr_in addr = {
@@ -148,7 +148,7 @@ FIXTURE_SETUP(bvec_revoke)
 			       SLOT, variant->write ? BUF_SOURCE : BUF_DEST));
 }
 
-/* The page comes back once, when nothing uses it */
+/* The page is released once, when nothing uses it */
 FIXTURE_TEARDOWN(bvec_revoke)
 {
 	test_ring_exit(&self->tr);
@@ -202,7 +202,7 @@ static struct io_uring_cqe wait_cqe(struct io_uring *ring)
 	return copy;
 }
 
-/* The result. One more follows that of a send without a copy that has failed. */
+/* The result. A failed send without a copy posts one more completion. */
 static int end_io(FIXTURE_DATA(bvec_revoke) *self)
 {
 	struct io_uring_cqe cqe = wait_cqe(&self->tr.ring);
@@ -218,7 +218,7 @@ static int do_io(FIXTURE_DATA(bvec_revoke) *self, unsigned int opcode)
 	return end_io(self);
 }
 
-/* Nothing can be written any more */
+/* Fill it until it accepts no more data */
 static size_t fill(int fd)
 {
 	const int flags = fcntl(fd, F_GETFL);
@@ -299,13 +299,13 @@ TEST_F(bvec_revoke, revoked)
 		ASSERT_EQ(LEN, write(self->far, data, LEN));
 	EXPECT_EQ(-EFAULT, do_io(self, variant->opcode));
 	expect_untouched(_metadata, self, variant->write);
-	/* the slot is in use all the same, and the pages are */
+	/* the slot is still in use, and so are the pages */
 	EXPECT_EQ(0, mock_stats(self->page.fd).nr_released);
 	EXPECT_EQ(0, mock_unregister(&self->tr, self->page.fd, SLOT));
 	EXPECT_EQ(1, mock_stats(self->page.fd).nr_released);
 }
 
-/* Whoever grants it must not undo what somebody else has decided meanwhile */
+/* A grant must not undo an earlier revocation */
 TEST_F(bvec_revoke, revoked_before_granted)
 {
 	ASSERT_EQ(0, mock_revoke(&self->tr, self->page.fd, 0));
@@ -314,7 +314,7 @@ TEST_F(bvec_revoke, revoked_before_granted)
 	expect_untouched(_metadata, self, variant->write);
 }
 
-/* It needs neither the ring nor the slot */
+/* Revoking needs neither the ring nor the slot */
 TEST_F(bvec_revoke, revoked_without_slot)
 {
 	struct test_ring other;
@@ -336,7 +336,7 @@ TEST_F_TIMEOUT(bvec_revoke, revoked_while_file_is_not_ready, 60)
 
 	ASSERT_EQ(0, mock_grant(&self->tr, self->page.fd, 0));
 	start_io(self, variant->opcode);
-	/* its completion comes first on a ring of its own */
+	/* on a ring of its own, its completion comes first */
 	ASSERT_EQ(0, test_ring_init(&other, 0, 0));
 	ASSERT_EQ(0, mock_revoke(&other, self->page.fd, 0));
 	test_ring_exit(&other);

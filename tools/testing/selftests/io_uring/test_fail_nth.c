@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every allocation and every user copy on the way of a registration fails
- * once. Each failure is an errno, and leaves things as they were.
+ * Let every allocation and every user copy of a registration fail once. Each
+ * failure returns an errno, and changes nothing.
  *
- * Leaks of memory are for kmemleak to find, run it after this.
+ * Run kmemleak after this to find memory leaks.
  */
 #include "kselftest_harness.h"
 #include "iou_fail_nth.h"
@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-/* more than the kernel caches, so that memory is allocated each time */
+/* more than the kernel caches, so that each attempt allocates memory */
 #define NR_MANY		40
 /* in seconds: many rings come and go, and debug kernels are slow */
 #define TIMEOUT		300
@@ -45,7 +45,7 @@ FIXTURE_TEARDOWN(fail_nth)
 	close(self->mock);
 }
 
-/* Each attempt on a ring of its own, as a ring keeps what it allocated once */
+/* Each attempt uses a new ring, as a ring caches allocations */
 static void register_failing(struct __test_metadata *_metadata,
 			     FIXTURE_DATA(fail_nth) *self,
 			     unsigned int nr_bvecs)
@@ -64,7 +64,7 @@ static void register_failing(struct __test_metadata *_metadata,
 		  sizeof(reg));
 	ret = fail_nth_submit(&self->fail, &tr);
 	if (ret < 0) {
-		/* no release, nothing registered, and the slot is free */
+		/* not released, not registered, and the slot is free */
 		EXPECT_EQ(nr, mock_stats(self->mock).nr_registered);
 		EXPECT_EQ(nr, mock_stats(self->mock).nr_released);
 		EXPECT_EQ(0, mock_register(&tr, self->mock, self->bvs, 1, 0,
@@ -80,7 +80,7 @@ static void check_register(struct __test_metadata *_metadata,
 {
 	/* the argument and each entry are copied */
 	const unsigned int nr_fault = 1 + nr_bvecs;
-	/* the mock's two, the node and the buffer are allocated */
+	/* two allocations in the mock device, the node and the buffer */
 	const unsigned int nr_nomem = 4;
 
 	while (fail_nth_next(&self->fail, nr_fault, nr_nomem))
@@ -99,7 +99,7 @@ TEST_F_TIMEOUT(fail_nth, register_many_bvecs, TIMEOUT)
 	check_register(_metadata, self, NR_MANY);
 }
 
-/* A slot is emptied or the command did not get there: nothing in between */
+/* Either the slot is emptied, or the command did not execute */
 static void unregister_failing(struct __test_metadata *_metadata,
 			       FIXTURE_DATA(fail_nth) *self)
 {
@@ -150,7 +150,7 @@ TEST_F_TIMEOUT(fail_nth, region_lookup, TIMEOUT)
 	EXPECT_GE(self->fail.nr_fault, 2);
 }
 
-/* Pages are charged to RLIMIT_MEMLOCK: a failure leaves none of them so */
+/* Pages are charged to RLIMIT_MEMLOCK: a failure leaves none charged */
 static void region_failing(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(fail_nth) *self,
 			   struct test_ring *probe, void *addr, size_t size)
@@ -167,7 +167,7 @@ static void region_failing(struct __test_metadata *_metadata,
 	err = errno;
 	fail_nth_disarm(&self->fail);
 
-	/* a region that could not be mapped is one all the same */
+	/* a region that could not be mapped exists nevertheless */
 	after = memlock_pages(probe);
 	if (mem == MAP_FAILED)
 		fail_nth_count(&self->fail, -err);
@@ -188,7 +188,7 @@ static void check_region(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, test_ring_init(&probe, 0, 0));
 	locked = memlock_pages(&probe);
 	ASSERT_GE(locked, 0);
-	/* the two parts of the argument are copied in, one of them out again */
+	/* two parts of the argument are copied in, and one is copied out */
 	while (fail_nth_next(&self->fail, 3, 1)) {
 		region_failing(_metadata, self, &probe, addr, size);
 		ASSERT_TRUE(memlock_wait(&probe, locked));

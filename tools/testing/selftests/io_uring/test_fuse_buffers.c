@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Few payload buffers for many entries: a request that needs one waits for it,
- * the others go ahead, and none waits for ever.
+ * Few payload buffers for many entries: requests that need a buffer wait for
+ * it, other requests pass them, and no request waits forever.
  */
 #include "kselftest_harness.h"
 #include "fuse_hold.h"
@@ -52,7 +52,7 @@ FIXTURE_VARIANT_ADD(fuse_buffers, one_defer) {
 	.ring_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
 };
 
-/* The server is a user whose memory is limited, as far as it goes */
+/* Where possible, the server is a user with limited memory */
 FIXTURE_SETUP(fuse_buffers)
 {
 	int ret;
@@ -75,7 +75,7 @@ FIXTURE_SETUP(fuse_buffers)
 	if (fuse_test_missing(ret))
 		SKIP(return, "%s", fuse_test_missing(ret));
 	ASSERT_EQ(0, ret);
-	/* it is there: whatever comes is for the server */
+	/* io_uring is ready: all further requests go to the server */
 	ASSERT_EQ(0, fuse_hold_do(&self->ft, FUSE_HOLD_STAT, 0));
 }
 
@@ -93,7 +93,7 @@ static long payload_pages(FIXTURE_DATA(fuse_buffers) *self,
 	       self->ft.max_pages;
 }
 
-/* Not one payload buffer for each entry, and nothing else of that size */
+/* No payload buffer per entry, and no other memory of that size */
 TEST_F(fuse_buffers, charge)
 {
 	const long pages = payload_pages(self, variant);
@@ -103,7 +103,7 @@ TEST_F(fuse_buffers, charge)
 	EXPECT_LT(charged, pages + self->ft.max_pages);
 }
 
-/* Wait until the server has as many payloads as there can be, and no answer */
+/* Wait until the server holds as many payloads as possible, unanswered */
 static void exhaust(struct __test_metadata *_metadata,
 		    FIXTURE_DATA(fuse_buffers) *self,
 		    const FIXTURE_VARIANT(fuse_buffers) *variant, pid_t *pids,
@@ -118,12 +118,12 @@ static void exhaust(struct __test_metadata *_metadata,
 					   FUSE_HOLD_WRITE, LARGE, 1);
 	for (i = 0; i < variant->buffers; i++)
 		ASSERT_TRUE(fuse_hold_wait(self->hold, STEP_MS));
-	/* the others have no part in it, since there is nothing for them */
+	/* the other clients get nothing, since no buffer is free */
 	EXPECT_FALSE(fuse_hold_wait(self->hold, 300));
 	EXPECT_EQ(variant->buffers, fuse_test_counter(&self->ft, "buffer"));
 }
 
-/* What needs no buffer, in a process so that it does not matter if it hangs */
+/* A request without a buffer, in a process in case it hangs */
 static int stat_in_time(FIXTURE_DATA(fuse_buffers) *self)
 {
 	return fuse_hold_end(fuse_hold_client(&self->ft, FUSE_HOLD_STAT, 0, 1),
@@ -131,8 +131,8 @@ static int stat_in_time(FIXTURE_DATA(fuse_buffers) *self)
 }
 
 /*
- * More payloads than buffers are under way, and all that do not need one go
- * ahead. One of these is what the server waits for to answer any of those.
+ * More payloads than buffers are in flight, and all requests that need no
+ * buffer pass. One of them makes the server answer the held ones.
  */
 TEST_F_TIMEOUT(fuse_buffers, small_requests_pass, TIMEOUT)
 {
@@ -153,7 +153,7 @@ TEST_F_TIMEOUT(fuse_buffers, small_requests_pass, TIMEOUT)
 	EXPECT_EQ(nr, fuse_test_counter(&self->ft, "buffer"));
 }
 
-/* More than there are entries wait, too */
+/* More requests wait than there are entries */
 TEST_F_TIMEOUT(fuse_buffers, more_than_entries, TIMEOUT)
 {
 	const unsigned int nr = 2 * DEPTH;
@@ -168,7 +168,7 @@ TEST_F_TIMEOUT(fuse_buffers, more_than_entries, TIMEOUT)
 	EXPECT_EQ(nr, fuse_test_counter(&self->ft, "buffer"));
 }
 
-/* Who waits for a buffer can be killed, and is not waited for any more */
+/* A client that waits for a buffer can be killed, and is forgotten */
 TEST_F_TIMEOUT(fuse_buffers, killed_while_waiting, TIMEOUT)
 {
 	const unsigned int nr = variant->buffers + 4;
@@ -179,7 +179,7 @@ TEST_F_TIMEOUT(fuse_buffers, killed_while_waiting, TIMEOUT)
 	exhaust(_metadata, self, variant, pids, nr);
 	for (i = 0; i < nr; i++)
 		kill(pids[i], SIGKILL);
-	/* whose request the server has cannot go before its answer */
+	/* clients whose request the server has must wait for the reply */
 	for (i = 0; i < nr; i++) {
 		ret = fuse_hold_end(pids[i], 1000);
 		EXPECT_TRUE(ret == -EINTR || ret == -ETIME);
@@ -196,7 +196,7 @@ TEST_F_TIMEOUT(fuse_buffers, killed_while_waiting, TIMEOUT)
 	EXPECT_EQ(0, fuse_hold_do(&self->ft, FUSE_HOLD_READ, LARGE));
 }
 
-/* All kinds at once, many times: no wakeup is lost, and no byte */
+/* All kinds at once, many times: no wakeup and no byte is lost */
 TEST_F_TIMEOUT(fuse_buffers, mixed, TIMEOUT)
 {
 	const struct {
@@ -219,7 +219,7 @@ TEST_F_TIMEOUT(fuse_buffers, mixed, TIMEOUT)
 					   times);
 	for (i = 0; i < nr; i++)
 		EXPECT_EQ(0, fuse_hold_end(pids[i], 3 * STEP_MS));
-	/* four kinds of them need one */
+	/* four kinds of requests need a buffer */
 	EXPECT_EQ(4 * 3 * times, fuse_test_counter(&self->ft, "buffer"));
 	EXPECT_GE(fuse_test_counter(&self->ft, "buffer_wait"), 1);
 }

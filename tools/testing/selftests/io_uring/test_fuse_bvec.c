@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Direct I/O by clients that bring pages and not addresses: a loop device, and
- * io_urings with registered buffers. Zero copy serves them as well, unless the
- * pages are such as cannot be held, which are copied. The counters tell.
+ * Direct I/O by clients that provide pages instead of addresses: a loop device,
+ * and io_urings with registered buffers. Zero copy serves them as well; data in
+ * pages that cannot be held is copied. The counters show which.
  */
 #include "kselftest_harness.h"
 #include "fuse_data.h"
@@ -21,7 +21,7 @@
 #define SLOT		1
 #define LEN		65536
 #define OFFSET		8192
-/* pages of 4 KiB, of one order or another */
+/* pages of 4 KiB, of different orders */
 #define LEN_ORDER	4
 
 FIXTURE(fuse_bvec)
@@ -69,7 +69,10 @@ static void register_memory(struct __test_metadata *_metadata,
 							  &iov, &tag, 1));
 }
 
-/* @len bytes of the file into the slot's start and out of it. True if all went. */
+/*
+ * Read @len bytes of the file into the start of the slot and write them back.
+ * True if all succeeded.
+ */
 static bool do_io(FIXTURE_DATA(fuse_bvec) *self, unsigned long addr, size_t len)
 {
 	return test_rw_fixed(&self->tr, false, self->fd, SLOT, addr, len,
@@ -103,7 +106,7 @@ TEST_F_TIMEOUT(fuse_bvec, registered_memory, TIMEOUT)
 	EXPECT_EQ(0, count(self, "fallback"));
 }
 
-/* In the middle of sectors: no O_DIRECT of the server could do that */
+/* Not aligned to sectors: the server could not use O_DIRECT on that */
 TEST_F_TIMEOUT(fuse_bvec, odd_memory, TIMEOUT)
 {
 	register_memory(_metadata, self, 2 * LEN);
@@ -115,7 +118,7 @@ TEST_F_TIMEOUT(fuse_bvec, odd_memory, TIMEOUT)
 	EXPECT_EQ(2, count(self, "buffer"));
 }
 
-/* Memory of a subsystem: what it is makes the difference */
+/* Memory of a subsystem: only the kind of memory differs */
 static void kernel_memory(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(fuse_bvec) *self, unsigned int order,
 			  unsigned int flags, bool held)
@@ -160,7 +163,7 @@ TEST_F_TIMEOUT(fuse_bvec, large_kmalloc, TIMEOUT)
 		      false);
 }
 
-/* A block device that is the file, with direct I/O to it; -1 if there is none */
+/* A block device backed by the file, with direct I/O; -1 if there is none */
 static int open_loop(FIXTURE_DATA(fuse_bvec) *self)
 {
 	struct loop_config config = {
@@ -182,7 +185,7 @@ static int open_loop(FIXTURE_DATA(fuse_bvec) *self)
 	return fd;
 }
 
-/* Wait, for ten seconds at most, until the device has let go of the file */
+/* Wait up to ten seconds until the device has released the file */
 static bool wait_unused(FIXTURE_DATA(fuse_bvec) *self)
 {
 	const struct timespec pause = { .tv_nsec = 10 * 1000000L };
@@ -191,7 +194,10 @@ static bool wait_unused(FIXTURE_DATA(fuse_bvec) *self)
 	close(self->fd);
 	self->fd = -1;
 	for (i = 0; i < 1000; i++) {
-		/* does not unmount it, but says whether that could be done */
+		/*
+		 * this does not unmount it, but tests whether it could be
+		 * unmounted
+		 */
 		if (umount2(self->d.ft.dir, MNT_EXPIRE) && errno == EAGAIN)
 			return true;
 		nanosleep(&pause, NULL);

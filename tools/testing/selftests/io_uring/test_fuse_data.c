@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A directory on tmpfs, seen through a FUSE server: what is read is what the
- * backing file has, what is written is what it gets, whichever way requests
- * and data take. Counters tell that they took it.
+ * A directory on tmpfs, seen through a FUSE server: reads and writes are
+ * compared with the backing file, for all ways to transfer requests and data.
+ * The counters show that the intended way was used.
  */
 #include "kselftest_harness.h"
 #include "fuse_data.h"
@@ -134,7 +134,7 @@ TEST_F(fuse_data, append_and_truncate)
 	ASSERT_EQ(0, ftruncate(fd, half));
 	EXPECT_TRUE(fuse_data_backing_is(&self->d, half));
 
-	/* what was cut off does not come back */
+	/* truncated data does not reappear */
 	ASSERT_EQ(0, ftruncate(fd, half + 3 * DATA_PAGE));
 	memset(self->d.want + half, 0, 3 * DATA_PAGE);
 	EXPECT_TRUE(fuse_data_backing_is(&self->d, half + 3 * DATA_PAGE));
@@ -154,7 +154,7 @@ TEST_F(fuse_data, append_and_truncate)
 	close(fd);
 }
 
-/* Is that what was ever written there, or nothing? */
+/* Is that the data written there, or zero? */
 static bool was_there(const unsigned char *buf, const unsigned char *want,
 		      size_t len)
 {
@@ -166,7 +166,7 @@ static bool was_there(const unsigned char *buf, const unsigned char *want,
 	return true;
 }
 
-/* Read around the place where the file ends at times, until it is killed */
+/* Read around the end of the file, which moves, until killed */
 static pid_t read_on(FIXTURE_DATA(fuse_data) *self, size_t end, int flags)
 {
 	pid_t pid = fork();
@@ -185,7 +185,7 @@ static pid_t read_on(FIXTURE_DATA(fuse_data) *self, size_t end, int flags)
 	}
 }
 
-/* What is cut off while it is being read is there, or not, but nothing else */
+/* A read during truncation returns the data, or less, but no other data */
 TEST_F_TIMEOUT(fuse_data, truncate_races, TIMEOUT)
 {
 	const size_t end = DATA_SIZE / 2 / DATA_PAGE * DATA_PAGE;
@@ -199,7 +199,7 @@ TEST_F_TIMEOUT(fuse_data, truncate_races, TIMEOUT)
 	pids[0] = read_on(self, end, 0);
 	pids[1] = read_on(self, end, O_DIRECT);
 	for (i = 0; i < TRUNCATIONS; i++) {
-		/* in the middle of a page, and not */
+		/* in the middle of a page every other time */
 		ASSERT_EQ(0, ftruncate(fd, end - i % 2 * 100));
 		ASSERT_EQ(0, ftruncate(fd, end + tail));
 		ASSERT_EQ(tail + 100, pwrite(fd, self->d.want + end - 100,
@@ -216,7 +216,7 @@ TEST_F_TIMEOUT(fuse_data, truncate_races, TIMEOUT)
 	close(fd);
 }
 
-/* Make it likely that pages that are allocated next are not empty */
+/* Make it likely that the next allocated pages are not zero */
 static void dirty_free_memory(void)
 {
 	const size_t size = 4UL * 1024 * 1024;
@@ -227,7 +227,7 @@ static void dirty_free_memory(void)
 	munmap(mem, size);
 }
 
-/* A server that has less than there was ends the file for the client */
+/* If the server has less data than expected, the file ends for the client */
 TEST_F(fuse_data, short_reads)
 {
 	const size_t lens[] = {
@@ -251,7 +251,7 @@ TEST_F(fuse_data, short_reads)
 		EXPECT_EQ(len, pread(fd, self->d.buf, 4 * DATA_PAGE, 0));
 		EXPECT_EQ(0, memcmp(self->d.buf, self->d.want, len));
 		EXPECT_TRUE(bytes_are(self->d.buf + len, DATA_PAGE, DATA_OLD));
-		/* the rest of the page can be seen like this alone */
+		/* the rest of the page is only visible in a mapping */
 		EXPECT_EQ(0, memcmp(map, self->d.want, len));
 		EXPECT_TRUE(bytes_are(map + len, tail, 0));
 		munmap(map, DATA_SIZE);
@@ -260,8 +260,8 @@ TEST_F(fuse_data, short_reads)
 }
 
 /*
- * Nobody has written to the pages. What there is may be nothing, or the
- * client's own, but not what others had there.
+ * The server has not filled the pages. They may be zero, or have the client's
+ * own data, but no data of others.
  */
 TEST_F(fuse_data, unfilled_reads)
 {
@@ -273,7 +273,7 @@ TEST_F(fuse_data, unfilled_reads)
 	dirty_free_memory();
 	fd = open(self->d.ft.file, O_RDONLY);
 	ASSERT_GE(fd, 0);
-	/* enough for it to be read ahead, without a copy */
+	/* large enough for readahead with zero copy */
 	EXPECT_EQ(DATA_MAX_IO, pread(fd, self->d.buf, DATA_MAX_IO, 0));
 	EXPECT_TRUE(bytes_are(self->d.buf, DATA_MAX_IO, 0));
 	EXPECT_GE(fuse_test_counter(&self->d.ft, "zero_copy"), 1);
@@ -288,7 +288,7 @@ TEST_F(fuse_data, unfilled_reads)
 	close(fd);
 }
 
-/* What is behind the end that the server tells is not the client's to see */
+/* The client must not see data behind the end of the reply */
 TEST_F(fuse_data, overfilled_reads)
 {
 	const size_t len = DATA_PAGE + 1;
@@ -302,7 +302,7 @@ TEST_F(fuse_data, overfilled_reads)
 	ASSERT_GE(fd, 0);
 	map = mmap(NULL, DATA_SIZE, PROT_READ, MAP_SHARED, fd, 0);
 	ASSERT_NE(MAP_FAILED, map);
-	/* enough for it to be read ahead, without a copy */
+	/* large enough for readahead with zero copy */
 	EXPECT_EQ(len, pread(fd, self->d.buf, DATA_MAX_IO, 0));
 	EXPECT_GE(fuse_test_counter(&self->d.ft, "zero_copy"), 1);
 	EXPECT_EQ(0, memcmp(map, self->d.want, len));
@@ -311,7 +311,7 @@ TEST_F(fuse_data, overfilled_reads)
 	close(fd);
 }
 
-/* With a cache, the rest would be asked for again */
+/* With a cache, the kernel would request the rest again */
 TEST_F(fuse_data, short_direct_io)
 {
 	const size_t len = 50000;
@@ -335,7 +335,7 @@ TEST_F(fuse_data, short_direct_io)
 	close(fd);
 }
 
-/* An error of the backing file is one of the client, in either direction */
+/* The client gets the errors of the backing file, for reads and writes */
 TEST_F(fuse_data, errors)
 {
 	char dir[300];
@@ -343,7 +343,7 @@ TEST_F(fuse_data, errors)
 
 	fd = open(self->d.ft.file, O_WRONLY);
 	ASSERT_GE(fd, 0);
-	/* no memory is that large */
+	/* larger than any memory */
 	EXPECT_EQ(-1, fallocate(fd, 0, 0, 1LL << 50));
 	EXPECT_EQ(ENOSPC, errno);
 	EXPECT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -360,7 +360,7 @@ TEST_F(fuse_data, errors)
 	EXPECT_EQ(0, rmdir(dir));
 }
 
-/* More of them than one reply holds, with names of all lengths */
+/* More entries than one reply holds, with names of all lengths */
 TEST_F_TIMEOUT(fuse_data, readdir, TIMEOUT)
 {
 	const unsigned int nr = 500;
@@ -419,7 +419,7 @@ TEST_F(fuse_data, xattr)
 	EXPECT_EQ(0, listxattr(path, list, sizeof(list)));
 }
 
-/* The server's own, and one of the backing file */
+/* The server's own ioctl, and one of the backing file */
 TEST_F(fuse_data, ioctl)
 {
 	const unsigned int lens[] = { 1, 300, 1000, DATA_PAGE, 16000 };
@@ -449,7 +449,7 @@ TEST_F(fuse_data, ioctl)
 	close(fd);
 }
 
-/* Both ways, with targets that are inline and ones that are not */
+/* Create and read links, with inline and with larger targets */
 TEST_F(fuse_data, symlink)
 {
 	const size_t lens[] = { 1, 300, 700, 1000, PATH_MAX - 1 };
@@ -491,7 +491,7 @@ static struct counts count(FIXTURE_DATA(fuse_data) *self)
 	return counts;
 }
 
-/* What a small payload is counted as, and one that is not small */
+/* Counter for a small payload, and for a larger one */
 static const char *small_as(enum fuse_mode mode)
 {
 	return fuse_mode_headers(mode) ? "inline" : "buffer";
@@ -502,7 +502,7 @@ static const char *large_as(enum fuse_mode mode)
 	return fuse_mode_buffers(mode) ? "buffer" : "iovec";
 }
 
-/* One request has been counted, as @as; and up to @others small ones */
+/* One more request is counted as @as, and up to @others small ones */
 static void expect_counted(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(fuse_data) *self,
 			   const struct counts *before, const char *as,
@@ -530,7 +530,7 @@ static void expect_counted(struct __test_metadata *_metadata,
 	}
 }
 
-/* What one read and one write of @len bytes are counted as */
+/* Check the counters for one read and one write of @len bytes */
 static void expect_io_counted(struct __test_metadata *_metadata,
 			      FIXTURE_DATA(fuse_data) *self, int fd,
 			      size_t len, const char *as)
@@ -539,7 +539,7 @@ static void expect_io_counted(struct __test_metadata *_metadata,
 
 	ASSERT_EQ(len, pread(fd, self->d.buf, len, 0));
 	expect_counted(_metadata, self, &before, as, 0);
-	/* a write looks for the file's capabilities, to take them away */
+	/* a write also looks up the file's capabilities, to remove them */
 	before = count(self);
 	ASSERT_EQ(len, pwrite(fd, self->d.buf, len, 0));
 	expect_counted(_metadata, self, &before, as, 1);
@@ -550,16 +550,16 @@ TEST_F(fuse_data, counters)
 	const bool zc = fuse_mode_zero_copy(variant->mode);
 	const char *large = large_as(variant->mode);
 	const char *small = small_as(variant->mode);
-	/* read and write have a header that is not part of it */
+	/* the headers of read and write are not in this room */
 	const size_t room = FUSE_TEST_STRIDE - FUSE_URING_HDR_ALIGN;
-	/* the least size is told with the headers */
+	/* the minimum is set along with the headers */
 	const size_t zc_min = fuse_mode_headers(variant->mode) ? DATA_ZC_MIN : 1;
 	int fd;
 
 	fd = open(self->d.ft.file, O_RDWR | O_DIRECT);
 	ASSERT_GE(fd, 0);
 	if (variant->mode < FUSE_MODE_KMBUF) {
-		/* nothing that could be counted */
+		/* nothing can be counted */
 		ASSERT_EQ(1000, pread(fd, self->d.buf, 1000, 0));
 		EXPECT_LE(fuse_test_counter(&self->d.ft, "inline"), 0);
 		EXPECT_LE(fuse_test_counter(&self->d.ft, "buffer"), 0);

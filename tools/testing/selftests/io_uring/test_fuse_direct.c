@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A server that opens its files with O_DIRECT, on a disk with blocks of 512 bytes
- * that wants memory aligned to 512 bytes: whatever lengths and places in the
- * client's memory work over /dev/fuse work in all other modes, with the same
- * data, though the server's memory is not its own choice there.
+ * A server that opens its files with O_DIRECT, on a disk with blocks of 512
+ * bytes that needs memory aligned to 512 bytes. All lengths and alignments of
+ * the client's memory that work over /dev/fuse work in all other modes, with
+ * the same data, though the server does not choose its memory there.
  */
 #include "kselftest_harness.h"
 #include "fuse_dir.h"
@@ -23,11 +23,11 @@
 #define MIB		(1024 * 1024)
 #define SEED		8
 #define OLD		0xa5
-/* neither ends with a page, nor with what is read at a time */
+/* a multiple neither of the page size nor of the largest I/O */
 #define FILE_SIZE	(3 * MIB + 3 * SECTOR)
 #define ZC_MIN		8192
 
-/* What is read and written, and where that begins in a page of the client */
+/* Lengths of reads and writes, and their offsets in a page of the client */
 static const size_t lens[] = {
 	SECTOR, 2 * SECTOR, 3 * SECTOR, PAGE - SECTOR, PAGE, PAGE + SECTOR,
 	ZC_MIN, ZC_MIN + SECTOR, 65536 - SECTOR, 65536, MIB - SECTOR, MIB,
@@ -40,7 +40,7 @@ FIXTURE(fuse_direct)
 {
 	struct fuse_test ft;
 	struct fuse_dir *dir;
-	/* the client's memory, and what the file should have */
+	/* the client's memory, and the expected contents of the file */
 	unsigned char *buf;
 	unsigned char *want;
 	int back_fd;
@@ -65,7 +65,7 @@ FIXTURE_VARIANT_ADD(fuse_direct, kmbuf) {
 	.mode = FUSE_MODE_KMBUF,
 };
 
-/* More of it fits inline */
+/* More requests fit inline */
 FIXTURE_VARIANT_ADD(fuse_direct, kmbuf_large_headers) {
 	.mode = FUSE_MODE_KMBUF,
 	.hdr_stride = 3 * PAGE,
@@ -80,7 +80,7 @@ static void make_file(struct __test_metadata *_metadata,
 {
 	char path[64];
 
-	/* room before and behind */
+	/* room before and behind the data */
 	self->buf = aligned_alloc(PAGE, 2 * MIB + 2 * PAGE);
 	self->want = aligned_alloc(PAGE, FILE_SIZE + PAGE - FILE_SIZE % PAGE);
 	self->dir = shared_alloc(sizeof(*self->dir));
@@ -134,15 +134,15 @@ FIXTURE_TEARDOWN(fuse_direct)
 }
 
 /*
- * Over /dev/fuse as well, odd memory is cut where a request has as many pages as
- * it may have, and what is left are no whole sectors.
+ * Even over /dev/fuse, unaligned memory is split at the maximum number of pages
+ * of a request, and the rest is not in whole sectors.
  */
 static bool is_cut(size_t place, size_t len)
 {
 	return place % SECTOR && place + len > MIB;
 }
 
-/* Of the file, in the middle of which and at whose end it is */
+/* Offsets in the middle and at the end of the file */
 static size_t nth_offset(unsigned int n, size_t len)
 {
 	return ((const size_t[]) { 0, SECTOR, FILE_SIZE - len })[n % 3];
@@ -208,7 +208,7 @@ TEST_F_TIMEOUT(fuse_direct, writes, TIMEOUT)
 	}
 }
 
-/* Pieces of memory that are whole sectors only all together */
+/* Pieces of memory that are whole sectors only in sum */
 TEST_F_TIMEOUT(fuse_direct, pieces, TIMEOUT)
 {
 	const size_t len = 65536, first = 700, second = 3000;
@@ -230,7 +230,7 @@ TEST_F_TIMEOUT(fuse_direct, pieces, TIMEOUT)
 	EXPECT_EQ(0, memcmp(self->buf, self->want + PAGE, len));
 }
 
-/* What ends within a sector ends there in every mode */
+/* I/O that ends within a sector ends there in every mode */
 TEST_F_TIMEOUT(fuse_direct, end_of_file, TIMEOUT)
 {
 	const size_t size = MIB + 100;

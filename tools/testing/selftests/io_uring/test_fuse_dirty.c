@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pages of a file that are mapped. A direct read into them is under way while
- * they are written back: what was read gets into the file all the same. A write
- * that the server refuses does not stay in them.
+ * Mapped pages of a file. If they are written back during a direct read into
+ * them, the file still gets the data that was read. Data of a write that the
+ * server refuses does not stay in them.
  */
 #include "kselftest_harness.h"
 #include "fuse_server.h"
@@ -17,18 +17,18 @@
 #include <unistd.h>
 
 #define PAGE		4096
-/* its first page is mapped, its second one is read into that */
+/* the first page is mapped, the second one is read into it */
 #define SIZE		(2 * PAGE)
 #define SEED		7
 
 /* Shared with the server */
 struct dirty {
-	/* what the file has */
+	/* contents of the file */
 	int		data_fd;
 	unsigned int	nr_writes;
 	/* writes fail */
 	bool		refuse;
-	/* a direct read is held, until there are more than that */
+	/* hold a direct read until more requests have come */
 	bool		reading;
 	unsigned int	nr_before;
 };
@@ -179,7 +179,7 @@ FIXTURE_TEARDOWN(fuse_dirty)
 	munmap(self->dirty, sizeof(*self->dirty));
 }
 
-/* In a process of its own: cleans the page once the read has begun */
+/* In a process of its own: clean the page once the read has begun */
 static pid_t write_back(const FIXTURE_DATA(fuse_dirty) *self)
 {
 	pid_t child = fork();
@@ -205,7 +205,7 @@ TEST_F(fuse_dirty, written_back_meanwhile)
 	EXPECT_EQ(0, status);
 	EXPECT_TRUE(check_pattern(self->map, PAGE, SEED, 0));
 
-	/* nothing but the read has touched the page since it was written */
+	/* only the read has touched the page since it was written */
 	EXPECT_EQ(0, msync(self->map, PAGE, MS_SYNC));
 	EXPECT_EQ(PAGE, pread(self->dirty->data_fd, page, PAGE, 0));
 	EXPECT_TRUE(check_pattern(page, PAGE, SEED, 0));
@@ -223,7 +223,9 @@ static void refuse_write(struct __test_metadata *_metadata,
 	self->dirty->refuse = false;
 }
 
-/* A write to a mapping of the page met a warning of the kernel before */
+/*
+ * Without the fix, a write to a mapping of the page triggers a kernel warning
+ */
 TEST_F(fuse_dirty, refused_write_of_clean_page)
 {
 	unsigned char byte;
@@ -236,7 +238,7 @@ TEST_F(fuse_dirty, refused_write_of_clean_page)
 	EXPECT_EQ(1, byte);
 }
 
-/* Whether the data is kept, as by Linux 7.3, or not: readers see what is mapped */
+/* Readers see the mapped data, whether it is kept, as in Linux 7.3, or not */
 TEST_F(fuse_dirty, refused_write_is_seen_alike)
 {
 	unsigned char mapped, byte;
@@ -249,7 +251,7 @@ TEST_F(fuse_dirty, refused_write_is_seen_alike)
 	EXPECT_EQ(mapped, self->map[0]);
 }
 
-/* What the mapping has put there and the server has not got is not lost */
+/* Data written to the mapping that the server has not got is not lost */
 TEST_F(fuse_dirty, refused_write_of_dirty_page)
 {
 	unsigned char page[PAGE];

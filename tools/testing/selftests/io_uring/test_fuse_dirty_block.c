@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A direct read into memory that is a file's, whose file system writes back
- * blocks that are smaller than a page: while the read is under way the page is
- * cleaned, and another of its blocks is written. What was read has to get into
- * that file all the same.
+ * A direct read into memory that belongs to a file, whose file system writes
+ * back blocks that are smaller than a page. During the read the page is
+ * cleaned, and another of its blocks is written. The data that was read must
+ * still get into that file.
  */
 #include "kselftest_harness.h"
 #include "fuse_hold.h"
@@ -17,7 +17,7 @@
 #define STEP_MS		20000
 #define PAGE		4096
 #define BLOCK		1024
-/* the read fills the first blocks of the page, somebody else the last one */
+/* the read fills the first blocks of the page, a write the last one */
 #define READ_LEN	(2 * BLOCK)
 #define OTHER_OFFSET	(3 * BLOCK)
 #define OTHER_SEED	7
@@ -106,7 +106,7 @@ FIXTURE_TEARDOWN(fuse_dirty_block)
 	free(self->buf);
 }
 
-/* In a process of its own: what the file system of the test has, into ext4's */
+/* In a process of its own: read from the test's file system into ext4's page */
 static pid_t read_into_map(const FIXTURE_DATA(fuse_dirty_block) *self)
 {
 	pid_t pid = fork();
@@ -127,7 +127,7 @@ TEST_F_TIMEOUT(fuse_dirty_block, other_block_written_meanwhile, 60)
 	ASSERT_LT(0, pid);
 	ASSERT_TRUE(fuse_hold_wait(self->hold, STEP_MS));
 
-	/* the page is clean after that, and dirty in one block */
+	/* after that the page is clean, and then dirty in one block */
 	EXPECT_EQ(0, msync(self->map, PAGE, MS_SYNC));
 	fill_pattern(self->buf, BLOCK, OTHER_SEED);
 	EXPECT_EQ(BLOCK, pwrite(self->fd, self->buf, BLOCK, OTHER_OFFSET));
@@ -138,7 +138,7 @@ TEST_F_TIMEOUT(fuse_dirty_block, other_block_written_meanwhile, 60)
 	EXPECT_TRUE(check_pattern(self->map, READ_LEN, FUSE_HOLD_SEED,
 				  FUSE_HOLD_OFFSET));
 
-	/* on the disk, whatever the page cache has */
+	/* check the disk, not the page cache */
 	EXPECT_EQ(0, fsync(self->fd));
 	EXPECT_EQ(PAGE, pread(self->direct_fd, self->buf, PAGE, 0));
 	EXPECT_TRUE(check_pattern(self->buf, READ_LEN, FUSE_HOLD_SEED,

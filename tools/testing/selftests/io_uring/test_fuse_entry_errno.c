@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What FUSE_IO_URING_CMD_REGISTER refuses on a queue with memory of the kernel,
- * and what it takes. An entry that is refused leaves nothing: afterwards the queue
- * can be used, and what was charged for it is given back.
+ * FUSE_IO_URING_CMD_REGISTER on a queue with kernel memory: arguments that are
+ * refused and that are accepted. A refused entry leaves nothing behind:
+ * afterwards the queue can be used, and its charge is returned.
  */
 #include "kselftest_harness.h"
 #include "fuse_queue.h"
@@ -24,7 +24,7 @@ FIXTURE(fuse_entry)
 {
 	struct fuse_queue fq;
 	struct fuse_queue_own own;
-	/* there are entries, which end with the mount */
+	/* number of entries that end with the mount */
 	unsigned int nr_entries;
 	struct memlock_probe probe;
 };
@@ -107,14 +107,14 @@ static int add_entry(struct fuse_queue *fq, const struct fuse_uring_cmd_req *ent
 	return fuse_queue_register(&fq->tr);
 }
 
-/* Likewise, with what the mode says, and @ent or something else */
+/* Likewise, with the mode's iovecs, and @ent or the usual parameters */
 static int add_usual(FIXTURE_DATA(fuse_entry) *self,
 		     const struct fuse_uring_cmd_req *ent)
 {
 	return add_entry(&self->fq, ent, self->own.iov, 2);
 }
 
-/* One that is good */
+/* Register a valid entry */
 static void expect_good(struct __test_metadata *_metadata,
 			FIXTURE_DATA(fuse_entry) *self,
 			const struct fuse_uring_cmd_req *ent,
@@ -124,14 +124,14 @@ static void expect_good(struct __test_metadata *_metadata,
 	self->nr_entries++;
 }
 
-/* Memory of the server for both */
+/* Server memory for both */
 static void set_both(struct iovec iov[2], FIXTURE_DATA(fuse_entry) *self)
 {
 	iov[0] = (struct iovec) { &self->own.head, sizeof(self->own.head) };
 	iov[1] = (struct iovec) { self->own.payload, sizeof(self->own.payload) };
 }
 
-/* Bytes of the command area that are not used have to be zero */
+/* Unused bytes of the command area have to be zero */
 TEST_F(fuse_entry, reserved)
 {
 	const unsigned int ranges[][2] = {
@@ -147,7 +147,7 @@ TEST_F(fuse_entry, reserved)
 		for (at = ranges[i][0]; at < ranges[i][1]; at++) {
 			sqe = fuse_queue_entry(&self->fq, &ent);
 			((unsigned char *)sqe->cmd)[at] ^= 0x80;
-			/* also of entries that use no memory of the queue */
+			/* also for entries that use no memory of the queue */
 			sqe->addr = (unsigned long)(at % 2 ? both :
 						    self->own.iov);
 			sqe->len = 2;
@@ -166,7 +166,7 @@ TEST_F(fuse_entry, qid)
 	EXPECT_EQ(-EINVAL, add_usual(self, &ent));
 	ent.qid = 0xffff;
 	EXPECT_EQ(-EINVAL, add_usual(self, &ent));
-	/* there is no such queue, which could have what the entry lacks */
+	/* there is no such queue that could provide the missing memory */
 	if (fuse_uring_nr_queues() > 1) {
 		ent.qid = 1;
 		EXPECT_EQ(-EINVAL, add_usual(self, &ent));
@@ -174,7 +174,7 @@ TEST_F(fuse_entry, qid)
 	}
 }
 
-/* Only what the queue has can be left to it */
+/* Only memory that the queue has can be omitted */
 TEST_F(fuse_entry, what_the_queue_lacks)
 {
 	const struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
@@ -192,7 +192,7 @@ TEST_F(fuse_entry, what_the_queue_lacks)
 		EXPECT_EQ(-EINVAL, add_entry(&self->fq, &ent, NULL, 0));
 }
 
-/* One that is not empty has to be good */
+/* A non-empty iovec has to be valid */
 TEST_F(fuse_entry, iovecs)
 {
 	const struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
@@ -212,7 +212,7 @@ TEST_F(fuse_entry, iovecs)
 	EXPECT_EQ(-EINVAL, add_entry(&self->fq, &ent, iov, 2));
 	iov[1] = (struct iovec) { NULL, 1 };
 	EXPECT_EQ(-EINVAL, add_entry(&self->fq, &ent, iov, 2));
-	/* two or none */
+	/* two iovecs or none */
 	EXPECT_EQ(-EINVAL, add_entry(&self->fq, &ent, self->own.iov, 0));
 	EXPECT_EQ(-EINVAL, add_entry(&self->fq, &ent, self->own.iov, 1));
 	EXPECT_EQ(-EINVAL, add_entry(&self->fq, &ent, self->own.iov, 3));
@@ -237,7 +237,7 @@ TEST_F(fuse_entry, offset)
 			TH_LOG("offset %llu", bad[i]);
 		}
 	}
-	/* a header of the server's is not in the region */
+	/* a header in server memory is not in the region */
 	ent.ent.hdr_offset = ALIGN;
 	EXPECT_EQ(-EINVAL, add_entry(&self->fq, &ent, both, 2));
 	if (!fuse_mode_headers(variant->mode))
@@ -272,7 +272,7 @@ TEST_F(fuse_entry, slot)
 		EXPECT_EQ(-EINVAL, add_entry(&self->fq, &ent, both, 2));
 		return;
 	}
-	/* not beside a payload of its own */
+	/* not beside a payload in server memory */
 	ent.ent.zero_copy_buf_index = 0;
 	EXPECT_EQ(-EINVAL, add_entry(&self->fq, &ent, both, 2));
 	ASSERT_TRUE(memlock_enter());
@@ -288,18 +288,18 @@ TEST_F(fuse_entry, good_slot)
 	set_both(both, self);
 	expect_good(_metadata, self, &ent, self->own.iov, 2);
 	expect_good(_metadata, self, &ent, both, 2);
-	/* one, or as good as none */
+	/* a slot, or none */
 	ent.ent.zero_copy_buf_index = 0;
 	expect_good(_metadata, self, &ent, self->own.iov, 2);
 	if (!fuse_mode_zero_copy(variant->mode))
 		expect_good(_metadata, self, &ent, both, 2);
-	/* whether there is such a slot shows when it is used */
+	/* an invalid slot shows only when it is used */
 	ent.ent.zero_copy_buf_index = 0xfffe;
 	if (fuse_mode_zero_copy(variant->mode))
 		expect_good(_metadata, self, &ent, self->own.iov, 2);
 }
 
-/* No iovecs are as good as empty ones */
+/* Omitted iovecs are the same as empty ones */
 TEST_F(fuse_entry, good_without_iovec)
 {
 	const struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
@@ -310,7 +310,7 @@ TEST_F(fuse_entry, good_without_iovec)
 	expect_good(_metadata, self, &ent, self->own.iov, 2);
 }
 
-/* Another ring has a region and a group of that name as well */
+/* Another ring has a region and the same group as well */
 TEST_F(fuse_entry, another_ring)
 {
 	const struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
@@ -323,7 +323,7 @@ TEST_F(fuse_entry, another_ring)
 	fuse_queue_close_ring(&other);
 }
 
-/* An entry with memory of its own is welcome on any ring */
+/* An entry with server memory can be on any ring */
 TEST_F(fuse_entry, good_on_another_ring)
 {
 	const struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
@@ -337,9 +337,8 @@ TEST_F(fuse_entry, good_on_another_ring)
 }
 
 /*
- * Queues without memory of the kernel: an entry has no slot if the queue was
- * added. One that came with its entry does not look at what it says, but where
- * there are pools it does.
+ * Queues without kernel memory: an entry has no slot if the queue was added. A
+ * queue created by its entry ignores the slot, unless the kernel has pools.
  */
 TEST(slot_without_memory)
 {
@@ -380,7 +379,7 @@ TEST(slot_without_memory)
 	test_ring_exit(&fq.tr);
 }
 
-/* A queue for zero copy has to have buffers as well before there is an entry */
+/* A queue for zero copy needs buffers before its first entry */
 FIXTURE(fuse_entry_no_buffers)
 {
 	struct fuse_queue fq;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every allocation on the way of adding a queue, of registering an entry, of a
- * request to the server and of its answer fails once. Each failure is an errno,
- * and leaves things as they were. Leaks of memory are for kmemleak to find.
+ * Let every allocation fail once while adding a queue, registering an entry,
+ * sending a request and replying to it. Each failure returns an errno, and
+ * changes nothing. Run kmemleak afterwards to find memory leaks.
  */
 #include "kselftest_harness.h"
 #include "fuse_hold.h"
@@ -48,7 +48,7 @@ FIXTURE_TEARDOWN(fuse_fail_nth)
 	fail_nth_close(&self->fail);
 }
 
-/* A step of the setup that failed has left nothing, and can be done again */
+/* A failed step of the setup has left nothing, and can be repeated */
 static void fail_step(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(fuse_fail_nth) *self, struct fuse_queue *fq,
 		      unsigned int op, const struct fuse_uring_cmd_req *req)
@@ -62,7 +62,7 @@ static void fail_step(struct __test_metadata *_metadata,
 	EXPECT_EQ(ret ? 0 : -EEXIST, fuse_queue_cmd(fq, op, req));
 }
 
-/* One of the steps fails, and what was refused has not taken the buffers */
+/* One of the steps fails, and the refused command has not taken the buffers */
 static void add_failing(struct __test_metadata *_metadata,
 			FIXTURE_DATA(fuse_fail_nth) *self, unsigned int op)
 {
@@ -98,7 +98,7 @@ TEST_F_TIMEOUT(fuse_fail_nth, add_queue, TIMEOUT)
 	EXPECT_GE(self->fail.nr_nomem, 2);
 }
 
-/* These allocate nothing but for the command */
+/* These commands allocate nothing themselves */
 TEST_F_TIMEOUT(fuse_fail_nth, add_headers, TIMEOUT)
 {
 	while (fail_nth_next(&self->fail, 0, 0))
@@ -111,7 +111,7 @@ TEST_F_TIMEOUT(fuse_fail_nth, add_kmbuf, TIMEOUT)
 		add_failing(_metadata, self, FUSE_IO_URING_CMD_ADD_KMBUF);
 }
 
-/* One that uses the queue's memory, or these two iovecs */
+/* An entry that uses the queue's memory, or these two iovecs */
 static void prep_entry(struct fuse_queue *fq, const struct iovec *iov)
 {
 	const struct fuse_uring_cmd_req ent = fuse_queue_good_entry();
@@ -121,7 +121,7 @@ static void prep_entry(struct fuse_queue *fq, const struct iovec *iov)
 	sqe->len = iov ? 2 : 0;
 }
 
-/* An entry that waits has no completion before the end of the mount */
+/* A waiting entry has no completion before the end of the mount */
 static int register_failing(struct __test_metadata *_metadata,
 			    FIXTURE_DATA(fuse_fail_nth) *self,
 			    struct fuse_queue *fq, const struct iovec *iov)
@@ -132,7 +132,7 @@ static int register_failing(struct __test_metadata *_metadata,
 	EXPECT_TRUE(fail_nth_arm(&self->fail));
 	ret = io_uring_submit(&fq->tr.ring);
 	fail_nth_disarm(&self->fail);
-	/* an entry that was not consumed goes in now */
+	/* submit an entry that was not consumed */
 	if (ret < 0)
 		test_submit(&fq->tr);
 	if (!test_wait_for(&fq->tr, 50))
@@ -142,7 +142,7 @@ static int register_failing(struct __test_metadata *_metadata,
 	return ret;
 }
 
-/* Once more, on a mount of its own */
+/* One attempt, on a mount of its own */
 static void register_once(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(fuse_fail_nth) *self,
 			  const struct iovec *iov)
@@ -153,7 +153,7 @@ static void register_once(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, fuse_queue_open_ring(&fq));
 	ASSERT_EQ(0, fuse_queue_add(&fq, 0));
 	if (register_failing(_metadata, self, &fq, iov)) {
-		/* the queue is there, and takes another */
+		/* the queue exists, and accepts another entry */
 		prep_entry(&fq, iov);
 		test_submit(&fq.tr);
 		EXPECT_FALSE(test_wait_for(&fq.tr, 50));
@@ -181,13 +181,13 @@ TEST_F_TIMEOUT(fuse_fail_nth, register_iovecs, TIMEOUT)
 		{ own.payload, sizeof(own.payload) },
 	};
 
-	/* the entry: iovecs are read in a way that no failure is injected in */
+	/* the entry: reading the iovecs cannot fail by injection */
 	while (fail_nth_next(&self->fail, 0, 1))
 		register_once(_metadata, self, iov);
 	EXPECT_GE(self->fail.nr_nomem, 1);
 }
 
-/* Failures of the server, in whose context requests are sent and ended */
+/* Failures in the server, in whose context requests are sent and ended */
 FIXTURE(fuse_serve_fail_nth)
 {
 	struct fuse_test ft;
@@ -240,14 +240,14 @@ FIXTURE_SETUP(fuse_serve_fail_nth)
 
 FIXTURE_TEARDOWN(fuse_serve_fail_nth)
 {
-	/* the server is well, and has nothing left */
+	/* the server works, and has no requests left */
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
 	EXPECT_TRUE(memlock_probe_exit(&self->probe));
 	fail_nth_close(&self->fail);
 	fuse_hold_exit(self->hold);
 }
 
-/* Clients get what they want or an error, in time, and after it what they want */
+/* Clients get their data or an error in time, and afterwards their data */
 static void serve_failing(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(fuse_serve_fail_nth) *self,
 			  enum fuse_hold_op op)
