@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* user_data: index of an entry, with USER_IO for I/O on its slot; or USER_DEV */
+/* user_data: an entry's index, with USER_IO for I/O on its slot; or USER_DEV */
 #define USER_IO		0x100000000ULL
 #define USER_DEV	0x200000000ULL
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A FUSE server that means no good: it says what is not so, answers what it was
- * not asked, on rings that are none of the queue's, and changes memory that it
+ * A hostile FUSE server: it sends false replies, answers requests that it does
+ * not have, uses rings that are not the queue's, and changes memory that it
  * shares with the kernel at any time. Clients get errors, and nothing worse.
  */
 #include "kselftest_harness.h"
@@ -31,28 +31,28 @@
 #define LARGE		65536
 #define DEPTH		4
 
-/* A reply that is wrong, as a difference to one that is right */
+/* A wrong reply, as its differences to the right one */
 struct bad_reply {
 	int			error;
-	/* 0 stands for what is right */
+	/* 0 stands for the right value */
 	unsigned int		payload_sz;
 	unsigned long long	unique;
-	/* none at all */
+	/* no unique at all */
 	bool			no_unique;
-	/* what the client gets */
+	/* result for the client */
 	int			want;
 };
 
-/* What the server does to its ring's table while a request is in it */
+/* Changes of the ring's table while a request is in it */
 enum table_change {
 	TABLE_AS_IT_WAS,
-	/* the request's slot is emptied, or gets other memory */
+	/* empty the request's slot, or put other memory into it */
 	TABLE_EMPTIED,
 	TABLE_TAKEN,
 	TABLE_GONE,
 };
 
-/* What the server is to do to the next read, and what became of it */
+/* Orders for the next read, and what became of it */
 struct orders {
 	struct bad_reply	reply;
 	bool			do_reply;
@@ -66,7 +66,10 @@ struct orders {
 	/* with a request, and before one */
 	enum table_change	change;
 	bool			do_restore;
-	/* the wrong commits: how many, and how many were refused as they should */
+	/*
+	 * wrong commits: how many were sent, and how many were refused as
+	 * expected
+	 */
 	unsigned int		nr_wrong;
 	unsigned int		nr_refused;
 	bool			flip_headers;
@@ -112,13 +115,13 @@ FIXTURE_VARIANT_ADD(fuse_hostile, buffers_zc) {
 
 /* Shared by the test and the server */
 static struct orders *orders;
-/* The server's */
+/* Only used in the server */
 static struct uring_server server;
 static fuse_serve_t serve_well;
-/* what it has when it closes its ring */
+/* the entry with a request when the server closes its ring */
 static struct uring_entry *stranded;
 
-/* Answer as told */
+/* Send the wrong reply */
 static int reply_badly(struct uring_entry *entry, const struct bad_reply *bad)
 {
 	const struct fuse_read_in *arg = entry->call.arg;
@@ -135,7 +138,7 @@ static int reply_badly(struct uring_entry *entry, const struct bad_reply *bad)
 	return FUSE_SERVE_DONE;
 }
 
-/* The command that is queued has to be refused */
+/* The queued command has to be refused with @want */
 static void wrong_command(struct test_ring *tr, int want)
 {
 	orders->nr_wrong++;
@@ -154,7 +157,7 @@ static void wrong_commit(struct test_ring *tr, unsigned int qid,
 	wrong_command(tr, want);
 }
 
-/* IDs of requests that are none, or none of this queue's, or not there yet */
+/* IDs of no request, of another queue's request, or of a future request */
 static void guess(const struct uring_entry *entry)
 {
 	const unsigned long long id = entry->in.unique;
@@ -172,7 +175,7 @@ static void guess(const struct uring_entry *entry)
 		wrong_commit(&server.tr, (entry->qid + 1) % nr, id, -ENOENT);
 }
 
-/* The right ID, but not where its header is */
+/* The right ID, from a ring that does not have the header */
 static void commit_elsewhere(const struct uring_entry *entry)
 {
 	struct test_ring other;
@@ -184,7 +187,9 @@ static void commit_elsewhere(const struct uring_entry *entry)
 	test_ring_exit(&other);
 }
 
-/* A ring that has all that the server's has, so that nothing else is wrong */
+/*
+ * A ring with the same resources as the server's, so that nothing else is wrong
+ */
 static int init_equal_ring(struct test_ring *tr, unsigned int bgid)
 {
 	int ret = test_ring_init(tr, IORING_SETUP_SQE128, 0);
@@ -198,8 +203,7 @@ static int init_equal_ring(struct test_ring *tr, unsigned int bgid)
 }
 
 /*
- * What somebody can do who has the device, as it has been handed down, but not
- * the privilege that the server has got.
+ * Act as somebody who has inherited the device, but not the server's privilege.
  */
 static void act_unprivileged(const struct uring_entry *entry)
 {
@@ -213,12 +217,12 @@ static void act_unprivileged(const struct uring_entry *entry)
 			     FUSE_IO_URING_CMD_ADD_QUEUE, entry->qid);
 	fuse_uring_req(sqe)->flags = FUSE_URING_ZERO_COPY;
 	wrong_command(&other, -EPERM);
-	/* memory of its own for a queue that is in use */
+	/* add own memory to a queue that is in use */
 	sqe = fuse_uring_sqe(&other, server.ft->dev,
 			     FUSE_IO_URING_CMD_ADD_KMBUF, entry->qid);
 	fuse_uring_req(sqe)->kmbuf.buf_group = entry->qid;
 	wrong_command(&other, -EBUSY);
-	/* an entry whose headers or buffers would be on a ring of its own */
+	/* register an entry with headers or buffers on another ring */
 	sqe = fuse_uring_sqe(&other, server.ft->dev,
 			     FUSE_IO_URING_CMD_REGISTER, entry->qid);
 	sqe->addr = (unsigned long)entry->iov;
@@ -239,7 +243,7 @@ static void act_in_process(const struct uring_entry *entry)
 	fuse_hold_end(pid, STEP_MS);
 }
 
-/* The ring has died that the request came over: nobody can answer it */
+/* The ring of the request has died: nobody can answer it */
 static int commit_from_new_ring(struct uring_entry *entry)
 {
 	const struct fuse_test *ft = server.ft;
@@ -253,7 +257,7 @@ static int commit_from_new_ring(struct uring_entry *entry)
 		wrong_commit(&server.tr, entry->qid, entry->in.unique, -EINVAL);
 		pause();
 	}
-	/* but a plain entry goes on where it is used next */
+	/* but a plain entry can be used from any ring */
 	serve_well(&entry->call);
 	reply_badly(entry, &(const struct bad_reply) { });
 	server.stop = false;
@@ -277,7 +281,7 @@ static void change_table(unsigned int slot)
 		set_slot(slot, NULL, 0);
 		break;
 	case TABLE_TAKEN:
-		/* all of them: whichever entry gets the next request */
+		/* all slots, as any entry may get the next request */
 		for (slot = 0; slot < server.nr_entries; slot++)
 			set_slot(slot, orders, sizeof(*orders));
 		break;
@@ -299,7 +303,7 @@ static void restore_table(void)
 	orders->do_restore = false;
 }
 
-/* The kernel has it in use */
+/* Replace memory that the kernel is using */
 static void replace_memory(const struct uring_entry *entry)
 {
 	const enum fuse_mode mode = server.ft->mode;
@@ -314,7 +318,7 @@ static void replace_memory(const struct uring_entry *entry)
 		orders->nr_refused++;
 }
 
-/* An entry that is refused, while others are in use */
+/* Register an invalid entry, while others are in use */
 static void register_nowhere(void)
 {
 	fuse_uring_sqe(&server.tr, server.ft->dev, FUSE_IO_URING_CMD_REGISTER,
@@ -322,7 +326,7 @@ static void register_nowhere(void)
 	wrong_command(&server.tr, -EINVAL);
 }
 
-/* Ask for data that the kernel has, under a name that is none */
+/* Retrieve cached data with a notify_unique of 0 */
 static void retrieve_unnamed(const struct fuse_test *ft)
 {
 	const struct {
@@ -343,7 +347,7 @@ static int serve_badly(const struct fuse_call *call)
 	struct uring_entry *entry = fuse_uring_entry(call);
 
 	orders->nr_served++;
-	/* when the file is opened, nothing is in a slot */
+	/* while the file is being opened, no slot is in use */
 	if (orders->do_restore)
 		restore_table();
 	if (call->in->opcode != FUSE_READ)
@@ -404,13 +408,13 @@ static void flip_payload(unsigned int *seed)
 		     seed);
 }
 
-/* All that the kernel reads or writes while it serves a queue */
+/* Flip all memory that the kernel reads or writes while it serves a queue */
 static void *flip_all(void *arg)
 {
 	unsigned int seed = 1;
 	cpu_set_t all;
 
-	/* at the very same time as the server, and the kernel for it */
+	/* at the same time as the server, and as the kernel on its behalf */
 	memset(&all, 0xff, sizeof(all));
 	sched_setaffinity(0, sizeof(all), &all);
 	for (;;) {
@@ -435,11 +439,11 @@ static int run_badly(struct fuse_test *ft)
 	pthread_create(&thread, NULL, flip_all, NULL);
 	do {
 		ret = fuse_uring_run(&server);
-		/* whatever the kernel says to what it is told */
+		/* whatever the kernel's response */
 	} while (ret && flips());
 	if (stranded)
 		ret = commit_from_new_ring(stranded);
-	/* the memory is in use until the process ends */
+	/* the kernel may use the memory until the process ends */
 	if (!flips())
 		fuse_uring_exit(&server);
 	return ret;
@@ -479,7 +483,7 @@ FIXTURE_TEARDOWN(fuse_hostile)
 	munmap(orders, sizeof(*orders));
 }
 
-/* A client's read, in a process so that it does not matter if it hangs */
+/* A read by a client, in a process in case it hangs */
 static int read_some(FIXTURE_DATA(fuse_hostile) *self, size_t len)
 {
 	return fuse_hold_end(fuse_hold_client(&self->ft, FUSE_HOLD_READ, len,
@@ -495,18 +499,20 @@ TEST_F_TIMEOUT(fuse_hostile, bad_replies, TIMEOUT)
 		{ .error = -4096, .want = -EINVAL },
 		{ .error = INT_MIN, .want = -EINVAL },
 		{ .unique = 2, .want = -ENOENT },
-		/* of its interrupt, which does not come this way */
+		/* the unique of its interrupt, which does not come this way */
 		{ .unique = 1, .want = -ENOENT },
 		{ .unique = 1ULL << 32, .want = -ENOENT },
 		{ .no_unique = true, .want = -EINVAL },
-		/* more than was asked for, than there is room, than there is */
+		/*
+		 * more than requested, more than the room, more than there is
+		 */
 		{ .payload_sz = LARGE + 1, .want = -EINVAL },
 		{ .payload_sz = LARGE + 4096, .want = -EINVAL },
 		{ .payload_sz = 0x7fffffff, .want = -EINVAL },
 		{ .payload_sz = 0x80000000, .want = -EINVAL },
 		{ .payload_sz = 0xffffffff, .want = -EINVAL },
 	};
-	/* inline, in a buffer or without a copy */
+	/* inline, in a buffer or with zero copy */
 	const size_t lens[] = { SMALL, LARGE };
 	unsigned int i, k;
 
@@ -521,7 +527,7 @@ TEST_F_TIMEOUT(fuse_hostile, bad_replies, TIMEOUT)
 			EXPECT_EQ(0, read_some(self, lens[k]));
 		}
 	}
-	/* one byte too many is as bad */
+	/* one byte too many is wrong as well */
 	orders->reply = (struct bad_reply) { .payload_sz = SMALL + 1 };
 	orders->do_reply = true;
 	EXPECT_EQ(-EINVAL, read_some(self, SMALL));
@@ -539,7 +545,7 @@ TEST_F_TIMEOUT(fuse_hostile, guessed_ids, TIMEOUT)
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
 }
 
-/* A refusal is no reason to refuse the rest */
+/* After a refusal, other commands are still accepted */
 TEST_F_TIMEOUT(fuse_hostile, refused_entry, TIMEOUT)
 {
 	orders->do_refused = true;
@@ -557,10 +563,10 @@ TEST_F_TIMEOUT(fuse_hostile, unnamed_retrieve, TIMEOUT)
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
 }
 
-/* The kernel would not find the header there, nor the slot */
+/* The kernel would find neither the header nor the slot there */
 TEST_F_TIMEOUT(fuse_hostile, commit_from_another_ring, TIMEOUT)
 {
-	/* a plain queue is on no ring in particular */
+	/* a plain queue does not belong to a ring */
 	orders->do_other_ring = variant->mode != FUSE_MODE_ENTRY;
 	EXPECT_EQ(0, read_some(self, SMALL));
 	EXPECT_EQ(0, read_some(self, LARGE));
@@ -571,7 +577,10 @@ TEST_F_TIMEOUT(fuse_hostile, commit_from_another_ring, TIMEOUT)
 
 TEST_F_TIMEOUT(fuse_hostile, unprivileged_process, TIMEOUT)
 {
-	/* who could not say where it is: a plain queue has all in its memory */
+	/*
+	 * the payload of a plain queue is in its process's memory, which this
+	 * test cannot describe
+	 */
 	orders->do_other_process = variant->mode != FUSE_MODE_ENTRY;
 	EXPECT_EQ(0, read_some(self, SMALL));
 	EXPECT_EQ(0, read_some(self, LARGE));
@@ -621,7 +630,9 @@ TEST_F_TIMEOUT(fuse_hostile, memory_is_replaced, TIMEOUT)
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
 }
 
-/* The server's own I/O fails; then data is copied, until there is a slot again */
+/*
+ * The server's own I/O fails; then data is copied, until the slot is restored
+ */
 static void table_changes(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(fuse_hostile) *self,
 			  enum table_change change)
@@ -654,7 +665,7 @@ TEST_F_TIMEOUT(fuse_hostile, table_changes, TIMEOUT)
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
 }
 
-/* Clients that go on until they are killed, whatever they get */
+/* A client that continues until it is killed, whatever the results */
 static pid_t tireless_client(FIXTURE_DATA(fuse_hostile) *self,
 			     enum fuse_hold_op op, size_t len)
 {
@@ -688,7 +699,7 @@ static void flip_round(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, fuse_test_cleanup(&self->ft));
 }
 
-/* Sooner or later the server cannot tell what requests it has: start anew */
+/* Eventually the server loses track of its requests: start again */
 static void flip_rounds(struct __test_metadata *_metadata,
 			FIXTURE_DATA(fuse_hostile) *self)
 {
@@ -699,7 +710,7 @@ static void flip_rounds(struct __test_metadata *_metadata,
 			ASSERT_EQ(0, fuse_hold_mount(&self->ft));
 		flip_round(_metadata, self);
 	}
-	/* there was something to be hostile to, even on a slow machine */
+	/* enough requests were served for the test to mean something */
 	EXPECT_GE(orders->nr_served, ROUNDS);
 }
 

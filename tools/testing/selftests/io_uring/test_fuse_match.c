@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Requests and the entries of a FUSE queue find each other whenever there is one
- * that fits: no request waits while an entry is idle that could serve it.
+ * Requests are matched with entries of a FUSE queue as soon as one fits: no
+ * request waits while an idle entry could serve it.
  */
 #include "kselftest_harness.h"
 #include "fuse_hold.h"
@@ -34,7 +34,7 @@ static bool stay_on_first_cpu(void)
 	return !sched_setaffinity(0, sizeof(set), &set);
 }
 
-/* Mount what @hold serves; NULL, or why the test has to be skipped */
+/* Mount the server of @hold; NULL, or the reason to skip the test */
 static const char *mount_held(struct __test_metadata *_metadata,
 			      struct fuse_test *ft)
 {
@@ -48,8 +48,8 @@ static const char *mount_held(struct __test_metadata *_metadata,
 }
 
 /*
- * One buffer. Of the entries of the first queue, every other one has memory of
- * the server: the next in line are one without, one with and one without.
+ * One buffer. Every other entry of the first queue has server memory: the next
+ * in line are one without, one with and one without.
  */
 TEST(entry_with_memory_serves_while_no_buffer_is_free)
 {
@@ -93,32 +93,35 @@ TEST(entry_with_memory_serves_while_no_buffer_is_free)
 
 /*
  * One buffer, and entries that differ in what they can serve without it: every
- * other one has an iovec for its header, and hence no room for small payloads.
+ * other entry has an iovec for its header, and hence no room for small
+ * payloads.
  */
 FIXTURE(fuse_unlike)
 {
 	struct fuse_test ft;
 	struct fuse_hold *hold;
-	/* of the file, opened before the buffer is taken */
+	/* the file, opened before the buffer is taken */
 	int fd;
 };
 
 FIXTURE_VARIANT(fuse_unlike)
 {
 	enum fuse_mixed mixed;
-	/* how many large reads get an entry, and how many wait for the buffer */
+	/*
+	 * number of large reads that get an entry, and that wait for the buffer
+	 */
 	unsigned int nr_served;
 	unsigned int nr_waiting;
 };
 
-/* the others have their headers in the region */
+/* the other entries have their headers in the region */
 FIXTURE_VARIANT_ADD(fuse_unlike, headers) {
 	.mixed = FUSE_MIXED_HEADERS,
 	.nr_served = 1,
 	.nr_waiting = 2,
 };
 
-/* the others have an iovec for their payloads besides: one of them is left */
+/* the other entries have a payload iovec as well: one of them is idle */
 FIXTURE_VARIANT_ADD(fuse_unlike, either) {
 	.mixed = FUSE_MIXED_EITHER,
 	.nr_served = 3,
@@ -155,7 +158,7 @@ FIXTURE_TEARDOWN(fuse_unlike)
 	fuse_hold_exit(self->hold);
 }
 
-/* A client that needs nothing else */
+/* A client that sends a single read */
 static pid_t read_client(FIXTURE_DATA(fuse_unlike) *self)
 {
 	pid_t pid = fork();
@@ -172,7 +175,7 @@ static pid_t read_client(FIXTURE_DATA(fuse_unlike) *self)
 					    FUSE_HOLD_OFFSET) ? 0 : EILSEQ);
 }
 
-/* How many times an entry has got the buffer */
+/* How many times an entry has taken the buffer */
 static long long count(FIXTURE_DATA(fuse_unlike) *self)
 {
 	return fuse_test_counter(&self->ft, "buffer");
@@ -185,8 +188,8 @@ static int stat_in_time(FIXTURE_DATA(fuse_unlike) *self)
 }
 
 /*
- * While reads wait for the buffer, what fits into a header in the region goes
- * there, although an entry without one was asked first.
+ * While reads wait for the buffer, requests that fit inline go to an entry with
+ * its header in the region, although an entry without was tried first.
  */
 TEST_F_TIMEOUT(fuse_unlike, small_requests_pass, TIMEOUT)
 {
@@ -204,7 +207,7 @@ TEST_F_TIMEOUT(fuse_unlike, small_requests_pass, TIMEOUT)
 	EXPECT_FALSE(fuse_hold_wait(self->hold, 300));
 	for (i = 0; i < 5; i++)
 		ASSERT_EQ(0, stat_in_time(self));
-	/* only one read has got it if there are reads that wait for it */
+	/* while other reads wait for the buffer, only one read has it */
 	if (variant->nr_waiting)
 		EXPECT_EQ(before + 1, count(self));
 
@@ -214,7 +217,7 @@ TEST_F_TIMEOUT(fuse_unlike, small_requests_pass, TIMEOUT)
 		EXPECT_EQ(0, fuse_hold_end(pids[i], STEP_MS));
 }
 
-/* All of them serve all kinds of requests */
+/* All entries together serve all kinds of requests */
 TEST_F_TIMEOUT(fuse_unlike, all_is_served, TIMEOUT)
 {
 	const size_t lens[] = { 100, 4096, LARGE };
@@ -228,7 +231,7 @@ TEST_F_TIMEOUT(fuse_unlike, all_is_served, TIMEOUT)
 		EXPECT_EQ(0, fuse_hold_end(pids[i], 3 * STEP_MS));
 }
 
-/* Shared with the server, which answers releases when it is told */
+/* Shared with the server, which answers releases on command */
 struct turns {
 	bool			first;
 	bool			rest;
@@ -253,7 +256,7 @@ static int serve_in_turn(const struct fuse_call *call)
 	return FUSE_SERVE_HELD;
 }
 
-/* Files that are closed: background requests that do not mind the limit */
+/* Close files: background requests that ignore the limit */
 static pid_t background_client(const struct fuse_test *ft, unsigned int nr)
 {
 	pid_t pid = fork();
@@ -278,8 +281,8 @@ static bool next_comes(unsigned int ms)
 }
 
 /*
- * The limit of background requests is lifted while one is with the server: its
- * end lets the others go, all at once, and who comes after them passes.
+ * Lift the limit of background requests while one is with the server. Its end
+ * releases the others, all at once, and later ones pass.
  */
 TEST(all_that_may_go_get_an_entry)
 {
@@ -314,7 +317,7 @@ TEST(all_that_may_go_get_an_entry)
 	EXPECT_FALSE(next_comes(300));
 	ASSERT_TRUE(fuse_test_set(&ft, "max_background", "10"));
 	turns->first = true;
-	/* something for the server to wake up for */
+	/* send a request to wake up the server */
 	EXPECT_EQ(0, fuse_hold_end(fuse_hold_client(&ft, FUSE_HOLD_STAT, 0, 1),
 				   STEP_MS));
 	for (i = 1; i < nr; i++)
@@ -329,9 +332,9 @@ TEST(all_that_may_go_get_an_entry)
 }
 
 /*
- * A queue of this process, which serves nothing by itself: entries that use two
- * buffers, on a ring that does nothing unless it is asked to, and one of its
- * own in each other queue, so that requests come.
+ * A queue without a server in this process: entries that use two buffers, on a
+ * ring that only works when called, and one entry with own memory in each other
+ * queue, so that requests are sent.
  */
 #define NR_ENTRIES	3
 
@@ -393,7 +396,7 @@ FIXTURE_SETUP(fuse_closed_ring)
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, test_ring_init(&self->own, IORING_SETUP_SQE128, 0));
 	register_kmbuf(_metadata, self);
-	/* they never get a request */
+	/* these entries never get a request */
 	for (qid = 1; qid < fuse_uring_nr_queues(); qid++)
 		register_own(self, qid);
 }
@@ -405,7 +408,7 @@ FIXTURE_TEARDOWN(fuse_closed_ring)
 	EXPECT_TRUE(memlock_probe_exit(&self->probe));
 }
 
-/* A request of the root directory that needs a buffer, and comes alone */
+/* A single request of the root directory that needs a buffer */
 static pid_t xattr_client(FIXTURE_DATA(fuse_closed_ring) *self)
 {
 	pid_t pid = fork();
@@ -413,13 +416,13 @@ static pid_t xattr_client(FIXTURE_DATA(fuse_closed_ring) *self)
 
 	if (pid)
 		return pid;
-	/* it would keep the ring open */
+	/* the child would keep the ring open */
 	fuse_queue_close_ring(&self->fq);
 	_exit(getxattr(self->fq.ft.dir, "user.a", value, sizeof(value)) < 0 ?
 	      errno : 0);
 }
 
-/* Answer the request that the entry with memory of its own has got */
+/* Answer the request of the entry with its own memory */
 static void answer_own(struct __test_metadata *_metadata,
 		       FIXTURE_DATA(fuse_closed_ring) *self)
 {
@@ -441,9 +444,10 @@ static void answer_own(struct __test_metadata *_metadata,
 }
 
 /*
- * Two requests are on their way to the ring, and one waits for a buffer, when it
- * is closed. The third is not for its other entry, whose end it would share, but
- * for one that comes later. And the buffers are not kept for nobody.
+ * When the ring is closed, two requests are on their way to it, and one waits
+ * for a buffer. The third request does not go to the ring's other entry, which
+ * is about to end, but to an entry that is added later. And the buffers are
+ * released.
  */
 TEST_F_TIMEOUT(fuse_closed_ring, goes_on_elsewhere, TIMEOUT)
 {
@@ -455,7 +459,7 @@ TEST_F_TIMEOUT(fuse_closed_ring, goes_on_elsewhere, TIMEOUT)
 		ASSERT_TRUE(fuse_test_wait_requests(&self->fq.ft, i + 1,
 						    STEP_MS));
 	}
-	/* the last one is in its queue, too */
+	/* the last request is queued, too */
 	EXPECT_EQ(-ETIME, fuse_hold_end(pids[2], 100));
 	fuse_queue_close_ring(&self->fq);
 	EXPECT_EQ(-ECANCELED, fuse_hold_end(pids[0], STEP_MS));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The lock owner that reads and writes tell the server: that of the process that
- * does them, the same as a flush by that process has, whoever was there before.
+ * The lock owner that reads and writes report to the server is that of the
+ * calling process, the same as in a flush by that process, whichever process
+ * used the file before.
  */
 #include "kselftest_harness.h"
 #include "fuse_server.h"
@@ -17,7 +18,7 @@
 #define SIZE		512
 #define MOST		16
 
-/* What the server was told, in its order; shared with it */
+/* Owners that the server got, in order; shared with it */
 struct owners {
 	unsigned int		nr;
 	unsigned int		nr_without;
@@ -28,7 +29,7 @@ FIXTURE(fuse_owner)
 {
 	struct fuse_test ft;
 	struct owners *owners;
-	/* in one page, so that it is one request */
+	/* within one page, so that I/O is one request */
 	void *buf;
 	int fd;
 };
@@ -136,7 +137,7 @@ static bool transfer(const FIXTURE_DATA(fuse_owner) *self,
 	return pread(self->fd, self->buf, SIZE, 0) == SIZE;
 }
 
-/* In a process of its own, with the same open file, which it flushes */
+/* In a process of its own, which uses the same open file and flushes it */
 static bool transfer_elsewhere(const FIXTURE_DATA(fuse_owner) *self,
 			       const FIXTURE_VARIANT(fuse_owner) *variant)
 {
@@ -158,7 +159,7 @@ TEST_F(fuse_owner, others_come_second)
 	EXPECT_TRUE(transfer(self, variant));
 	EXPECT_EQ(0, close(self->fd));
 
-	/* ours; twice and a flush elsewhere; ours and a flush */
+	/* ours; twice and a flush by the other process; ours and a flush */
 	ASSERT_EQ(6, self->owners->nr);
 	EXPECT_EQ(0, self->owners->nr_without);
 	EXPECT_NE(ids[0], ids[1]);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Requests and replies that are larger than the server's payload buffer. They
- * are errors, over io_uring as over /dev/fuse, and the file system goes on.
+ * end with errors, over io_uring as over /dev/fuse, and the file system still
+ * works.
  */
 #include "kselftest_harness.h"
 #include "fuse_server.h"
@@ -27,11 +28,14 @@ FIXTURE_VARIANT(fuse_payload)
 {
 	enum fuse_mode mode;
 	unsigned int max_pages;
-	/* more room than the kernel wants: for the largest xattr and its name */
+	/*
+	 * more room than the kernel requires: for the largest xattr and its
+	 * name
+	 */
 	unsigned int more_room;
 };
 
-/* The least that a server can offer: 8 KiB of payload */
+/* The minimum for a server: 8 KiB of payload */
 FIXTURE_VARIANT_ADD(fuse_payload, uring) {
 	.mode = FUSE_MODE_ENTRY,
 	.max_pages = 1,
@@ -64,13 +68,13 @@ static bool over_uring(const FIXTURE_VARIANT(fuse_payload) *variant)
 	return variant->mode != FUSE_MODE_DEV;
 }
 
-/* A reply of that many bytes can be there, over /dev/fuse as well */
+/* Can a reply of that size exist? Over /dev/fuse it can */
 static bool large_fits(const FIXTURE_VARIANT(fuse_payload) *variant)
 {
 	return !over_uring(variant) || variant->more_room >= LARGE;
 }
 
-/* What the server has to say of xattrs; larger replies than it has room for */
+/* Replies to requests for xattrs; also replies larger than the room */
 static int serve(const struct fuse_call *call)
 {
 	const struct fuse_getxattr_in *get = call->arg;
@@ -83,7 +87,7 @@ static int serve(const struct fuse_call *call)
 	case FUSE_LISTXATTR:
 		if (get->size < SMALL)
 			return -ERANGE;
-		/* not all of it is there */
+		/* part of the reply does not exist */
 		if (get->size > SMALL) {
 			memset(call->reply, 0, get->size < call->room ?
 					       get->size : call->room);
@@ -114,7 +118,7 @@ FIXTURE_SETUP(fuse_payload)
 	ASSERT_EQ(0, ret);
 }
 
-/* Whatever a test did, requests that fit are served as ever */
+/* Whatever a test did, requests that fit are still served */
 FIXTURE_TEARDOWN(fuse_payload)
 {
 	struct stat st;
@@ -140,7 +144,7 @@ TEST_F(fuse_payload, setxattr)
 		return;
 	}
 
-	/* a read of /dev/fuse has some room more, for the headers */
+	/* a read of /dev/fuse has additional room, for the headers */
 	for (i = over_uring(variant) ? 0 : 1; i < ARRAY_SIZE(sizes); i++) {
 		EXPECT_EQ(-1, setxattr(self->ft.file, NAME, self->value,
 				       sizes[i], 0));
@@ -150,9 +154,9 @@ TEST_F(fuse_payload, setxattr)
 }
 
 /*
- * The server claims to have answered with all that the client has room for.
- * Over io_uring it cannot have, unless it has more room than it has to. Else it
- * has, with zeroes.
+ * The server claims a reply as large as the client allows. Over io_uring that
+ * is impossible, unless the server has more room than required. Otherwise the
+ * reply consists of zeroes.
  */
 TEST_F(fuse_payload, getxattr)
 {
@@ -169,7 +173,7 @@ TEST_F(fuse_payload, getxattr)
 TEST_F(fuse_payload, listxattr)
 {
 	EXPECT_EQ(-1, listxattr(self->ft.file, (char *)self->value, LARGE));
-	/* zeroes are no list of names */
+	/* zeroes are not a list of names */
 	EXPECT_EQ(large_fits(variant) ? EIO : EINVAL, errno);
 }
 

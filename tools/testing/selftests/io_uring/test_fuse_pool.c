@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * FUSE queues with a pool of the server's memory, with and without headers in
- * the memory region: the data is right, few buffers serve many entries, what can
- * be combined with a pool, and who may.
+ * FUSE queues with a pool of server memory, with and without headers in the
+ * memory region: the data is right, few buffers serve many entries, and which
+ * combinations and privileges are accepted.
  */
 #include "kselftest_harness.h"
 #include "fuse_data.h"
@@ -121,7 +121,7 @@ TEST_F_TIMEOUT(fuse_pool, counters, TIMEOUT)
 	long long before;
 	int fd;
 
-	/* only those that use none of the queue's memory are not counted */
+	/* only requests of entries that use no queue memory are not counted */
 	if (variant->mixed == FUSE_MIXED_BOTH)
 		return;
 	fd = open(self->d.ft.file, O_RDWR | O_DIRECT);
@@ -203,7 +203,7 @@ FIXTURE_TEARDOWN(fuse_pool_buffers)
 	fuse_hold_exit(self->hold);
 }
 
-/* A buffer that comes back wakes whoever waits for it: nobody waits for ever */
+/* A returned buffer wakes a waiting request: none waits forever */
 TEST_F_TIMEOUT(fuse_pool_buffers, many_clients, TIMEOUT)
 {
 	const struct {
@@ -248,7 +248,7 @@ static bool stay_on_first_cpu(void)
 	return !sched_setaffinity(0, sizeof(set), &set);
 }
 
-/* A client that needs nothing else than what is read */
+/* A client that sends only a read */
 static pid_t read_client(int fd)
 {
 	pid_t pid = fork();
@@ -266,9 +266,10 @@ static pid_t read_client(int fd)
 }
 
 /*
- * While reads wait for the buffer, what fits into a header in the region goes
- * there, although an entry without one was asked first: the first, third, ...
- * have an iovec for their header, and hence no room for small payloads.
+ * While reads wait for the buffer, requests that fit inline go to an entry with
+ * its header in the region, although an entry without was tried first: the
+ * first, third, ... have an iovec for their header, and hence no room for small
+ * payloads.
  */
 TEST(small_requests_pass)
 {
@@ -318,7 +319,7 @@ TEST(small_requests_pass)
 	fuse_hold_exit(hold);
 }
 
-/* Whether this process, and hence the server, can have memory there */
+/* Can this process, and hence the server, map memory at address 0? */
 static bool can_map_zero(void)
 {
 	const size_t size = sysconf(_SC_PAGESIZE);
@@ -328,7 +329,7 @@ static bool can_map_zero(void)
 	return addr != MAP_FAILED && !munmap(addr, size);
 }
 
-/* A pool's first buffer holds data as any other does, and comes back */
+/* The first buffer of a pool holds data like any other, and is returned */
 TEST(buffer_at_zero)
 {
 	const enum fuse_hold_op ops[] = { FUSE_HOLD_READ, FUSE_HOLD_WRITE };
@@ -363,7 +364,9 @@ TEST(buffer_at_zero)
 	fuse_hold_exit(hold);
 }
 
-/* What entries of a queue with a pool can have, and who can register them */
+/*
+ * Memory of entries of a queue with a pool, and the privilege to register them
+ */
 FIXTURE(fuse_pool_errno)
 {
 	struct fuse_queue fq;
@@ -419,7 +422,7 @@ static int add_entry(FIXTURE_DATA(fuse_pool_errno) *self, unsigned int slot)
 	return fuse_queue_register(&self->fq.tr);
 }
 
-/* With headers of the server's, all entries use the pool */
+/* With headers in server memory, all entries use the pool */
 TEST_F(fuse_pool_errno, own_payload)
 {
 	ASSERT_EQ(0, add_queue(&self->fq, false));
@@ -433,7 +436,7 @@ TEST_F(fuse_pool_errno, own_payload)
 	EXPECT_EQ(0, add_entry(self, 0));
 }
 
-/* Who gets the pages needs the privilege, whoever added the queue */
+/* Getting the pages needs the privilege, whoever added the queue */
 TEST_F(fuse_pool_errno, slot_without_privilege)
 {
 	ASSERT_EQ(0, add_queue(&self->fq, true));
@@ -445,7 +448,7 @@ TEST_F(fuse_pool_errno, slot_without_privilege)
 	EXPECT_EQ(0, add_entry(self, 0));
 }
 
-/* What queues take beside a pool */
+/* What a queue can have beside a pool */
 FIXTURE(fuse_pool_beside)
 {
 	struct fuse_queue fq;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What FUSE_IO_URING_CMD_ADD_QUEUE, _ADD_HEADERS and _ADD_KMBUF refuse, and how.
- * A refusal leaves nothing: afterwards the queue can be set up and used, and what
- * was charged for it is given back. Or the server goes on without.
+ * Errors of FUSE_IO_URING_CMD_ADD_QUEUE, _ADD_HEADERS and _ADD_KMBUF. A refusal
+ * leaves nothing behind: afterwards the queue can be set up and used, and its
+ * charge is returned. Or the server continues without.
  */
 #include "kselftest_harness.h"
 #include "fuse_hold.h"
@@ -35,14 +35,14 @@
 FIXTURE(fuse_queue)
 {
 	struct fuse_queue fq;
-	/* FUSE_QUEUE_*: what queue 0 has */
+	/* FUSE_QUEUE_*: memory that queue 0 has */
 	unsigned int have;
-	/* it is for entries with memory of the server only */
+	/* only for entries with server memory */
 	bool plain;
 	struct memlock_probe probe;
 };
 
-/* More groups than the one that is good */
+/* A ring with more groups than the good one */
 static int open_ring(struct fuse_queue *fq)
 {
 	struct io_uring *ring = &fq->tr.ring;
@@ -77,7 +77,7 @@ FIXTURE_SETUP(fuse_queue)
 	ASSERT_EQ(0, open_ring(&self->fq));
 }
 
-/* Plain entries can be had for all queues, and the file system works */
+/* Plain entries can be registered in all queues, and the file system works */
 static void expect_plain(struct __test_metadata *_metadata,
 			 struct fuse_queue *fq)
 {
@@ -99,7 +99,7 @@ FIXTURE_TEARDOWN(fuse_queue)
 	EXPECT_TRUE(memlock_probe_exit(&self->probe));
 }
 
-/* Queue 0 gets some of what it can have */
+/* Give queue 0 some of the possible memory */
 static void give(struct __test_metadata *_metadata,
 		 FIXTURE_DATA(fuse_queue) *self, unsigned int what)
 {
@@ -138,7 +138,7 @@ static int add_kmbuf(struct fuse_queue *fq)
 	return fuse_queue_cmd(fq, ADD_KMBUF, &req);
 }
 
-/* What a new queue, with these flags, gets */
+/* Result of adding a new queue with these flags */
 static int add_anew(unsigned long long flags, unsigned int op,
 		    const struct fuse_uring_cmd_req *req)
 {
@@ -154,7 +154,7 @@ static int add_anew(unsigned long long flags, unsigned int op,
 	return fuse_queue_umount(&fq) ? -EIO : ret;
 }
 
-/* A queue can be added all the same, and is a plain one */
+/* A queue can still be added, as a plain one */
 TEST(not_negotiated)
 {
 	struct fuse_queue fq;
@@ -165,7 +165,7 @@ TEST(not_negotiated)
 		SKIP(return, "%s", fuse_test_missing(ret));
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, open_ring(&fq));
-	/* pools serve zero copy, too, and need not be negotiated */
+	/* pools support zero copy, too, and need no negotiation */
 	if (!fq.ft.has_pools)
 		EXPECT_EQ(-EOPNOTSUPP, add_queue(&fq, 0, FUSE_URING_ZERO_COPY));
 	EXPECT_EQ(0, add_queue(&fq, 0, 0));
@@ -202,7 +202,7 @@ TEST_F(fuse_queue, queue_flags)
 	EXPECT_EQ(-EINVAL, add_queue(&self->fq, 0, FUSE_URING_ZERO_COPY | 2));
 }
 
-/* Bytes [@from, @to) of the command area are not used, and have to be zero */
+/* Bytes [@from, @to) of the command area are unused, and have to be zero */
 static void expect_reserved(struct __test_metadata *_metadata,
 			    struct fuse_queue *fq, unsigned int op,
 			    const struct fuse_uring_cmd_req *req,
@@ -286,7 +286,7 @@ static int cmd_with_flags(struct fuse_queue *fq, unsigned int op,
 	return test_submit_wait(&fq->tr);
 }
 
-/* Flags of the command itself, which io_uring lets pass */
+/* Flags of the command itself that io_uring accepts */
 static void expect_no_cmd_flags(struct __test_metadata *_metadata,
 				struct fuse_queue *fq, unsigned int op,
 				const struct fuse_uring_cmd_req *req)
@@ -401,7 +401,7 @@ TEST_F(fuse_queue, buf_group)
 			TH_LOG("group %u", groups[i].bgid);
 		}
 	}
-	/* what was refused is not in use */
+	/* the refused group is not in use */
 	EXPECT_EQ(0, kmbuf_unregister(&self->fq.tr.ring, BGID_SMALL));
 	EXPECT_EQ(0, kmbuf_unregister(&self->fq.tr.ring, BGID_RDONLY));
 }
@@ -443,7 +443,7 @@ TEST_F(fuse_queue, unprivileged)
 	self->have = FUSE_QUEUE_ADDED;
 }
 
-/* Nobody else gets at the buffers of a queue */
+/* Nobody else can pin the buffers of a queue */
 TEST_F(fuse_queue, exclusive)
 {
 	int mock = mock_create(1, 0);
@@ -456,7 +456,7 @@ TEST_F(fuse_queue, exclusive)
 	ASSERT_EQ(0, open_ring(&fq));
 	ASSERT_EQ(0, fuse_queue_add(&fq, 0));
 	EXPECT_EQ(-EBUSY, kmbuf_pin(&fq.tr, mock, BGID));
-	/* until the queue is gone */
+	/* while the queue exists */
 	EXPECT_EQ(0, fuse_queue_umount(&fq));
 	EXPECT_EQ(0, kmbuf_pin(&fq.tr, mock, BGID));
 	EXPECT_EQ(0, kmbuf_unpin(&fq.tr, mock, 0));
@@ -496,7 +496,7 @@ TEST_F(fuse_queue, group_of_another_queue)
 	fuse_queue_close_ring(&fq);
 }
 
-/* All memory of a queue is that of one io_uring */
+/* All memory of a queue belongs to one io_uring */
 TEST_F(fuse_queue, buffers_of_another_ring)
 {
 	struct fuse_queue other = self->fq;
@@ -520,7 +520,9 @@ TEST_F(fuse_queue, headers_of_another_ring)
 	fuse_queue_close_ring(&other);
 }
 
-/* An entry of the server's memory, on a ring that stays for as long as it does */
+/*
+ * An entry with server memory, on a ring that exists for as long as the entry
+ */
 static struct fuse_queue_own own;
 
 static void add_plain_entry(struct __test_metadata *_metadata,
@@ -546,7 +548,7 @@ static void expect_busy(struct __test_metadata *_metadata,
 	EXPECT_EQ(-EBUSY, add_kmbuf(&self->fq));
 }
 
-/* It is too late once there has been an entry, which can be by itself */
+/* Too late after the first entry, which may have created the queue */
 TEST_F(fuse_queue, entry_before)
 {
 	struct fuse_queue other = self->fq;
@@ -572,7 +574,7 @@ TEST_F(fuse_queue, entry_of_added_queue_before)
 	self->plain = true;
 }
 
-/* The server goes on without all that */
+/* The server continues with plain queues */
 TEST_F(fuse_queue, plain_after_refusals)
 {
 	EXPECT_EQ(-EINVAL, add_queue(&self->fq, 0, 2));
@@ -611,7 +613,7 @@ TEST_F(fuse_queue, aborted)
 	expect_aborted(_metadata, FUSE_ABORT_ERROR, -ECONNABORTED);
 }
 
-/* Is there a request to be read from the device? */
+/* Can a request be read from the device? */
 static bool request_comes(struct fuse_queue *fq, unsigned int ms)
 {
 	struct pollfd poll_fd = { .fd = fq->ft.dev, .events = POLLIN };
@@ -622,7 +624,10 @@ static bool request_comes(struct fuse_queue *fq, unsigned int ms)
 	return fuse_hold_end(pid, 20000) == -EINTR && comes;
 }
 
-/* Requests wait for io_uring, but not for who may have given up on it */
+/*
+ * Requests wait for io_uring, but not after a refusal: the server may have
+ * given up
+ */
 TEST_F(fuse_queue, requests_after_refusal)
 {
 	EXPECT_FALSE(request_comes(&self->fq, 300));

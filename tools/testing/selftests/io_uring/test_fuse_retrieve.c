@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A server asks for what the page cache has of a file, as much as one write can
- * be: it gets that, with a header before it, or as much as it has room for.
+ * A server retrieves page cache of a file, as much as the largest write: it
+ * gets all of it, with a header, or as much as it has room for.
  */
 #include "kselftest_harness.h"
 #include "fuse_server.h"
@@ -17,14 +17,14 @@
 #include <unistd.h>
 
 #define STEP_MS		20000
-/* writes and payloads are as large */
+/* size of writes and of payloads */
 #define LEN		16384
 #define OFFSET		4096
 #define SEED		9
-/* reading that attribute makes the server ask */
+/* reading that attribute makes the server retrieve */
 #define NAME		"user.retrieve"
 
-/* Shared with the server: what it asks for, and what it has got */
+/* Shared with the server: its requests for data, and the results */
 struct retrieve {
 	unsigned int		size;
 	int			event_fd;
@@ -47,7 +47,7 @@ FIXTURE_VARIANT(fuse_retrieve)
 
 FIXTURE_VARIANT_ADD(fuse_retrieve, dev) {
 	.mode = FUSE_MODE_DEV,
-	/* what a read of the device has for headers */
+	/* additional room for headers in a read of the device */
 	.more_room = 4096,
 };
 
@@ -84,7 +84,7 @@ static int ask(const struct fuse_test *ft, unsigned int size)
 			.error = FUSE_NOTIFY_RETRIEVE,
 		},
 		.arg = {
-			/* not to be mixed up with a request of the kernel's */
+			/* unlike the uniques of the kernel's requests */
 			.notify_unique = 0x12345678,
 			.nodeid = FUSE_TEST_NODE,
 			.offset = OFFSET,
@@ -183,7 +183,7 @@ static void fill_cache(struct __test_metadata *_metadata,
 	free(buf);
 }
 
-/* The reply has come, with that many bytes */
+/* Check that the reply has come, with that many bytes */
 static void retrieve(struct __test_metadata *_metadata,
 		     FIXTURE_DATA(fuse_retrieve) *self, unsigned int size,
 		     unsigned int want)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A request has ended, because the server has replied or the connection is
- * aborted, and the server goes on with its slot: I/O that it starts then, or that
- * has waited for its file until then, does not get at the client's memory or at
- * the page cache. I/O that is under way goes on, in pages that are nobody else's
- * until it ends, whatever the client does.
+ * aborted, and the server continues to use its slot. I/O that it starts then,
+ * or that has waited for its file until then, does not access the client's
+ * memory or the page cache. I/O in flight continues, in pages that nobody else
+ * gets until it ends, whatever the client does.
  */
 #include "kselftest_harness.h"
 #include "fuse_data.h"
@@ -21,53 +21,53 @@
 #include <unistd.h>
 
 #define STEP_MS		20000
-/* as much as the pipe holds */
+/* capacity of the pipe */
 #define LEN		4096
-/* what is in memory that nobody may write to, and not to be seen by anybody */
+/* contents of memory that must be neither written nor disclosed */
 #define CANARY		0xc5
 #define SERVER_DATA	0x5e
-/* pages of a client that ends */
+/* pages of a client that exits */
 #define NR_FREED	64
-/* of an entry of pagemap: the number of the page */
+/* part of a pagemap entry: the number of the page */
 #define PAGE_FRAME	((1ULL << 55) - 1)
 
-/* Shared with the server: what it does to reads and writes */
+/* Shared with the server: what it does with reads and writes */
 struct orders {
-	/* where the I/O on the slot goes */
+	/* the file of the I/O on the slot */
 	int	io_fd;
-	/* start it before the request ends, or after that */
+	/* start it before the request ends, or afterwards */
 	bool	park;
-	/* and wait until the slow file's server has it */
+	/* and wait until the server of the slow file has it */
 	bool	under_way;
 	/* reply at once, or never */
 	bool	reply;
-	/* events: a request has come, its I/O may start, and has ended */
+	/* events: a request has come, its I/O may start, its I/O has ended */
 	int	come_fd;
 	int	go_fd;
 	int	done_fd;
-	/* events: the slow file is read, and may be */
+	/* events: the slow file is being read, and the read may end */
 	int	slow_come_fd;
 	int	slow_go_fd;
-	/* the slot, and the result of the I/O */
+	/* the slot, and the result of its I/O */
 	int	slot;
 	bool	write;
 	int	res;
-	/* number of the page that a client has had the data in */
+	/* number of the page with the client's data */
 	unsigned long long page;
 };
 
 static struct orders *orders;
-/* The server's */
+/* Only used in the server */
 static struct uring_server server;
 static bool io_ended;
 
 FIXTURE(fuse_revoke)
 {
 	struct fuse_test ft;
-	/* another file system, whose server takes its time */
+	/* another file system, with a slow server */
 	struct fuse_test slow;
 	int slow_fd;
-	/* the client's, and what it has of the file's cache */
+	/* the client's memory, and its mapping of the file */
 	unsigned char *mem;
 	unsigned char *map;
 	int direct_fd;
@@ -90,11 +90,11 @@ static void start_io(void)
 				      IORING_OP_READ_FIXED;
 	sqe->fd = orders->io_fd;
 	sqe->len = LEN;
-	/* a file's own position, if it has one */
+	/* use the file's own position, if it has one */
 	sqe->off = -1ULL;
 	sqe->buf_index = orders->slot;
 	sqe->user_data = FUSE_URING_USER_OWN;
-	/* this task is about to wait for it to begin */
+	/* this task waits for the I/O to begin */
 	if (orders->under_way)
 		sqe->flags |= IOSQE_ASYNC;
 	test_submit(&server.tr);
@@ -147,8 +147,8 @@ static int serve_slowly(const struct fuse_call *call)
 }
 
 /*
- * When the connection is gone, the ring is still there. The I/O may have ended
- * before the server has noticed.
+ * After the connection has ended, the ring still exists. The I/O may have ended
+ * before the server notices.
  */
 static int run(struct fuse_test *ft)
 {
@@ -201,7 +201,7 @@ static void mount_slow(struct __test_metadata *_metadata,
 		.max_write = LEN,
 		.max_pages = 1,
 		.file_size = LEN,
-		/* nobody asks it anything when a process ends */
+		/* the exit of a process sends no request */
 		.open_flags = FOPEN_DIRECT_IO | FOPEN_NOFLUSH,
 		.serve = serve_slowly,
 	};
@@ -253,14 +253,16 @@ FIXTURE_TEARDOWN(fuse_revoke)
 	close(self->fd);
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
 	close(self->slow_fd);
-	/* its server is in an older mount namespace, and would wait for itself */
+	/*
+	 * its server is in an older mount namespace, and would wait for itself
+	 */
 	EXPECT_TRUE(fuse_test_abort(&self->slow));
 	EXPECT_EQ(0, fuse_test_umount(&self->slow));
 	munmap(self->mem, LEN);
 	munmap(orders, sizeof(*orders));
 }
 
-/* Something in the pipe, which is all that it holds */
+/* Fill the pipe */
 static void fill_pipe(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(fuse_revoke) *self)
 {
@@ -294,14 +296,14 @@ static void wait_for(struct __test_metadata *_metadata, int fd)
 	ASSERT_EQ(0, eventfd_read(fd, &nr));
 }
 
-/* The I/O on the slot has ended, and was refused */
+/* The I/O on the slot has ended, with an error */
 static void expect_refused(struct __test_metadata *_metadata)
 {
 	wait_for(_metadata, orders->done_fd);
 	EXPECT_EQ(-EFAULT, orders->res);
 }
 
-/* A reply that comes while a read into the slot waits for data */
+/* The reply comes while a read into the slot waits for data */
 TEST_F_TIMEOUT(fuse_revoke, read_of_client_after_reply, 60)
 {
 	orders->park = true;
@@ -319,7 +321,7 @@ TEST_F_TIMEOUT(fuse_revoke, read_of_cache_after_reply, 60)
 	orders->park = true;
 	orders->reply = true;
 	orders->io_fd = self->pipe[0];
-	/* nothing was filled in */
+	/* the slot was not filled */
 	ASSERT_EQ(LEN, pread(self->fd, self->mem, LEN, 0));
 	ASSERT_TRUE(bytes_are(self->map, LEN, 0));
 	fill_pipe(_metadata, self);
@@ -360,7 +362,7 @@ enum client_op {
 	SYNC_MAPPED,
 };
 
-/* In a process of its own: it has to fail */
+/* In a process of its own: the I/O has to fail */
 static pid_t start_client(const FIXTURE_DATA(fuse_revoke) *self,
 			  enum client_op op)
 {
@@ -379,7 +381,7 @@ static pid_t start_client(const FIXTURE_DATA(fuse_revoke) *self,
 	_exit(1);
 }
 
-/* A request that is never answered; in @mem is something else when it has ended */
+/* A request without a reply; after its end, @mem has other contents */
 static void abort_io(struct __test_metadata *_metadata,
 		     FIXTURE_DATA(fuse_revoke) *self, enum client_op op,
 		     unsigned char *mem)
@@ -427,7 +429,7 @@ TEST_F_TIMEOUT(fuse_revoke, write_of_client_after_abort, 60)
 TEST_F_TIMEOUT(fuse_revoke, write_of_cache_after_abort, 60)
 {
 	orders->io_fd = self->pipe[1];
-	/* a page that is read, and then written to without asking the server */
+	/* read a page, and then write to it without asking the server */
 	orders->reply = true;
 	ASSERT_TRUE(bytes_are(self->map, LEN, 0));
 	wait_for(_metadata, orders->come_fd);
@@ -460,8 +462,8 @@ static unsigned long long page_of(unsigned char *mem)
 }
 
 /*
- * A process that ends, and its memory with it: was the read one? The page is the
- * first that is freed, for then it is not the next to be somebody else's.
+ * A process that exits, and frees its memory, with the page that was read or
+ * written. That page is freed first, so that it is not the next to be reused.
  */
 static pid_t start_leaving(const FIXTURE_DATA(fuse_revoke) *self)
 {
@@ -477,10 +479,7 @@ static pid_t start_leaving(const FIXTURE_DATA(fuse_revoke) *self)
 	_exit(pread(self->direct_fd, mem, LEN, 0) != LEN);
 }
 
-/*
- * Nobody has the page any more but the I/O. A page that is free is not up to
- * date.
- */
+/* Only the I/O still uses the page. A free page is not uptodate. */
 static void expect_kept(struct __test_metadata *_metadata)
 {
 	ASSERT_NE(0, orders->page);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Rings, commands and entries of other kinds than test_fuse_data has, and data
- * that is written when nobody waits for it: a few reads and writes each.
+ * Kinds of rings, commands and entries that test_fuse_data does not use, and
+ * data that is written back in the background: a few reads and writes each.
  */
 #include "kselftest_harness.h"
 #include "fuse_data.h"

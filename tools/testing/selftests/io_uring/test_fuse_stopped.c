@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A FUSE server that is stopped has not taken the requests that come meanwhile.
- * Their clients can be killed, and the file system can be taken away, as if they
- * waited for a server that reads /dev/fuse.
+ * A stopped FUSE server has not taken new requests. Their clients can be
+ * killed, and the file system can be unmounted, as with a server that reads
+ * /dev/fuse.
  */
 #include "kselftest_harness.h"
 #include "fuse_hold.h"
@@ -22,9 +22,9 @@
 #define STEP_MS		20000
 #define LARGE		65536
 #define DEPTH		2
-/* of them, some wait for an entry */
+/* some of them wait for an entry */
 #define NR_CLIENTS	4
-/* the least there is, and until it is looked at twice */
+/* the minimum, and the time until it was checked twice */
 #define REQ_TIMEOUT	"15"
 #define REQ_TIMEOUT_MS	60000
 
@@ -42,7 +42,7 @@ FIXTURE_VARIANT(fuse_stopped)
 	unsigned int ring_flags;
 };
 
-/* How it is to be */
+/* How the file system is mounted */
 FIXTURE_VARIANT_ADD(fuse_stopped, dev) {
 	.mode = FUSE_MODE_DEV,
 };
@@ -112,7 +112,7 @@ static void resume(FIXTURE_DATA(fuse_stopped) *self)
 	kill(self->ft.server, SIGCONT);
 }
 
-/* Requests that the server does not take */
+/* Stop the server, and start clients whose requests it does not take */
 static void stop_with_clients(struct __test_metadata *_metadata,
 			      FIXTURE_DATA(fuse_stopped) *self)
 {
@@ -134,18 +134,18 @@ static void expect_clients_end(struct __test_metadata *_metadata,
 
 	for (i = 0; i < NR_CLIENTS; i++) {
 		ret = fuse_hold_end(self->clients[i], ms);
-		/* or a second try of a lookup, which comes too late */
+		/* or a repeated lookup, which comes too late */
 		if (want == -ECONNABORTED && ret == -ENOTCONN)
 			ret = want;
 		EXPECT_EQ(want, ret) {
 			TH_LOG("client %u", i);
-			/* nothing comes of the rest either */
+			/* the other requests fail, too */
 			resume(self);
 		}
 	}
 }
 
-/* Unmount it in a process, so that it does not matter if that hangs */
+/* Unmount in a process, in case that hangs */
 static int umount_in_time(FIXTURE_DATA(fuse_stopped) *self, int flags)
 {
 	pid_t pid = fork();
@@ -155,7 +155,7 @@ static int umount_in_time(FIXTURE_DATA(fuse_stopped) *self, int flags)
 	return fuse_hold_end(pid, STEP_MS);
 }
 
-/* The server, when it goes on, is told, and the rest is given back */
+/* When the server continues, it is notified, and all resources are returned */
 static void expect_server_ends(struct __test_metadata *_metadata,
 			       FIXTURE_DATA(fuse_stopped) *self)
 {
@@ -180,14 +180,14 @@ TEST_F_TIMEOUT(fuse_stopped, clients_killed, TIMEOUT)
 	kill_clients(self);
 	expect_clients_end(_metadata, self, -EINTR, STEP_MS);
 	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 0, STEP_MS));
-	/* no entry is lost, nor its buffer */
+	/* neither entry nor buffer is lost */
 	resume(self);
 	for (i = 0; i < 2 * DEPTH; i++)
 		EXPECT_EQ(0, fuse_hold_do(&self->ft, FUSE_HOLD_READ, LARGE));
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
 }
 
-/* The next ones get what the killed ones had, and all are served */
+/* New requests get the entries of the killed ones, and all are served */
 TEST_F_TIMEOUT(fuse_stopped, others_after_killed, TIMEOUT)
 {
 	unsigned int i;
@@ -213,7 +213,7 @@ TEST_F_TIMEOUT(fuse_stopped, abort, TIMEOUT)
 	expect_server_ends(_metadata, self);
 }
 
-/* A client that is killed first leaves an entry without a request */
+/* Killing a client first leaves an entry without a request */
 TEST_F_TIMEOUT(fuse_stopped, killed_and_aborted, TIMEOUT)
 {
 	stop_with_clients(_metadata, self);
@@ -232,7 +232,9 @@ TEST_F_TIMEOUT(fuse_stopped, force_umount, TIMEOUT)
 	expect_server_ends(_metadata, self);
 }
 
-/* It never goes on: what its commands have is given back by its end */
+/*
+ * The server never continues: its exit releases the resources of its commands
+ */
 TEST_F_TIMEOUT(fuse_stopped, aborted_and_server_killed, TIMEOUT)
 {
 	stop_with_clients(_metadata, self);
@@ -244,7 +246,7 @@ TEST_F_TIMEOUT(fuse_stopped, aborted_and_server_killed, TIMEOUT)
 	EXPECT_EQ(0, fuse_test_cleanup(&self->ft));
 }
 
-/* It takes long, and what looks for old requests does not know the modes */
+/* Slow, and the check for old requests does not depend on the mode */
 TEST_F_TIMEOUT(fuse_stopped, timeout, TIMEOUT)
 {
 	ASSERT_EQ(0, fuse_test_umount(&self->ft));
@@ -269,7 +271,7 @@ static void ignore_it(int sig)
 {
 }
 
-/* One read, when @go_fd says so, of a file that is open: no other request */
+/* One read of an open file, when @go_fd says so, and no other request */
 static pid_t reader(FIXTURE_DATA(fuse_stopped) *self, int open_fd, int go_fd)
 {
 	struct sigaction action = { .sa_handler = ignore_it };
@@ -288,7 +290,7 @@ static pid_t reader(FIXTURE_DATA(fuse_stopped) *self, int open_fd, int go_fd)
 	_exit(pread(fd, &byte, 1, 0) == 1 ? 0 : errno);
 }
 
-/* Has it taken note of the signal, and does it go on to wait? */
+/* Has the process noticed the signal, and does it continue to wait? */
 static bool wait_for_state(pid_t pid, char state, unsigned int ms)
 {
 	char dir[32], stat[256], *name_end;
@@ -305,7 +307,7 @@ static bool wait_for_state(pid_t pid, char state, unsigned int ms)
 	return false;
 }
 
-/* A signal that comes before the request is sent is not lost */
+/* A signal that arrives before the request is sent is not lost */
 TEST_F_TIMEOUT(fuse_stopped, interrupted, TIMEOUT)
 {
 	const int open_fd = eventfd(0, 0), go_fd = eventfd(0, 0);
@@ -314,7 +316,9 @@ TEST_F_TIMEOUT(fuse_stopped, interrupted, TIMEOUT)
 
 	pid = reader(self, open_fd, go_fd);
 	ASSERT_EQ(0, eventfd_read(open_fd, &nr));
-	/* over the device it would be answered before the signal is read */
+	/*
+	 * over the device, the read would be answered before the signal is seen
+	 */
 	self->hold->hold = variant->mode != FUSE_MODE_DEV;
 	stop(_metadata, self);
 	ASSERT_EQ(0, eventfd_write(go_fd, 1));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The end of a FUSE file system over io_uring, whoever brings it about, and
- * whatever is under way: clients get an error, the mount goes, and memory is
- * given back, all in bounded time.
+ * The end of a FUSE file system over io_uring, whatever causes it, and whatever
+ * is in flight: clients get an error, the mount disappears, and memory is
+ * returned, all in bounded time.
  */
 #include "kselftest_harness.h"
 #include "fuse_hold.h"
@@ -24,16 +24,16 @@
 #define DEPTH		4
 #define BUFFERS		2
 #define ROUNDS		6
-/* more than the server can get at a time */
+/* more than the server can hold at a time */
 #define NR_CLIENTS	(DEPTH + 3)
 
-/* What is under way */
+/* What is in flight */
 enum state {
 	/* no request, all entries wait */
 	IDLE,
-	/* the server has some, others wait for entries or buffers */
+	/* the server has requests, others wait for entries or buffers */
 	BUSY,
-	/* and reads into the pages of a client, which do not end */
+	/* and reads into the pages of a client do not end */
 	PARKED,
 };
 
@@ -43,7 +43,7 @@ FIXTURE(fuse_teardown)
 	struct fuse_hold *hold;
 	pid_t clients[NR_CLIENTS + 1];
 	unsigned int nr_clients;
-	/* of them, killed before the end, or one served before it */
+	/* kill the clients before the end, or serve one */
 	bool killed;
 	bool served;
 	int pipe[2];
@@ -114,7 +114,7 @@ static int start(FIXTURE_DATA(fuse_teardown) *self)
 {
 	int ret = fuse_hold_mount(&self->ft);
 
-	/* it is there: whatever comes is for the server */
+	/* io_uring is ready: all further requests go to the server */
 	return ret ? ret : fuse_hold_do(&self->ft, FUSE_HOLD_STAT, 0);
 }
 
@@ -125,7 +125,7 @@ static void add_client(FIXTURE_DATA(fuse_teardown) *self, enum fuse_hold_op op,
 							     LARGE, times);
 }
 
-/* How many of the clients' requests the server can have at a time */
+/* Maximum number of client requests that the server can have */
 static unsigned int nr_served(const FIXTURE_VARIANT(fuse_teardown) *variant)
 {
 	return fuse_mode_buffers(variant->mode) &&
@@ -183,7 +183,7 @@ FIXTURE_TEARDOWN(fuse_teardown)
 	close(self->pipe[1]);
 }
 
-/* All that is left of a client when the server is gone */
+/* The results that a client may get when the server is gone */
 static bool ended_well(FIXTURE_DATA(fuse_teardown) *self, int ret)
 {
 	if (self->killed)
@@ -192,7 +192,7 @@ static bool ended_well(FIXTURE_DATA(fuse_teardown) *self, int ret)
 		self->served = false;
 		return true;
 	}
-	/* the kernel could not get at the memory of a server that was killed */
+	/* the kernel could not access the memory of a killed server */
 	if (fuse_mode_own(self->ft.mode) && ret == -EINTR)
 		return true;
 	/* the last one: its request was on its way to such a server */
@@ -214,7 +214,7 @@ static void expect_clients_ended(struct __test_metadata *_metadata,
 	self->nr_clients = 0;
 }
 
-/* End one of the reads that do not end */
+/* End one of the parked reads */
 static void end_parked(struct __test_metadata *_metadata,
 		       FIXTURE_DATA(fuse_teardown) *self)
 {
@@ -227,8 +227,8 @@ static void end_parked(struct __test_metadata *_metadata,
 }
 
 /*
- * All of them, when the clients have gone whose pages they went to. They are
- * refused, and take nothing of what makes them look.
+ * End all parked reads, after the exit of the clients whose pages they fill.
+ * They are refused, and leave the data in the pipe.
  */
 static void end_all_parked(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(fuse_teardown) *self,
@@ -249,14 +249,17 @@ TEST_F_TIMEOUT(fuse_teardown, abort, TIMEOUT)
 
 TEST_F_TIMEOUT(fuse_teardown, force_umount, TIMEOUT)
 {
-	/* the same for who has it open, the way back for who has not */
+	/*
+	 * the same for open files; for other clients, the path leads elsewhere
+	 * now
+	 */
 	ASSERT_EQ(0, umount2(self->ft.dir, MNT_FORCE | MNT_DETACH));
 	expect_clients_ended(_metadata, self);
 	end_all_parked(_metadata, self, variant);
 	EXPECT_EQ(0, fuse_hold_end(self->ft.server, STEP_MS));
 }
 
-/* With its users it goes on, until the server goes */
+/* The mount lives as long as its users, or until the server exits */
 TEST_F_TIMEOUT(fuse_teardown, lazy_umount, TIMEOUT)
 {
 	ASSERT_EQ(0, umount2(self->ft.dir, MNT_DETACH));
@@ -278,7 +281,10 @@ TEST_F_TIMEOUT(fuse_teardown, server_killed, TIMEOUT)
 	EXPECT_EQ(0, umount(self->ft.dir));
 }
 
-/* What a dead server has locked is free for the next one, without an umount */
+/*
+ * Memory that a dead server has locked is free for the next one, without an
+ * umount
+ */
 TEST_F_TIMEOUT(fuse_teardown, memory_of_killed_server, TIMEOUT)
 {
 	kill(self->ft.server, SIGKILL);
@@ -289,8 +295,8 @@ TEST_F_TIMEOUT(fuse_teardown, memory_of_killed_server, TIMEOUT)
 }
 
 /*
- * The server looks at what it is to do when something comes: a request, or, as
- * it has some that it holds, the news that their clients have been killed.
+ * The server checks its orders when something arrives: a request, or, if it
+ * holds requests, the interrupts of their killed clients.
  */
 static void let_close(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(fuse_teardown) *self,
@@ -315,7 +321,7 @@ static void let_close(struct __test_metadata *_metadata,
 	usleep(300000);
 }
 
-/* Nobody can answer any more, but nobody says so either: it can be aborted */
+/* Nobody can answer any more, but nothing ends the requests: abort does */
 TEST_F_TIMEOUT(fuse_teardown, ring_closed, TIMEOUT)
 {
 	self->hold->close_ring = true;
@@ -327,7 +333,7 @@ TEST_F_TIMEOUT(fuse_teardown, ring_closed, TIMEOUT)
 	EXPECT_EQ(-EINTR, fuse_hold_end(self->ft.server, STEP_MS));
 }
 
-/* The entries have the device still; it ends with the ring */
+/* The entries keep the device; it ends with the ring */
 TEST_F_TIMEOUT(fuse_teardown, dev_closed, TIMEOUT)
 {
 	self->hold->close_dev = true;
@@ -338,7 +344,7 @@ TEST_F_TIMEOUT(fuse_teardown, dev_closed, TIMEOUT)
 	EXPECT_EQ(0, umount(self->ft.dir));
 }
 
-/* FUSE_TEARDOWN_ROUNDS in the environment stands for more, or less */
+/* FUSE_TEARDOWN_ROUNDS in the environment overrides the number of rounds */
 static unsigned int nr_rounds(void)
 {
 	const char *nr = getenv("FUSE_TEARDOWN_ROUNDS");
@@ -346,7 +352,7 @@ static unsigned int nr_rounds(void)
 	return nr ? atoi(nr) : ROUNDS;
 }
 
-/* At any point of what is going on, which no test can name */
+/* At a random point of the traffic */
 TEST_F_TIMEOUT(fuse_teardown, mid_traffic, TIMEOUT)
 {
 	unsigned int i;
@@ -380,7 +386,7 @@ TEST_F_TIMEOUT(fuse_teardown, mid_traffic, TIMEOUT)
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
 }
 
-/* Two queues, each with a ring of its own, and one entry each */
+/* Two queues with one entry each, each on a ring of its own */
 FIXTURE(fuse_two_rings)
 {
 	struct fuse_queue queues[2];
@@ -425,7 +431,7 @@ FIXTURE_TEARDOWN(fuse_two_rings)
 	EXPECT_TRUE(memlock_probe_exit(&self->probe));
 }
 
-/* The other ring's queue is not concerned */
+/* The other ring's queue is not affected */
 static void close_one(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(fuse_two_rings) *self)
 {
@@ -447,7 +453,7 @@ static void close_rest(struct __test_metadata *_metadata,
 	fuse_queue_close_ring(other);
 }
 
-/* The buffers are the server's again when it is told, before the umount */
+/* When the server is notified, before the umount, it can use the buffers */
 TEST_F_TIMEOUT(fuse_two_rings, aborted, TIMEOUT)
 {
 	unsigned int i;
@@ -491,8 +497,8 @@ static bool are_charged(FIXTURE_DATA(fuse_two_rings) *self, long pages)
 }
 
 /*
- * While its entry has a request: the entry stays until the abort, as the device
- * is open, and with it the buffers, although their ring is gone.
+ * Close it while its entry has a request: the entry stays until the abort, as
+ * the device is open, and so do the buffers, although their ring is gone.
  */
 TEST_F_TIMEOUT(fuse_two_rings, one_closed_in_use, TIMEOUT)
 {
@@ -516,7 +522,10 @@ TEST_F_TIMEOUT(fuse_two_rings, one_closed_in_use, TIMEOUT)
 	close_rest(_metadata, self);
 }
 
-/* Nobody tells its server, so it has to be so when the abort returns */
+/*
+ * Nothing notifies the server, so the buffers have to be released when the
+ * abort returns
+ */
 TEST(queue_without_entries)
 {
 	struct fuse_queue fq;
@@ -531,13 +540,13 @@ TEST(queue_without_entries)
 	EXPECT_EQ(-EBUSY, kmbuf_unregister(&fq.tr.ring, FUSE_QUEUE_BGID));
 	ASSERT_TRUE(fuse_test_abort(&fq.ft));
 	EXPECT_EQ(0, kmbuf_unregister(&fq.tr.ring, FUSE_QUEUE_BGID));
-	/* and there is no other one */
+	/* and no further queue can be added */
 	EXPECT_EQ(-ENOTCONN, fuse_queue_add(&fq, 0));
 	EXPECT_EQ(0, fuse_queue_umount(&fq));
 	fuse_queue_close_ring(&fq);
 }
 
-/* All requests end after an abort, whatever the limit comes to be */
+/* All requests end after an abort, whatever the limit is set to */
 TEST(limit_after_abort)
 {
 	struct fuse_queue fq;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Zero copy that is not possible: the slots are not there or are in use, the
- * data is too small, or not in pages that can be handed out. The client does
- * not notice, as the data is copied; the counters do.
+ * Zero copy that is not possible: the slots do not exist or are in use, the
+ * data is too small, or not in pages that can be handed out. The data is
+ * copied, and the client does not notice; the counters show it.
  */
 #include "kselftest_harness.h"
 #include "fuse_hold.h"

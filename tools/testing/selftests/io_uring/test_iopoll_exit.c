@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A polled command need not complete by polling: one of a device without a
- * queue for that interrupts, and completes in task work. A ring that ends
- * meanwhile ends all the same.
+ * A polled command may complete without polling: a command of a device without
+ * a queue for polling causes an interrupt, and completes in task work. A ring
+ * that is closed meanwhile must end nevertheless.
  */
 #include "kselftest_harness.h"
 #include "iou_test.h"
@@ -65,7 +65,7 @@ FIXTURE_TEARDOWN(iopoll_exit)
 	close(self->fd);
 }
 
-/* A ring with a command that does not complete before 100 ms have gone */
+/* A ring with a command that completes after 100 ms */
 static void start(FIXTURE_DATA(iopoll_exit) *self,
 		  const FIXTURE_VARIANT(iopoll_exit) *variant)
 {
@@ -75,7 +75,10 @@ static void start(FIXTURE_DATA(iopoll_exit) *self,
 	mock_prep(&self->tr, self->fd, IORING_MOCK_KMBUF_CMD_RING_DONE,
 		  &self->done, sizeof(self->done));
 	test_submit(&self->tr);
-	/* the poll thread's head moves once it is issued, or with a worker */
+	/*
+	 * the poll thread moves the head once the command is issued or queued
+	 * for a worker
+	 */
 	while (io_uring_sq_ready(&self->tr.ring))
 		sched_yield();
 }
@@ -123,7 +126,7 @@ TEST_F_TIMEOUT(iopoll_exit, ring_is_closed, 60)
 	expect_ends(_metadata, pid);
 }
 
-/* All requests are cancelled before the new program is there */
+/* All requests are cancelled before the new program runs */
 TEST_F_TIMEOUT(iopoll_exit, task_executes, 60)
 {
 	pid_t pid = fork();

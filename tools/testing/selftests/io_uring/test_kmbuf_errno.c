@@ -32,7 +32,7 @@ FIXTURE_SETUP(kmbuf_errno)
 	};
 }
 
-/* Nothing that was refused has left a ring behind */
+/* Refused registrations have not left a ring */
 FIXTURE_TEARDOWN(kmbuf_errno)
 {
 	EXPECT_EQ(-ENOENT, kmbuf_unregister(&self->ring, self->reg.bgid));
@@ -88,7 +88,7 @@ TEST_F(kmbuf_errno, argument)
 					(void *)8, 1));
 }
 
-/* The result cannot be written back: the ring goes, slot and all */
+/* The result cannot be written back: the ring is removed, and so is its slot */
 TEST_F(kmbuf_errno, read_only_argument)
 {
 	struct io_uring_kmbuf_reg *reg;
@@ -104,7 +104,7 @@ TEST_F(kmbuf_errno, read_only_argument)
 	ASSERT_EQ(0, mprotect(reg, self->page, PROT_READ));
 	EXPECT_EQ(-EFAULT, kmbuf_register(&self->ring, reg));
 	EXPECT_EQ(-ENOENT, kmbuf_unregister(&self->ring, BGID));
-	/* an emptied slot takes a buffer without more ado */
+	/* an emptied slot can be used again at once */
 	EXPECT_EQ(1, io_uring_register_buffers_update_tag(&self->ring, 0, &iov,
 							  &tag, 1));
 	munmap(reg, self->page);
@@ -146,7 +146,7 @@ TEST_F(kmbuf_errno, buffer_size)
 	}
 }
 
-/* As many pages as can be counted, and one buffer more */
+/* The maximum number of pages, and one buffer more */
 TEST_F(kmbuf_errno, total_size)
 {
 	self->reg.buf_size = -self->page;
@@ -204,7 +204,7 @@ TEST_F(kmbuf_errno, reserved_fields)
 	self->reg.mmap_offset = self->page;
 	expect_bad(_metadata, self, -EINVAL);
 	self->reg = good;
-	/* of no use without the flag */
+	/* not used without the flag */
 	self->reg.fixed_index = 1;
 	expect_bad(_metadata, self, -EINVAL);
 }
@@ -221,7 +221,7 @@ TEST_F(kmbuf_errno, fixed_slot)
 	expect_bad(_metadata, self, -EINVAL);
 	self->reg.fixed_index = 1;
 	expect_good(_metadata, self);
-	/* the slot has kept the buffers */
+	/* the slot still has the buffers */
 	expect_bad(_metadata, self, -EBUSY);
 	self->reg.fixed_index = 0;
 	expect_good(_metadata, self);
@@ -232,7 +232,7 @@ TEST_F(kmbuf_errno, unregister)
 	struct io_uring_kmbuf_reg reg = self->reg;
 
 	ASSERT_EQ(0, kmbuf_register(&self->ring, &reg));
-	/* the argument of registering is not good for unregistering */
+	/* the argument for registering is not valid for unregistering */
 	EXPECT_EQ(-EINVAL, raw_register(&self->ring,
 					IORING_UNREGISTER_KMBUF_RING, &reg, 1));
 	EXPECT_EQ(-ENOENT, kmbuf_unregister(&self->ring, BGID + 1));
@@ -272,10 +272,10 @@ TEST_F(kmbuf_errno, mmap)
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(MAP_FAILED, map(self, 3 * self->page, MAP_SHARED, offset));
 	EXPECT_EQ(EINVAL, errno);
-	/* not a copy of it */
+	/* no private copy */
 	EXPECT_EQ(MAP_FAILED, map(self, size, MAP_PRIVATE, offset));
 	EXPECT_EQ(EINVAL, errno);
-	/* an offset is exact, in all of its bits */
+	/* the offset must match exactly, in all bits */
 	EXPECT_EQ(MAP_FAILED, map(self, size, MAP_SHARED, offset + self->page));
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(MAP_FAILED, map(self, size, MAP_SHARED, offset + (1ULL << 16)));
@@ -317,7 +317,7 @@ TEST_F(kmbuf_errno, mmap_part_of_a_page)
 	EXPECT_EQ(0, kmbuf_unregister(&self->ring, BGID));
 }
 
-/* Where a KMBUF ring was to be in an earlier proposal, it must not be */
+/* A KMBUF ring must not be at the offset from an earlier proposal */
 TEST_F(kmbuf_errno, offset_of_provided_group_2048)
 {
 	self->reg.bgid = 0;
@@ -356,7 +356,7 @@ TEST_F(kmbuf_errno, query)
 	EXPECT_EQ(512, q.buf_alignment);
 	EXPECT_EQ(0, q.__resv[0] | q.__resv[1]);
 
-	/* an older program asks for less of it */
+	/* an older program requests less of the structure */
 	ASSERT_EQ(4, query(&part, 4, &result));
 	EXPECT_EQ(q.register_flags, part.register_flags);
 	EXPECT_EQ(0, part.max_entries);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every allocation and every user copy on the way of registering, mapping and
- * pinning a ring of buffers fails once. Each failure is an errno, charges
- * nothing and leaves nothing behind. Leaks of memory are for kmemleak to find.
+ * Let every allocation and every user copy fail once while registering, mapping
+ * and pinning a ring of buffers. Each failure returns an errno, charges nothing
+ * and leaves nothing behind. Run kmemleak afterwards to find memory leaks.
  */
 #include "kselftest_harness.h"
 #include "iou_fail_nth.h"
@@ -28,7 +28,7 @@ FIXTURE(kmbuf_fail_nth)
 	size_t page;
 	long locked;
 	int mock;
-	/* registrations that succeeded, but with a buffer that is not whole */
+	/* successful registrations with a buffer that is not whole */
 	unsigned int nr_broken;
 };
 
@@ -64,7 +64,7 @@ static long charged(FIXTURE_DATA(kmbuf_fail_nth) *self)
 	return memlock_pages(&self->probe) - self->locked;
 }
 
-/* What is read into the slot is in the mapping, whatever pieces there are */
+/* Data that is read into the slot is in the mapping, whatever the pieces */
 static void check_slot(struct __test_metadata *_metadata,
 		       FIXTURE_DATA(kmbuf_fail_nth) *self, struct test_ring *tr,
 		       size_t size)
@@ -86,7 +86,7 @@ static void check_slot(struct __test_metadata *_metadata,
 	munmap(mem, size);
 }
 
-/* One failure is one buffer that is not whole, and the next one is again */
+/* One failure breaks up one buffer, and the next one is whole again */
 static void check_pieces(struct __test_metadata *_metadata,
 			 FIXTURE_DATA(kmbuf_fail_nth) *self,
 			 struct test_ring *tr,
@@ -147,7 +147,7 @@ static void check_register(struct __test_metadata *_metadata,
 
 	/*
 	 * The argument is copied in and out. The pieces of a buffer can be
-	 * neighbours, which makes it whole again.
+	 * adjacent, which makes it whole again.
 	 */
 	while (fail_nth_next(&self->fail, 2,
 			     self->nr_broken < nr_broken ? UINT_MAX : nr_nomem))
@@ -164,7 +164,9 @@ TEST_F_TIMEOUT(kmbuf_fail_nth, single_pages, TIMEOUT)
 	EXPECT_EQ(0, self->nr_broken);
 }
 
-/* Without its chunk a buffer is made of smaller ones, so that is no failure */
+/*
+ * Without its chunk a buffer is made of smaller blocks, so that is no failure
+ */
 TEST_F_TIMEOUT(kmbuf_fail_nth, chunks, TIMEOUT)
 {
 	check_register(_metadata, self, 4, 4, IOU_KMBUF_RING_FIXED, 7, 4);
@@ -213,7 +215,7 @@ TEST_F_TIMEOUT(kmbuf_fail_nth, mmap, TIMEOUT)
 	while (fail_nth_next(&self->fail, 0, 1))
 		map_failing(_metadata, self, &tr);
 	EXPECT_GE(self->fail.nr_nomem, 1);
-	/* none of them has kept a hold on the buffers */
+	/* failed attempts have not kept the buffers */
 	EXPECT_EQ(1024, charged(self));
 	EXPECT_EQ(0, kmbuf_unregister(&tr.ring, BGID));
 	EXPECT_EQ(0, charged(self));
@@ -243,7 +245,7 @@ static void pin_failing(struct __test_metadata *_metadata,
 
 TEST_F_TIMEOUT(kmbuf_fail_nth, pin, TIMEOUT)
 {
-	/* the argument is copied, the mock's hold on it is allocated */
+	/* the argument is copied, the mock's array is allocated */
 	while (fail_nth_next(&self->fail, 1, 1))
 		pin_failing(_metadata, self);
 	EXPECT_GE(self->fail.nr_fault, 1);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * With IOU_KMBUF_RING_FIXED plain fixed reads and writes use the buffers, at
- * an offset that is the number of the buffer times its size.
+ * With IOU_KMBUF_RING_FIXED, plain fixed reads and writes use the buffers. The
+ * offset is the number of the buffer times its size.
  */
 #include "kselftest_harness.h"
 #include "iou_ext4.h"
@@ -21,7 +21,7 @@
 #define ENTRIES		8
 #define SEED		12
 
-/* Once for all tests, each of which is a child */
+/* Mounted once for all tests, each of which is a child */
 static const char *ext4_dir;
 
 static void __attribute__((constructor)) mount_ext4(void)
@@ -158,7 +158,7 @@ TEST_F(kmbuf_fixed, read_lands_in_buffer)
 	int bid;
 
 	setup(_metadata, self, variant, 0);
-	/* from the last one on, so that a wrong place is a wrong pattern */
+	/* start with the last one, so that wrong offsets show wrong data */
 	for (bid = ENTRIES - 1; bid >= 0; bid--) {
 		ASSERT_EQ(len, rw(self, false, bid, 0, len));
 		EXPECT_TRUE(check_pattern(self->mem + bid * len, len, SEED,
@@ -166,7 +166,7 @@ TEST_F(kmbuf_fixed, read_lands_in_buffer)
 		if (bid)
 			EXPECT_EQ(0, self->mem[bid * len - 1]);
 	}
-	/* across the end of a buffer, all of them at once, parts */
+	/* across the end of a buffer, all at once, parts */
 	memset(self->mem, 0, self->size);
 	EXPECT_EQ(len, rw(self, false, 0, len / 2 & ~511, len));
 	EXPECT_TRUE(check_pattern(self->mem + (len / 2 & ~511), len, SEED,
@@ -214,7 +214,10 @@ TEST_F(kmbuf_fixed, bounds)
 	teardown(_metadata, self);
 }
 
-/* Userspace cannot write, but can have a file read; it cannot send it away */
+/*
+ * Userspace cannot write, but can read a file into it; it cannot write it to a
+ * file
+ */
 TEST_F(kmbuf_fixed, read_only_ring)
 {
 	const int len = self->buf_size;
@@ -285,7 +288,7 @@ TEST_F(kmbuf_fixed, pipe_and_socket)
 	teardown(_metadata, self);
 }
 
-/* The slot and the ring go in either order, with I/O under way */
+/* Slot and ring can be unregistered in either order, with I/O in flight */
 TEST_F(kmbuf_fixed, unregister_with_io_in_flight)
 {
 	struct io_uring_sqe *sqe;
@@ -347,7 +350,7 @@ TEST_F(kmbuf_fixed, clone)
 	io_uring_queue_exit(&dst.ring);
 }
 
-/* A clone is no way around a read-only ring, nor around the bounds */
+/* A clone bypasses neither the read-only flag nor the bounds */
 TEST_F(kmbuf_fixed, clone_of_read_only_ring)
 {
 	struct test_ring dst = { .sqe_flags = variant->sqe_flags };
@@ -372,7 +375,7 @@ TEST_F(kmbuf_fixed, slot_is_the_kernels)
 	int mock;
 
 	setup(_metadata, self, variant, 0);
-	/* a subsystem can empty the slot, as it can any of the kernel's */
+	/* a subsystem can empty the slot like that of any kernel buffer */
 	mock = mock_create(1, 0);
 	if (mock_missing(mock))
 		SKIP(return, "%s", mock_missing(mock));

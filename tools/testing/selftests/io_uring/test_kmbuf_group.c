@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A buffer group is one kind of ring or another. What is meant for provided
- * buffers finds in a group of kernel-managed ones just what it finds in a
- * group that nobody uses, and the other way round.
+ * A buffer group is one kind of ring or the other. Operations on provided
+ * buffers treat a group of kernel-managed buffers as an unused group, and the
+ * other way round.
  */
 #include "kselftest_harness.h"
 #include "iou_kmbuf.h"
@@ -55,7 +55,7 @@ FIXTURE_SETUP(kmbuf_group)
 	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, self->sock));
 }
 
-/* Whatever a test tried, it did not reach the buffers */
+/* Whatever a test tried, the buffers are unchanged */
 FIXTURE_TEARDOWN(kmbuf_group)
 {
 	EXPECT_TRUE(check_pattern(self->mem, self->size, SEED, 0));
@@ -144,7 +144,7 @@ TEST_F(kmbuf_group, classic_buffers)
 	EXPECT_EQ(-ENOENT, legacy(&self->tr, IORING_OP_REMOVE_BUFFERS,
 				  KMBUF_GROUP, NULL, 1));
 
-	/* with buffers in it, a group stays what it is; without, it goes */
+	/* with buffers in it, the group cannot be replaced; without, it can */
 	ASSERT_EQ(0, legacy(&self->tr, IORING_OP_PROVIDE_BUFFERS, UNUSED_GROUP,
 			    buf, 1));
 	EXPECT_EQ(-EEXIST, kmbuf_setup(&self->tr.ring, UNUSED_GROUP, 1, 1, 0));
@@ -193,7 +193,7 @@ TEST_F(kmbuf_group, calls_on_provided_ring)
 	};
 	void *mem;
 
-	/* where such a ring is mapped while there is one */
+	/* the mmap() offset of such a ring, while one exists */
 	ASSERT_EQ(0, kmbuf_setup(&self->tr.ring, UNUSED_GROUP, 1, 1, 0));
 	ASSERT_EQ(0, kmbuf_unregister(&self->tr.ring, UNUSED_GROUP));
 

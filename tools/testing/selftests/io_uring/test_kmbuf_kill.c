@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A task that registers a ring of buffers, of whatever size, can be killed
- * while the memory is allocated.
+ * A task that registers a ring of buffers, of any size, can be killed during
+ * the allocation.
  */
 #include "kselftest_harness.h"
 #include "iou_kill.h"
@@ -11,7 +11,7 @@
 
 FIXTURE(kmbuf_kill) { };
 
-/* 8 GiB of them: in chunks, cut chunks, blocks of large buffers */
+/* 8 GiB of buffers: in chunks, cut chunks, blocks of large buffers */
 FIXTURE_VARIANT(kmbuf_kill)
 {
 	void (*fn)(struct io_uring *ring);

@@ -26,8 +26,8 @@ FIXTURE(kmbuf_map)
 };
 
 /*
- * Pages a buffer: single, contiguous, cut to size, too many for one chunk. And
- * bytes: several to a page, across pages.
+ * Pages per buffer: single, contiguous, cut to size, too many for one chunk.
+ * And bytes: several buffers per page, across pages.
  */
 FIXTURE_VARIANT(kmbuf_map)
 {
@@ -96,7 +96,7 @@ static bool all_zero(const unsigned char *mem, size_t size)
 	return !mem[0] && !memcmp(mem, mem + 1, size - 1);
 }
 
-/* Ids come in order, and both sides see what the other one writes */
+/* Ids come in order, and each side sees the data of the other */
 TEST_F(kmbuf_map, same_memory)
 {
 	unsigned long long old, *word;
@@ -134,7 +134,7 @@ TEST_F(kmbuf_map, same_memory)
 	munmap(mem, self->size);
 }
 
-/* Where a page of the mapping is in memory; 0 if the kernel does not tell */
+/* The page frame of a page of the mapping; 0 if the kernel does not tell */
 static unsigned long long frame_of(int pagemap, const unsigned char *addr)
 {
 	const size_t page = sysconf(_SC_PAGESIZE);
@@ -160,8 +160,8 @@ static bool is_contiguous(int pagemap, const unsigned char *mem, size_t size)
 }
 
 /*
- * A buffer is one piece of memory when there is any; here, at least one is. The
- * kernel counts them. Blocks that are adjacent by chance it does not take for one.
+ * A buffer is one piece of memory if available; here, at least one is. The
+ * kernel counts them, without blocks that are adjacent by chance.
  */
 TEST_F(kmbuf_map, contiguous)
 {
@@ -179,7 +179,7 @@ TEST_F(kmbuf_map, contiguous)
 				    self->buf_size);
 	whole = kmbuf_fdinfo_field(&self->tr.ring, BGID, "whole");
 	EXPECT_LE(whole, nr);
-	/* no allocator has that many in a row */
+	/* no allocator has that many contiguous pages */
 	EXPECT_EQ(variant->pages <= 512, whole >= 1);
 	munmap(mem, self->size);
 	close(pagemap);
@@ -203,7 +203,7 @@ TEST_F(kmbuf_map, two_mappings)
 	munmap(two, self->size);
 }
 
-/* What is left of a ring that is unregistered and closed */
+/* The mapping of a ring that is unregistered and closed */
 TEST_F(kmbuf_map, mapping_outlives_ring)
 {
 	struct io_uring ring;
@@ -219,7 +219,7 @@ TEST_F(kmbuf_map, mapping_outlives_ring)
 	io_uring_queue_exit(&ring);
 
 	EXPECT_TRUE(check_pattern(mem, self->size, 5, 0));
-	/* less of it, but not more again, and not elsewhere */
+	/* it can shrink, but neither grow again nor move */
 	EXPECT_EQ(mem, mremap(mem, self->size, half, 0));
 	EXPECT_EQ(MAP_FAILED, mremap(mem, half, self->size, MREMAP_MAYMOVE));
 	EXPECT_EQ(EFAULT, errno);
@@ -253,7 +253,7 @@ static int write_to(unsigned char *p)
 	return sig;
 }
 
-/* A debugger's way to write, which does not ask for PROT_WRITE */
+/* Write as a debugger does, without PROT_WRITE */
 static int write_by_proc(void *addr)
 {
 	int fd = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
@@ -289,7 +289,7 @@ static void expect_read_only(struct __test_metadata *_metadata,
 	EXPECT_EQ(EACCES, errno);
 	EXPECT_NE(0, write_by_proc(mem));
 	EXPECT_EQ(-EFAULT, write_by_kernel(mem));
-	/* nor can it be registered, which wants to write */
+	/* nor can it be registered as a buffer, which needs write access */
 	EXPECT_EQ(-EFAULT, io_uring_register_buffers_update_tag(&tr->ring, 0,
 								&iov, &tag, 1));
 	EXPECT_TRUE(all_zero(mem, size));
@@ -322,7 +322,7 @@ TEST_F(kmbuf_map, read_only)
 	EXPECT_EQ(0, status);
 	EXPECT_TRUE(all_zero(mem, self->size));
 
-	/* the kernel is not bound by that */
+	/* the kernel can still write */
 	pin = kmbuf_pin(&self->tr, self->fd, BGID);
 	ASSERT_EQ(0, pin);
 	ASSERT_EQ(0, kmbuf_select(&self->tr, self->fd, pin));
@@ -332,7 +332,9 @@ TEST_F(kmbuf_map, read_only)
 	munmap(mem, self->size);
 }
 
-/* A child shares the buffers, and keeps them when its parent has none */
+/*
+ * A child shares the buffers, and keeps them when its parent has released them
+ */
 TEST_F(kmbuf_map, fork)
 {
 	unsigned char *mem;

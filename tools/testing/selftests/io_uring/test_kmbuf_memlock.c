@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Buffers are charged to RLIMIT_MEMLOCK and to the memory cgroup, by the page,
- * for as long as anybody has them: ring, mapping, slot or pin.
+ * for as long as anybody holds them: ring, mapping, slot or pin.
  */
 #include "kselftest_harness.h"
 #include "iou_cgroup.h"
@@ -20,17 +20,17 @@
 #define NR_RINGS	4
 #define LOOPS		50
 #define MIB		(1024L * 1024)
-/* charges are kept in batches for each CPU */
+/* charges are batched per CPU */
 #define SLACK		(2 * MIB)
 
 FIXTURE(kmbuf_memlock)
 {
 	struct test_ring tr;
-	/* what the charge is looked up by */
+	/* ring to probe the charge with */
 	struct test_ring probe;
 	long page;
 	long before;
-	/* of the whole ring of buffers, in pages and bytes */
+	/* size of the whole ring of buffers, in pages and bytes */
 	long pages;
 	size_t size;
 };
@@ -112,7 +112,7 @@ static void *map(FIXTURE_DATA(kmbuf_memlock) *self)
 			  PROT_READ | PROT_WRITE);
 }
 
-/* Exactly as many pages as there are, also if they are no power of two */
+/* Exactly the number of pages, even if it is not a power of two */
 TEST_F(kmbuf_memlock, charge)
 {
 	ASSERT_EQ(0, setup(self, variant, 0));
@@ -130,7 +130,7 @@ TEST_F(kmbuf_memlock, at_the_limit)
 	EXPECT_EQ(self->pages, charged(self));
 }
 
-/* With room for one ring and not a page more, a leak would show at once */
+/* With room for one ring and not a page more, to show leaks at once */
 TEST_F(kmbuf_memlock, loop)
 {
 	unsigned int i;
@@ -161,7 +161,7 @@ TEST_F(kmbuf_memlock, mapped_after_unregister)
 	EXPECT_EQ(0, kmbuf_unregister(&self->tr.ring, BGID));
 	EXPECT_EQ(self->pages, charged(self));
 
-	/* in two parts, then one, then less of that */
+	/* in two parts, then one, then a part of that */
 	half = self->pages / 2 * self->page;
 	EXPECT_EQ(0, munmap(mem + half, self->page));
 	EXPECT_EQ(self->pages, charged(self));
@@ -218,7 +218,7 @@ TEST_F(kmbuf_memlock, kept_by_slot)
 	EXPECT_EQ(0, charged(self));
 }
 
-/* The slot of another ring is one more hold, and is not charged again */
+/* A clone in another ring keeps the buffers, and is not charged again */
 TEST_F(kmbuf_memlock, kept_by_clone)
 {
 	struct io_uring dst;
@@ -234,7 +234,7 @@ TEST_F(kmbuf_memlock, kept_by_clone)
 	EXPECT_EQ(0, io_uring_unregister_buffers(&dst));
 	EXPECT_EQ(0, charged(self));
 
-	/* the clone goes first, and then the ring that has it, unasked */
+	/* the clone is removed first, and then its ring is closed */
 	ASSERT_EQ(0, io_uring_register_buffers_sparse(&self->tr.ring, 1));
 	ASSERT_EQ(0, setup(self, variant, IOU_KMBUF_RING_FIXED));
 	ASSERT_EQ(0, io_uring_clone_buffers(&dst, &self->tr.ring));
@@ -269,7 +269,7 @@ TEST_F(kmbuf_memlock, clone_of_closed_ring)
 	EXPECT_TRUE(memlock_wait(&self->probe, self->before));
 }
 
-/* Who may lock any amount is not charged */
+/* A user who may lock any amount is not charged */
 TEST_F(kmbuf_memlock, privileged)
 {
 	struct test_ring tr;
@@ -284,7 +284,7 @@ TEST_F(kmbuf_memlock, privileged)
 	EXPECT_EQ(0, charged(self));
 }
 
-/* A consumer's pin is a hold like any other: it outlives the ring */
+/* A consumer's pin keeps the charge, too: it outlives the ring */
 TEST_F(kmbuf_memlock, kept_by_pin)
 {
 	struct test_ring tr;
@@ -368,7 +368,7 @@ TEST_F(kmbuf_memcg, charge)
 	}
 }
 
-/* What four rings of the largest number of pages are charged, in bytes */
+/* Memory charged for four rings of the largest number of pages, in bytes */
 static long usage_of_rings(struct __test_metadata *_metadata,
 			   FIXTURE_DATA(kmbuf_memcg) *self, unsigned int flags)
 {
@@ -394,7 +394,7 @@ static long usage_of_rings(struct __test_metadata *_metadata,
 	return usage;
 }
 
-/* The array of a slot, 16 bytes for each page here, is on top of the buffers */
+/* The array of a slot, 16 bytes per page here, is charged in addition */
 TEST_F_TIMEOUT(kmbuf_memcg, array_of_slot, 120)
 {
 	long plain = usage_of_rings(_metadata, self, 0);
@@ -421,13 +421,13 @@ TEST_F_TIMEOUT(kmbuf_memcg, nodes_of_user_buffers, 120)
 	usage = test_cgroup_usage(&self->cg);
 	ASSERT_EQ((int)nr, io_uring_register_buffers_update_tag(&self->ring, 0,
 								iov, NULL, nr));
-	/* a node, and an array of 32 entries at the least */
+	/* a node, and an array of at least 32 entries */
 	EXPECT_GE(test_cgroup_usage(&self->cg) - usage, nr * 512L);
 	EXPECT_EQ(0, io_uring_unregister_buffers(&self->ring));
 	free(iov);
 }
 
-/* Too much for the group is an error, and not the end of the task */
+/* Exceeding the group's limit is an error, and does not kill the task */
 TEST_F(kmbuf_memcg, at_the_limit)
 {
 	const unsigned int pages[] = { 1, 3, 16, 1025 };

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fixed I/O into buffers that are several pieces of memory, which begin and end
- * where it happens to be: across every border that there may be, the data goes
- * where the mapping has it.
+ * Fixed I/O into buffers of several pieces of memory, at arbitrary offsets:
+ * across every border between pieces, the data is where the mapping has it.
  */
 #include "kselftest_harness.h"
 #include "iou_kmbuf.h"
@@ -15,7 +14,7 @@
 #define SLOT		3
 #define SEED		31
 #define CHUNK		1024
-/* seconds: the largest ones are many pages to compare */
+/* seconds: comparing the largest buffers takes long */
 #define TIMEOUT		120
 
 FIXTURE(kmbuf_pieces)
@@ -28,7 +27,7 @@ FIXTURE(kmbuf_pieces)
 	int file;
 };
 
-/* Two blocks or more to a buffer, and blocks that are cut to size */
+/* Two or more blocks per buffer, and blocks that are cut to size */
 FIXTURE_VARIANT(kmbuf_pieces)
 {
 	unsigned int entries;
@@ -99,7 +98,7 @@ FIXTURE_TEARDOWN(kmbuf_pieces)
 	free(self->data);
 }
 
-/* Around the borders of all pages, the only place where pieces can meet */
+/* Around the borders of all pages, as pieces can only meet there */
 TEST_F_TIMEOUT(kmbuf_pieces, read_across_every_page, TIMEOUT)
 {
 	const unsigned int step = self->size > 64 * self->page ? 17 : 1;
@@ -122,7 +121,7 @@ TEST_F_TIMEOUT(kmbuf_pieces, read_all, TIMEOUT)
 	ASSERT_EQ((int)self->size, test_rw_fixed(&self->tr, false, self->file,
 						 SLOT, 0, self->size, 0));
 	EXPECT_EQ(0, memcmp(self->mem, self->data, self->size));
-	/* and the last bytes, which are not behind the first of a piece */
+	/* and the last bytes, which do not start at a piece */
 	memset(self->mem, 0, self->size);
 	ASSERT_EQ(100, test_rw_fixed(&self->tr, false, self->file, SLOT,
 				     self->size - 100, 100, self->size - 100));

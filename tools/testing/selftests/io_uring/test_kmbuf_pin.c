@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A pin keeps a ring of buffers whatever becomes of the io_uring that it was
- * registered with, and a ring that is pinned cannot be unregistered.
+ * A pin keeps a ring of buffers, whatever becomes of its io_uring, and a pinned
+ * ring cannot be unregistered.
  */
 #include "kselftest_harness.h"
 #include "iou_kmbuf.h"
@@ -20,7 +20,7 @@
 
 FIXTURE(kmbuf_pin)
 {
-	/* where the buffers are, and where commands come from afterwards */
+	/* the ring with the buffers, and the ring for later commands */
 	struct test_ring tr;
 	struct test_ring other;
 	int fd;
@@ -78,7 +78,7 @@ static void wait_for_exit(void)
 {
 	const struct timespec pause = { .tv_nsec = 200 * 1000000L };
 
-	/* a ring is torn down behind the back of close() */
+	/* a ring is freed some time after close() */
 	nanosleep(&pause, NULL);
 }
 
@@ -130,7 +130,7 @@ static long nr_free(FIXTURE_DATA(kmbuf_pin) *self)
 	return kmbuf_fdinfo_field(&self->tr.ring, BGID, "free");
 }
 
-/* What a consumer has lost is lost for as long as another one has the ring */
+/* Lost buffers stay lost for as long as another consumer has the ring pinned */
 TEST_F(kmbuf_pin, leaked_buffers_come_back_with_the_last_unpin)
 {
 	int one = kmbuf_pin(&self->tr, self->fd, BGID);
@@ -177,7 +177,7 @@ TEST_F(kmbuf_pin, which_ring)
 	test_ring_exit(&self->tr);
 }
 
-/* The consumer goes on as if nothing had happened */
+/* The consumer can still use the buffers */
 static void use_pin(struct __test_metadata *_metadata,
 		    FIXTURE_DATA(kmbuf_pin) *self, int pin)
 {
@@ -208,7 +208,7 @@ TEST_F(kmbuf_pin, ring_closed)
 	EXPECT_EQ(0, kmbuf_unpin(&self->other, self->fd, pin));
 }
 
-/* The consumer's own file is closed last of all */
+/* The consumer's own file is closed last */
 TEST_F(kmbuf_pin, ring_closed_then_consumer)
 {
 	EXPECT_EQ(0, kmbuf_pin(&self->tr, self->fd, BGID));
@@ -237,7 +237,7 @@ TEST_F(kmbuf_pin, mapped_ring_closed)
 	munmap(mem, size);
 }
 
-/* A server that is killed does not even close */
+/* A killed server does not even close */
 TEST_F(kmbuf_pin, server_killed)
 {
 	int status, ready[2];
@@ -266,7 +266,7 @@ TEST_F(kmbuf_pin, server_killed)
 	close(ready[1]);
 }
 
-/* Other changes of the io_uring do not concern its buffers */
+/* Other changes of the io_uring do not affect its buffers */
 TEST_F(kmbuf_pin, resized_ring)
 {
 	struct io_uring_params p = { .sq_entries = 64, .cq_entries = 128 };
@@ -284,7 +284,7 @@ TEST_F(kmbuf_pin, resized_ring)
 	test_ring_exit(&self->tr);
 }
 
-/* Rings in the application's own memory have buffers of the kernel's, too */
+/* A ring in the application's memory can have kernel buffers, too */
 TEST_F(kmbuf_pin, ring_without_mmap)
 {
 	const size_t page = sysconf(_SC_PAGESIZE);
@@ -312,11 +312,14 @@ TEST_F(kmbuf_pin, ring_without_mmap)
 	test_ring_exit(&self->tr);
 }
 
-/* Another task that has the ring may use the buffers, not a single issuer's */
+/*
+ * Another task with the ring may use the buffers, unless there is a single
+ * issuer
+ */
 TEST_F(kmbuf_pin, another_task)
 {
 	int single = variant->setup_flags & IORING_SETUP_SINGLE_ISSUER;
-	/* a polling thread looks for arguments in its own task's memory */
+	/* a polling thread reads arguments from its own task's memory */
 	int own = single || variant->setup_flags & IORING_SETUP_SQPOLL;
 	int status;
 	pid_t pid;
@@ -324,7 +327,10 @@ TEST_F(kmbuf_pin, another_task)
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
-		/* its commands see the same buffers, if it may issue any */
+		/*
+		 * commands of the child see the same buffers, if it may issue
+		 * any
+		 */
 		if (!own && kmbuf_is_ring(&self->tr, self->fd, BGID) != 1)
 			_exit(3);
 		_exit(kmbuf_unregister(&self->tr.ring, BGID) == 0 ? 0 :

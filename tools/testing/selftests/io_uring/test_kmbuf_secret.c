@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Userspace learns the number of a buffer and never where the kernel has it:
- * not from the buffers, a completion, fdinfo or a trace.
+ * Userspace gets the number of a buffer and never its kernel address: not from
+ * the buffers, a completion, fdinfo or a trace.
  */
 #include "kselftest_harness.h"
 #include "iou_kmbuf.h"
@@ -60,7 +60,7 @@ FIXTURE_TEARDOWN(kmbuf_secret)
 		EXPECT_EQ(0, rmdir(self->trace));
 }
 
-/* Addresses of the kernel have all of their upper bits set */
+/* The upper bits of kernel addresses are all set */
 static bool is_kernel_address(unsigned long long value)
 {
 	return value >> 47 == (1ULL << 17) - 1;
@@ -73,7 +73,7 @@ static bool has_address(const void *mem, size_t size)
 
 	for (i = 0; i + sizeof(word) <= size; i++) {
 		memcpy(&word, mem + i, sizeof(word));
-		/* -1 and other small negative numbers are none */
+		/* small negative numbers are not addresses */
 		if (is_kernel_address(word) && word < -4096ULL)
 			return true;
 	}
@@ -112,7 +112,7 @@ static void use_all(struct __test_metadata *_metadata,
 		ASSERT_EQ(0, kmbuf_recycle(&self->tr, self->fd, self->pin, bid));
 }
 
-/* The checks themselves see an address when there is one */
+/* The checks themselves detect an address */
 TEST_F(kmbuf_secret, checks_work)
 {
 	unsigned long long word = 0xffff888012345678ULL;
@@ -164,7 +164,7 @@ TEST_F(kmbuf_secret, fdinfo)
 	EXPECT_EQ(0, kmbuf_recycle(&self->tr, self->fd, self->pin, 0));
 }
 
-/* The number that names the ring of buffers in a trace */
+/* The number of the ring of buffers in traces */
 static bool ring_id(FIXTURE_DATA(kmbuf_secret) *self, unsigned int *id)
 {
 	const char *at;
@@ -176,8 +176,8 @@ static bool ring_id(FIXTURE_DATA(kmbuf_secret) *self, unsigned int *id)
 }
 
 /*
- * A trace of its own, of what this process does, and of its buffers only: those
- * of others go back in interrupts, for which any process is the current one.
+ * A private trace instance, of this process and its buffers only: other buffers
+ * are recycled in interrupts, in which any process can be the current one.
  */
 static bool trace_start(FIXTURE_DATA(kmbuf_secret) *self)
 {
@@ -227,7 +227,7 @@ TEST_F(kmbuf_secret, trace)
 	EXPECT_EQ(ENTRIES, count(self->text, "io_uring_kmbuf_select: kmbuf_ring "));
 	EXPECT_EQ(ENTRIES, count(self->text, "io_uring_kmbuf_recycle: kmbuf_ring "));
 	EXPECT_EQ(1, count(self->text, "io_uring_kmbuf_exhausted: kmbuf_ring "));
-	/* the last one, coming and going */
+	/* the last buffer, selected and recycled */
 	EXPECT_EQ(2, count(self->text, ", bgid 6, bid 15\n"));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A subsystem takes buffers and puts them back: first in, first out, none of
- * them twice, and from every context. It tells userspace which ones.
+ * A subsystem takes and returns buffers: first in, first out, never one twice,
+ * and in every context. It reports their ids to userspace.
  */
 #include "kselftest_harness.h"
 #include "iou_kmbuf.h"
@@ -12,7 +12,7 @@
 #define BGID		11
 /* in seconds: a debug kernel takes its time */
 #define STRESS_TIMEOUT	400
-/* three times round the largest ring */
+/* three times around the largest ring */
 #define COUNT_CYCLES	100000
 
 FIXTURE(kmbuf_select)
@@ -71,7 +71,7 @@ FIXTURE_SETUP(kmbuf_select)
 	ASSERT_EQ(0, self->pin);
 }
 
-/* All buffers are back, each of them once */
+/* All buffers are free, each of them once */
 FIXTURE_TEARDOWN(kmbuf_select)
 {
 	unsigned long long seen = 0;
@@ -110,7 +110,7 @@ TEST_F(kmbuf_select, first_in_first_out)
 	for (i = 0; i < nr; i++)
 		ASSERT_EQ(i, select_one(self));
 	EXPECT_EQ(-ENOBUFS, select_one(self));
-	/* the last one first, and so they come back */
+	/* return the last one first: they are selected in that order */
 	for (i = nr - 1; i >= 0; i--)
 		ASSERT_EQ(0, recycle_one(self, i));
 	for (i = nr - 1; i >= 0; i--)
@@ -126,7 +126,7 @@ TEST_F(kmbuf_select, wrong_ids)
 	const unsigned int bad[] = { nr, nr + 1, 32768, 65535, 65536, ~0U };
 	unsigned int i;
 
-	/* all are free, then one is not */
+	/* all are free, then all but one */
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		EXPECT_EQ(-EINVAL, recycle_one(self, bad[i]));
 	EXPECT_EQ(-EINVAL, recycle_one(self, 0));
@@ -149,7 +149,7 @@ TEST_F(kmbuf_select, info)
 	EXPECT_EQ(0, info.flags);
 }
 
-/* Four contexts at once, many times round */
+/* Four contexts at once, many times around the ring */
 TEST_F_TIMEOUT(kmbuf_select, stress, STRESS_TIMEOUT)
 {
 	struct io_uring_mock_kmbuf_cycles result;
@@ -200,7 +200,7 @@ TEST_F(kmbuf_select, completion_with_id)
 		check_done(_metadata, &self->tr, self->fd, how);
 }
 
-/* Polled commands are completed elsewhere, which must keep the id */
+/* The completion of polled commands has its own code, which must keep the id */
 TEST_F(kmbuf_select, polled_completion_with_id)
 {
 	struct test_ring tr;
@@ -226,7 +226,7 @@ static void prep_mshot(FIXTURE_DATA(kmbuf_select) *self,
 	sqe->buf_group = BGID;
 }
 
-/* As many completions as there are buffers, and a last one */
+/* One completion per buffer, and a last one */
 TEST_F(kmbuf_select, multishot)
 {
 	const unsigned int nr = variant->sqe_flags & IOSQE_ASYNC ?
@@ -247,7 +247,7 @@ TEST_F(kmbuf_select, multishot)
 		EXPECT_EQ(IORING_CQE_F_BUFFER | IORING_CQE_F_MORE | i << 16,
 			  cqe.flags);
 	}
-	/* an io-wq thread cannot post: the first buffer went back */
+	/* an io-wq thread cannot post: the first buffer was recycled */
 	cqe = wait_cqe(&self->tr);
 	EXPECT_EQ((int)nr, cqe.res);
 	EXPECT_EQ(0, cqe.flags);
@@ -269,7 +269,7 @@ TEST_F(kmbuf_select, multishot_flag_missing)
 	EXPECT_EQ(0, cqe.flags);
 }
 
-/* Rings of other sizes, one after the other */
+/* Rings of different sizes, one after the other */
 FIXTURE(kmbuf_counts)
 {
 	struct test_ring tr;
@@ -309,7 +309,7 @@ static void stress_count(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, kmbuf_unregister(&tr->ring, BGID));
 }
 
-/* The list of free buffers goes round, whatever their number */
+/* The list of free buffers wraps, whatever their number */
 TEST_F_TIMEOUT(kmbuf_counts, stress, STRESS_TIMEOUT)
 {
 	const unsigned int counts[] = { 1, 2, 3, 5, 1000, 32767, 32768 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The mock's two commands that run for as long as they are told to end with
+ * Two commands of the mock device run for a specified time. They end early with
  * their task, and with their ring.
  */
 #include "kselftest_harness.h"
@@ -22,7 +22,7 @@ FIXTURE(mock_killed)
 {
 	struct io_uring_mock_kmbuf_cycles cycles;
 	struct test_ring tr;
-	/* has the buffers, and issues what cannot wait for a worker */
+	/* has the buffers, and issues commands that cannot wait for a worker */
 	struct test_ring other;
 	int fd;
 	int pin;
@@ -65,7 +65,7 @@ static void submit(FIXTURE_DATA(mock_killed) *self, unsigned int op)
 	test_submit(&self->tr);
 }
 
-/* Returns once a worker is at it: the pin cannot be given up then */
+/* Returns once a worker runs the command: then the pin is in use */
 static bool start(FIXTURE_DATA(mock_killed) *self, unsigned int op)
 {
 	int ret;
@@ -81,7 +81,7 @@ static bool start(FIXTURE_DATA(mock_killed) *self, unsigned int op)
 		if (ret)
 			return ret == -EBUSY;
 		self->pin = kmbuf_pin(&self->other, self->fd, BGID);
-		/* if the command has come between, there was no pin */
+		/* otherwise the command was too early, and there was no pin */
 		if (test_wait_for(&self->tr, 10)) {
 			test_wait(&self->tr);
 			submit(self, op);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A module whose buffers are in a ring's table stays loaded until the ring is
- * gone, as its code runs when they are released. One reference does for all
+ * gone, as its code runs when they are released. There is one reference for all
  * buffers of a ring: a request takes none.
  */
 #include "kselftest_harness.h"
@@ -28,11 +28,11 @@
 #define STEP_MS		20000
 #define NR_CLIENTS	4
 #define SECTOR		512U
-/* no reader through the page cache asks for that much */
+/* no read through the page cache has this length */
 #define OWN_LEN		(3 * SECTOR)
 #define READ_LEN	65536
 
-/* Loaded, and used by nobody; or why the test cannot be done */
+/* NULL if the module is loaded and unused; or the reason to skip the test */
 static const char *unusable(const char *module)
 {
 	module_load(module);
@@ -41,7 +41,9 @@ static const char *unusable(const char *module)
 	return module_refs(module) ? "needs a module that nobody uses" : NULL;
 }
 
-/* All that held it has gone; others want it, too */
+/*
+ * Nothing holds the module any more, except perhaps other users of the system
+ */
 static void expect_unloads(struct __test_metadata *_metadata,
 			   const char *module)
 {
@@ -69,7 +71,7 @@ FIXTURE_SETUP(mock_unload)
 
 FIXTURE_TEARDOWN(mock_unload) { }
 
-/* Two rings with all slots taken, and nothing else left of the consumer */
+/* Two rings with all slots in use, and nothing else left of the consumer */
 TEST_F_TIMEOUT(mock_unload, one_reference_for_each_ring, TIMEOUT)
 {
 	unsigned int i;
@@ -89,7 +91,7 @@ TEST_F_TIMEOUT(mock_unload, one_reference_for_each_ring, TIMEOUT)
 	expect_unloads(_metadata, MOCK);
 }
 
-/* I/O on a buffer goes on when its slot is empty */
+/* I/O on a buffer continues when its slot is empty */
 TEST_F_TIMEOUT(mock_unload, io_on_an_unregistered_buffer, TIMEOUT)
 {
 	struct test_ring *tr = &self->tr[0];
@@ -163,7 +165,7 @@ TEST_F_TIMEOUT(ublk_unload, requests_take_no_reference, TIMEOUT)
 		if (!i)
 			refs = module_refs(UBLK);
 	}
-	/* who looks at new disks may have had it open */
+	/* programs that scan new disks may have opened it */
 	EXPECT_TRUE(module_wait_refs(UBLK, refs));
 	EXPECT_EQ(-EWOULDBLOCK, module_unload(UBLK));
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The memory of a region comes from the nodes that the task's cpuset allows, and
- * from no others when those have no more. Needs two nodes (numa=fake=2).
+ * The memory of a region comes from the nodes that the task's cpuset allows,
+ * and not from others when those are full. Needs two nodes (numa=fake=2).
  */
 #include "kselftest_harness.h"
 #include "iou_cgroup.h"
@@ -18,7 +18,7 @@
 #define CGROUP_ROOT	"/sys/fs/cgroup"
 #define NODE		1
 #define SPARE		(128UL << 20)
-/* what is allocated in one piece, if there is one */
+/* size of the largest single allocation */
 #define PIECE		(4UL << 20)
 
 FIXTURE(region_cpuset)
@@ -27,7 +27,7 @@ FIXTURE(region_cpuset)
 	struct io_uring ring;
 };
 
-/* Bytes that are free on the node, or 0 if there is no such node */
+/* Free bytes of the node, or 0 if it does not exist */
 static unsigned long node_free(void)
 {
 	char buf[4096], *line;
@@ -59,7 +59,7 @@ FIXTURE_TEARDOWN(region_cpuset)
 	EXPECT_TRUE(test_cgroup_destroy(&self->cg));
 }
 
-/* Where a page is, or -errno */
+/* Node of a page, or -errno */
 static int node_of(void *addr)
 {
 	int status = -1;
@@ -99,7 +99,7 @@ static char *add_region(struct io_uring *ring)
 	return MAP_FAILED;
 }
 
-/* Regions of @nr new rings: do they end with the node's memory, and are on it? */
+/* Do regions of @nr new rings exhaust the node, and stay on it? */
 static bool stay_on_node(struct io_uring *rings, size_t nr)
 {
 	const size_t page = sysconf(_SC_PAGESIZE);
@@ -118,8 +118,8 @@ static bool stay_on_node(struct io_uring *rings, size_t nr)
 }
 
 /*
- * In a process of its own, with its memory locked: when the node has no more, an
- * allocation that does not fail can get it killed, which is a bound as well.
+ * In a process of its own, with its memory locked: when the node is full, an
+ * allocation that cannot fail can get it killed, which also respects the node.
  */
 TEST_F_TIMEOUT(region_cpuset, regions_together_larger_than_node, 300)
 {

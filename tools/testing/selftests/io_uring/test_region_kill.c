@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A task that registers more memory than can be allocated in a moment can be
+ * A task that registers so much memory that the allocation takes time can be
  * killed meanwhile.
  */
 #include "kselftest_harness.h"

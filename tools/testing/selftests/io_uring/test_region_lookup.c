@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * io_uring_registered_mem_region_get(): a command handler reaches the very
- * memory that the application sees, all of it, or is told that there is none.
+ * io_uring_registered_mem_region_get(): a command handler gets exactly the
+ * memory that the application sees, all of it, or learns that there is none.
  */
 #include "kselftest_harness.h"
 #include "iou_region.h"
@@ -60,7 +60,7 @@ FIXTURE_TEARDOWN(region_lookup)
 	close(self->fd);
 }
 
-/* Every page, seen from both sides */
+/* Every page is the same from both sides */
 static bool is_shared(FIXTURE_DATA(region_lookup) *self, __u64 *mem)
 {
 	size_t i;
@@ -147,7 +147,7 @@ static void *register_racing(void *arg)
 }
 
 /*
- * Look up the region until it is there, while another thread registers it. The
+ * Look up the region until it exists, while another thread registers it. The
  * mock fails a lookup that returns an address without a size or the reverse.
  */
 TEST(region_lookup_races_registration)
@@ -185,12 +185,14 @@ TEST(region_lookup_races_registration)
 		munmap(r.mem, size);
 		test_ring_exit(&tr);
 	}
-	/* both outcomes were seen, or this was no race */
+	/* both outcomes have to occur, or this was no race */
 	EXPECT_GT(before, 0);
 	close(fd);
 }
 
-/* Memory whose pages come when the test says so, until then the kernel waits */
+/*
+ * Memory whose pages the test provides on demand; until then the kernel waits
+ */
 struct held_pages {
 	unsigned char	*mem;
 	size_t		page;
@@ -214,7 +216,7 @@ static bool hold_pages(struct held_pages *held, unsigned int nr)
 	       !ioctl(held->uffd, UFFDIO_REGISTER, &reg);
 }
 
-/* Which page does somebody wait for? */
+/* Wait for a page fault, and return the number of the page */
 static int wait_for_fault(struct held_pages *held)
 {
 	struct uffd_msg msg;
@@ -283,7 +285,7 @@ static void lookup_during(struct __test_metadata *_metadata,
 	ASSERT_EQ(0, pthread_create(&thread, NULL, register_slowly, &slow));
 	ASSERT_EQ(0, wait_for_fault(held));
 
-	/* the registration has begun: it is not for the lookup to overtake */
+	/* the registration has begun: the lookup must not overtake it */
 	ASSERT_EQ(0, release_page(held, 1, &lookup, sizeof(lookup)));
 	EXPECT_FALSE(test_wait_for(tr, 300));
 	ASSERT_EQ(0, release_page(held, 0, &region, sizeof(region)));
@@ -294,8 +296,8 @@ static void lookup_during(struct __test_metadata *_metadata,
 }
 
 /*
- * A lookup by a worker that holds no lock waits for the registration that is
- * under way, and sees the whole of it.
+ * A lookup by a worker that holds no lock waits for the registration in
+ * progress, and sees all of it.
  */
 TEST(region_lookup_waits_for_registration)
 {

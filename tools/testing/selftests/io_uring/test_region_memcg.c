@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Regions of every size, inside a memory cgroup and outside of one. Beyond
- * MAX_PAGE_ORDER, usually 4 MiB, they are put together from single pages.
+ * Regions of every size, inside and outside of a memory cgroup. Beyond
+ * MAX_PAGE_ORDER, usually 4 MiB, they are assembled from single pages.
  */
 #include "kselftest_harness.h"
 #include "iou_cgroup.h"
@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 
 #define MIB		(1024L * 1024)
-/* charges are kept in batches for each CPU */
+/* charges are batched per CPU */
 #define SLACK		(2 * MIB)
 #define LIMIT		(32 * MIB)
 
@@ -48,7 +48,7 @@ FIXTURE_TEARDOWN(region_memcg)
 	EXPECT_TRUE(test_cgroup_destroy(&self->cg));
 }
 
-/* Zeroed, writable, and every page another one */
+/* Zeroed, writable, and every page distinct */
 static bool is_usable(__u64 *mem, size_t size)
 {
 	size_t i, step = sysconf(_SC_PAGESIZE) / sizeof(*mem);
@@ -129,7 +129,7 @@ FIXTURE_TEARDOWN(region_charge)
 	unsigned int i;
 	long after;
 
-	/* a ring goes away behind the back of its last close */
+	/* a ring is freed some time after its last close */
 	io_uring_queue_exit(&self->ring);
 	for (i = 0; i < 500; i++) {
 		after = test_cgroup_usage(&self->cg);
@@ -155,7 +155,7 @@ TEST_F(region_charge, single_pages)
 		  self->before + 16 * MIB - SLACK);
 }
 
-/* More than the group may have is an error of the call, and kills nobody */
+/* Exceeding the group's limit is an error of the call, and kills nobody */
 TEST_F(region_charge, over_the_limit)
 {
 	unsigned int i;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * While a large region is allocated, others get the CPU: its pages are not asked
- * for in one call that cannot be preempted. Needs a kernel that does not account
- * them (cgroup.memory=nokmem), else they come one by one anyway.
+ * While a large region is allocated, other tasks get the CPU: its pages are not
+ * requested in a single call that cannot be preempted. Needs a kernel that does
+ * not account them (cgroup.memory=nokmem), else they are allocated one by one
+ * anyway.
  */
 #include "kselftest_harness.h"
 #include "iou_region.h"
@@ -15,7 +16,7 @@
 #include <time.h>
 
 #define SIZE		(256UL << 20)
-/* the clock of a virtual machine may stand still for others, but not always */
+/* a busy host may stall the clock of a virtual machine, but not always */
 #define ATTEMPTS	5
 #define FRACTION	5
 
@@ -60,7 +61,7 @@ static void *wake_often(void *arg)
 	return NULL;
 }
 
-/* That time, as a percentage of what the registration took; -1 on failure */
+/* That time, as a percentage of the registration's time; -1 on failure */
 static int longest_wait(void)
 {
 	long long longest = 0, start, end;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Every allocation on the way of io_buffer_register_request() fails once: the
- * server gets an errno, the request's pages are where they were, and the
- * request can still be served.
+ * Let every allocation of io_buffer_register_request() fail once: the server
+ * gets an errno, the request keeps its pages, and can still be served.
  */
 #include "kselftest_harness.h"
 #include "iou_fail_nth.h"
@@ -14,11 +13,11 @@
 #include <unistd.h>
 
 #define TIMEOUT		(10 * UBLK_TIMEOUT_MS / 1000)
-/* three sectors: nobody but the test reads that many */
+/* three sectors: only the test reads that many */
 #define OWN_LEN		1536
 #define SLOT		1
 
-/* Both for the server's process, which cannot see the test's variables */
+/* Used by the server's process, which cannot see the test's variables */
 static struct __test_metadata *_metadata;
 static struct fail_nth fail;
 
@@ -27,7 +26,7 @@ static void expect_for(struct __test_metadata *metadata)
 	_metadata = metadata;
 }
 
-/* On a ring of its own, as a ring keeps what it allocated once */
+/* On a new ring, as a ring caches allocations */
 static void register_failing(struct ublk_server *srv, const struct ublk_io *io)
 {
 	struct test_ring tr;
@@ -41,7 +40,7 @@ static void register_failing(struct ublk_server *srv, const struct ublk_io *io)
 		server_prep_register(srv, &tr, io, SLOT);
 		EXPECT_EQ(0, test_submit_wait(&tr));
 	}
-	/* the pages come back with the ring */
+	/* the pages return with the end of the ring */
 	test_ring_exit(&tr);
 }
 

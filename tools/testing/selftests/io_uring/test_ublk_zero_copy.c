@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * io_buffer_register_request() and io_buffer_unregister() as ublk uses them:
- * a disk backed by a file, whose server never touches the data of a request
- * but lends the request's pages to its ring.
+ * io_buffer_register_request() and io_buffer_unregister() as ublk uses them: a
+ * disk backed by a file, whose server never touches the data of a request but
+ * lends the request's pages to its ring.
  */
 #include "kselftest_harness.h"
 #include "ublk_test.h"
@@ -13,19 +13,19 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Steps may take UBLK_TIMEOUT_MS, several of them before a test gives up */
+/* Steps may take UBLK_TIMEOUT_MS, and a test has several */
 #define TIMEOUT		(10 * UBLK_TIMEOUT_MS / 1000)
 
 #define SECTOR		512U
 #define SEED		3
 
 /*
- * No reader through the page cache asks for three sectors, so that a callback
- * can tell the test's requests from those of a daemon that looks for labels.
+ * No read through the page cache has three sectors, so that a callback can tell
+ * the test's requests from those of a daemon that looks for labels.
  */
 #define OWN_LEN		(3 * SECTOR)
 
-/* For EXPECT_*() outside of the tests; the server's process can use it too */
+/* For EXPECT_*() outside of the tests, and in the server's process */
 static struct __test_metadata *_metadata;
 
 static void expect_for(struct __test_metadata *metadata)
@@ -36,7 +36,7 @@ static void expect_for(struct __test_metadata *metadata)
 FIXTURE(ublk)
 {
 	struct ublk_dev dev;
-	/* the client's memory, and what the backing file should hold */
+	/* the client's memory, and the expected contents of the backing file */
 	unsigned char *buf;
 	unsigned char *want;
 };
@@ -57,7 +57,10 @@ FIXTURE_VARIANT_ADD(ublk, auto) {
 	.flags = UBLK_F_AUTO_BUF_REG | UBLK_F_SUPPORT_ZERO_COPY,
 };
 
-/* There are no such slots, so the server is told to register by itself */
+/*
+ * Registration fails as there are no such slots, so the server registers by
+ * itself
+ */
 FIXTURE_VARIANT_ADD(ublk, auto_fallback) {
 	.flags = UBLK_F_AUTO_BUF_REG | UBLK_F_SUPPORT_ZERO_COPY,
 	.auto_slot = NR_SLOTS,
@@ -91,7 +94,7 @@ FIXTURE_TEARDOWN(ublk)
 	free(self->buf);
 }
 
-/* Every length with every offset: both ends of the disk, and odd places */
+/* Each length with each offset: both ends of the disk, and odd places */
 static bool nth_io(unsigned int n, unsigned int *len, unsigned int *offset)
 {
 	const unsigned int offsets[] = {
@@ -104,7 +107,7 @@ static bool nth_io(unsigned int n, unsigned int *len, unsigned int *offset)
 	return *len <= UBLK_MAX_IO;
 }
 
-/* Write something else than there is, and update what is to be there */
+/* Write different data, and update the expected contents */
 static int write_changed(FIXTURE_DATA(ublk) *self, unsigned char *buf,
 			 unsigned int len, unsigned int offset,
 			 unsigned char add)
@@ -141,7 +144,7 @@ TEST_F_TIMEOUT(ublk, direct_writes_reach_the_file, TIMEOUT)
 	for (n = 0; nth_io(n, &len, &offset); n++) {
 		ASSERT_EQ(len, write_changed(self, self->buf + n % 2 * SECTOR,
 					     len, offset, n + 1));
-		/* and change nothing else */
+		/* and nothing else has changed */
 		ASSERT_EQ(0, memcmp(self->dev.backing, self->want,
 				    UBLK_SIZE)) {
 			TH_LOG("%u bytes at %u", len, offset);
@@ -161,7 +164,7 @@ TEST_F_TIMEOUT(ublk, fsync_writes_buffered_data_to_the_file, TIMEOUT)
 	EXPECT_EQ(0, memcmp(self->dev.backing, self->want, UBLK_SIZE));
 }
 
-/* More than there are tags, and apart from each other lest they be merged */
+/* More requests than tags, and not adjacent, lest they be merged */
 TEST_F_TIMEOUT(ublk, all_tags_in_use, TIMEOUT)
 {
 	const unsigned int nr = 4 * UBLK_DEPTH, len = UBLK_MAX_IO / nr;
@@ -180,7 +183,7 @@ TEST_F_TIMEOUT(ublk, all_tags_in_use, TIMEOUT)
 
 #define OWN_OFFSET	(5 * SECTOR)
 
-/* A read that can be told to be the test's, and changes nothing but memory */
+/* A read that is recognisable as the test's, and changes only memory */
 static void own_read(FIXTURE_DATA(ublk) *self)
 {
 	memset(self->buf, 0, OWN_LEN);
@@ -190,7 +193,7 @@ static void own_read(FIXTURE_DATA(ublk) *self)
 	EXPECT_EQ(0, memcmp(self->dev.backing, self->want, UBLK_SIZE));
 }
 
-/* Likewise a write. It must leave the memory as it was. */
+/* Likewise a write. It must not change the memory. */
 static void own_write(FIXTURE_DATA(ublk) *self)
 {
 	EXPECT_EQ(OWN_LEN, write_changed(self, self->buf, OWN_LEN, OWN_OFFSET,
@@ -315,7 +318,7 @@ static int serve_clone(struct ublk_server *srv, const struct ublk_io *io)
 	EXPECT_EQ(0, io_uring_queue_init(4, &dst, 0));
 	EXPECT_EQ(0, server_get_buffer(srv, io));
 	EXPECT_EQ(-EOPNOTSUPP, io_uring_clone_buffers(&dst, src));
-	/* a range without it is the server's own to share */
+	/* a range without kernel buffers can be cloned */
 	EXPECT_EQ(0, io_uring_clone_buffers_offset(&dst, src, 0,
 						   UBLK_SPARE_SLOT, 1, 0));
 	io_uring_queue_exit(&dst);
@@ -327,7 +330,7 @@ TEST_F_TIMEOUT(ublk, clone_is_refused, TIMEOUT)
 	own_io(self, serve_clone);
 }
 
-/* Without UBLK_U_IO_UNREGISTER_IO_BUF, as for any buffer of one's own */
+/* Without UBLK_U_IO_UNREGISTER_IO_BUF, as for any registered buffer */
 static int serve_update(struct ublk_server *srv, const struct ublk_io *io)
 {
 	struct iovec none = { };
@@ -365,7 +368,7 @@ TEST_F_TIMEOUT(ublk, flush_has_no_buffer, TIMEOUT)
 	EXPECT_EQ(0, ublk_wait_told(&self->dev));
 }
 
-/* Have the server start on a read that it leaves with a buffer in use */
+/* Have the server handle a read, and leave I/O on its buffer unfinished */
 static void unfinished_read(FIXTURE_DATA(ublk) *self,
 			    int (*serve)(struct ublk_server *,
 					 const struct ublk_io *))
@@ -414,7 +417,7 @@ static int serve_and_hang(struct ublk_server *srv, const struct ublk_io *io)
 	return UBLK_HELD;
 }
 
-/* The client gets an error, and the teardown gets rid of the device */
+/* The client gets an error, and the teardown removes the device */
 TEST_F_TIMEOUT(ublk, server_is_killed, TIMEOUT)
 {
 	unfinished_read(self, serve_and_hang);
@@ -422,7 +425,7 @@ TEST_F_TIMEOUT(ublk, server_is_killed, TIMEOUT)
 	EXPECT_EQ(-EIO, ublk_wait(&self->dev));
 }
 
-/* Not even killed: the ring goes, the process stays */
+/* Not killed: the ring is closed, the process stays */
 static int serve_and_close(struct ublk_server *srv, const struct ublk_io *io)
 {
 	int ret = serve_and_hang(srv, io);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * The server of a ublk device: one queue, one ring, one request after the
- * other. What arrives while a callback waits for its own I/O is put aside.
+ * other. Requests that arrive while a callback waits for its own I/O are
+ * deferred.
  */
 #include "ublk_test.h"
 
@@ -13,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* user_data: a tag for the commands that fetch a request, or one of these */
+/* user_data: tag of a command that fetches requests, or one of these */
 #define USER_WAITED	0x10000
 #define USER_PARKED	0x10001
 
@@ -23,7 +24,9 @@ struct ublk_server {
 	const struct ublk_ops		*ops;
 	const struct ublksrv_io_desc	*descs;
 	int				fd;
-	/* tags with a request to be served, and how many will have no more */
+	/*
+	 * tags with a request to be served, and number of tags that get no more
+	 */
 	unsigned int			arrived;
 	unsigned int			nr_aborted;
 };
@@ -34,7 +37,7 @@ static void server_die(const char *what)
 	_exit(1);
 }
 
-/* Take note of one completion. True if a callback waits for it. */
+/* Handle one completion. True if a callback waits for it. */
 static bool server_reap(struct ublk_server *srv, int *res)
 {
 	struct io_uring_cqe *cqe;

@@ -55,7 +55,7 @@ static int ctrl_cmd(struct ublk_dev *dev, unsigned int op, void *arg,
 	if (ret != -ETIME)
 		return ret;
 
-	/* cancel it, and let a device without a server finish what it can */
+	/* cancel it, and complete requests of a device without a server */
 	ublk_kill_server(dev);
 	test_ring_exit(&dev->ctrl);
 	if (test_ring_init(&dev->ctrl, IORING_SETUP_SQE128, 0))
@@ -189,7 +189,7 @@ int ublk_start(struct ublk_dev *dev, const struct ublk_ops *ops,
 	return dev->disk_fd < 0 ? -errno : 0;
 }
 
-/* The server's exit status, when it ends by itself */
+/* The exit status of a server that ends by itself */
 static int reap_server(struct ublk_dev *dev)
 {
 	int status, ret = poll_limited(dev->server_fd);

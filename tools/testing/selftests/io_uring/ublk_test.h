@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A ublk device of one queue, with a memfd behind it and a server in a process
- * of its own, which can be killed. Nothing here waits without a limit.
+ * A ublk device of one queue, backed by a memfd, with a server in a process of
+ * its own, which can be killed. All waits have a timeout.
  */
 #ifndef UBLK_TEST_H
 #define UBLK_TEST_H
@@ -19,17 +19,17 @@
 /* Far more than any step takes, also on a slow machine */
 #define UBLK_TIMEOUT_MS	20000
 
-/* The server's table has NR_SLOTS: one for each tag, and then some */
+/* The server's table has NR_SLOTS: one per tag, and some more */
 #define UBLK_SPARE_SLOT	UBLK_DEPTH
 
-/* What a callback returns for a request that is not to be completed yet */
+/* Result of a callback for a request that is completed later */
 #define UBLK_HELD	INT_MIN
 
 /* A request as the server sees it */
 struct ublk_io {
 	unsigned int	tag;
 	bool		write;
-	/* automatic registration failed, and the server asked to be told */
+	/* automatic registration failed, and the server asked to be notified */
 	bool		needs_reg;
 	unsigned int	len;
 	unsigned int	offset;
@@ -38,9 +38,9 @@ struct ublk_io {
 struct ublk_server;
 
 /*
- * What the server does with requests: the callbacks run in the server's
- * process and return the result of the request. NULL stands for
- * server_transfer() and for a flush that succeeds.
+ * How the server handles requests: the callbacks run in the server's process
+ * and return the result of the request. NULL stands for server_transfer() and
+ * for a flush that succeeds.
  */
 struct ublk_ops {
 	int (*data)(struct ublk_server *srv, const struct ublk_io *io);
@@ -55,13 +55,13 @@ struct ublk_dev {
 
 	unsigned char		*backing;
 	int			backing_fd;
-	/* what server_park() reads is written here */
+	/* the data for server_park() is written here */
 	int			pipe_fd;
 
 	/* the client's ring */
 	struct test_ring	client;
 
-	/* the rest is private */
+	/* the fields below are private */
 	struct test_ring	ctrl;
 	int			ctrl_fd;
 	int			disk_fd;
@@ -72,16 +72,19 @@ struct ublk_dev {
 	unsigned int		id;
 };
 
-/* The test's side. All return 0 or a length, or -errno; -ETIME is too late. */
+/*
+ * Functions for the test. All return 0 or a length, or -errno; -ETIME is too
+ * late.
+ */
 
 /* Add the device: -ENOENT without ublk, -EPERM or -EACCES without privilege */
 int ublk_add(struct ublk_dev *dev, unsigned long long flags);
-/* Why a test has to be skipped if that is what ublk_add() returned, or NULL */
+/* The reason to skip a test if ublk_add() returned @ret, or NULL */
 const char *ublk_missing(int ret);
 /* Start the server and then the disk, and open the disk; @open_flags as open() */
 int ublk_start(struct ublk_dev *dev, const struct ublk_ops *ops,
 	       int open_flags);
-/* Stop the disk. That ends a server that lives, which must exit with 0. */
+/* Stop the disk. That ends a running server, which must exit with 0. */
 int ublk_stop(struct ublk_dev *dev);
 int ublk_kill_server(struct ublk_dev *dev);
 /* Delete the device and free everything */
@@ -89,14 +92,14 @@ int ublk_del(struct ublk_dev *dev);
 /* Wait for a server_tell() */
 int ublk_wait_told(struct ublk_dev *dev);
 
-/* The client sends off one request, waits for one, or does both */
+/* Let the client submit one request, wait for one, or both */
 void ublk_send(struct ublk_dev *dev, unsigned int opcode, void *buf,
 	       unsigned int len, unsigned int offset);
 int ublk_wait(struct ublk_dev *dev);
 int ublk_rw(struct ublk_dev *dev, unsigned int opcode, void *buf,
 	    unsigned int len, unsigned int offset);
 
-/* The server's side */
+/* Functions for the server */
 
 void ublk_serve(struct ublk_dev *dev, const struct ublk_ops *ops);
 
@@ -105,29 +108,31 @@ int server_register(struct ublk_server *srv, const struct ublk_io *io,
 		    unsigned int slot);
 int server_unregister(struct ublk_server *srv, unsigned int slot);
 
-/* Prepare a registration in the table of a ring of the server's own */
+/* Prepare a registration in the table of another ring of the server */
 void server_prep_register(struct ublk_server *srv, struct test_ring *tr,
 			  const struct ublk_io *io, unsigned int slot);
 
-/* The buffer comes into and leaves slot io->tag, by command if need be */
+/* Put the buffer into slot io->tag, and remove it, by command if necessary */
 int server_get_buffer(struct ublk_server *srv, const struct ublk_io *io);
 int server_put_buffer(struct ublk_server *srv, const struct ublk_io *io);
 
-/* @len bytes between @slot from byte @addr on and their place in the backing */
+/*
+ * Transfer @len bytes between @slot, from byte @addr on, and the backing file
+ */
 int server_rw_fixed(struct ublk_server *srv, const struct ublk_io *io,
 		    unsigned int slot, bool write, unsigned long addr,
 		    unsigned int len);
 /* The whole request through @slot, the right way */
 int server_rw(struct ublk_server *srv, const struct ublk_io *io,
 	      unsigned int slot);
-/* All it takes to serve a request in this device's mode */
+/* Everything needed to serve a request in this device's mode */
 int server_transfer(struct ublk_server *srv, const struct ublk_io *io);
 
-/* Complete a request that was held */
+/* Complete a held request */
 void server_commit(struct ublk_server *srv, const struct ublk_io *io, int res);
 /* Start a read of an empty pipe into slot io->tag, and do not wait for it */
 void server_park(struct ublk_server *srv, const struct ublk_io *io);
-/* Let the test know */
+/* Notify the test */
 void server_tell(struct ublk_server *srv);
 /* Close the ring and the device; the server must not be used any more */
 void server_close(struct ublk_server *srv);
