@@ -234,7 +234,7 @@ TEST_F(kmbuf_memlock, kept_by_clone)
 	EXPECT_EQ(0, io_uring_unregister_buffers(&dst));
 	EXPECT_EQ(0, charged(self));
 
-	/* the clone is removed first, and then its ring is closed */
+	/* unregister the clone first; then close a ring that has one */
 	ASSERT_EQ(0, io_uring_register_buffers_sparse(&self->tr.ring, 1));
 	ASSERT_EQ(0, setup(self, variant, IOU_KMBUF_RING_FIXED));
 	ASSERT_EQ(0, io_uring_clone_buffers(&dst, &self->tr.ring));
