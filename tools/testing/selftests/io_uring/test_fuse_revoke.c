@@ -479,7 +479,7 @@ static pid_t start_leaving(const FIXTURE_DATA(fuse_revoke) *self)
 	_exit(pread(self->direct_fd, mem, LEN, 0) != LEN);
 }
 
-/* Only the I/O still uses the page. A free page is not uptodate. */
+/* Only the I/O still uses the page. A free page is not up to date. */
 static void expect_kept(struct __test_metadata *_metadata)
 {
 	ASSERT_NE(0, orders->page);
