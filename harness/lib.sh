@@ -5,23 +5,23 @@
 TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=harness/bases/default
 . "$TOP/harness/bases/default"
-# The Linux that all is about: a file in harness/bases.
+# The Linux version to work on: a file in harness/bases.
 BASE=${BASE:-${BASES%% *}}
-# What is made: here what the bases share, in BUILD what belongs to this one.
+# Build results: BUILDS has those that all bases share, BUILD those of this base.
 BUILDS=$TOP/build
 BUILD=$BUILDS/$BASE
 LOGS=$BUILD/logs
 CACHE=${KMBUF_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/kmbuf}
 TOOLS=$CACHE/tools
-# The patched, editable tree, and a worktree of the same repository at the base.
+# The patched, editable tree, and a worktree of its repository without the patches.
 LINUX=$BUILD/linux
 BARE=$BUILD/bare
-# Other projects with our patches.
+# liburing and libfuse with our patches.
 USERSPACE=$BUILDS/userspace
 # Read by the scripts that source this file.
 export TOP BASE BASES BUILDS BUILD LOGS CACHE TOOLS LINUX BARE USERSPACE
 
-# One clock for a whole chain of scripts: the first one starts it.
+# A chain of scripts shares one clock, which the first script starts.
 export KMBUF_T0=${KMBUF_T0:-$(date +%s)}
 
 # say TEXT...: a progress line with the seconds since the chain started.
@@ -29,7 +29,7 @@ say() {
 	printf '[%5ds] %s\n' "$(($(date +%s) - KMBUF_T0))" "$*"
 }
 
-# die WHAT [WHY] [NEXT STEP]: stop, naming the thing, the cause, the way out.
+# die ERROR [CAUSE] [NEXT STEP]: print all three and stop.
 die() {
 	printf 'error: %s\n' "$1" >&2
 	[ -z "${2:-}" ] || printf '  cause: %s\n' "$2" >&2
@@ -42,8 +42,9 @@ die() {
 		"BASE=<version>, one of: $(cd "$TOP/harness/bases" && echo [0-9]*[0-9])"
 mkdir -p "$LOGS"
 
-# run_logged NAME COMMAND...: output goes to a log; a sign of life every half
-# minute; on failure the end of the log, its path, and the command's status.
+# run_logged NAME COMMAND...: send the output to a log and print a progress line every
+# half minute. On failure, print the end of the log and its path, and return the
+# command's status.
 run_logged() {
 	local name=$1 log=$LOGS/$1.log pid status=0 waited=0
 	shift
@@ -63,7 +64,7 @@ run_logged() {
 	return "$status"
 }
 
-# need_space DIR MIB WHAT: stop before a long step that the disk cannot hold.
+# need_space DIR MIB THING: stop before a long step that would fill the disk.
 need_space() {
 	local free
 	free=$(df -Pm "$1" | awk 'NR == 2 { print $4 }')

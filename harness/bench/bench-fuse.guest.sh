@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the VM: what reads and writes cost through a FUSE server that shows a
-# directory, with memory of its own and with memory of the kernel, and without a
-# server.
+# In the VM: measures reads and writes through a FUSE server for a directory, with the
+# server's own memory and with the kernel's memory, and without a server.
 #
 #   bench-fuse.guest.sh SERVER CLIENT
 #
-# The files are on ext4 on a RAM disk. The machine counts what the CLIENT marks.
+# The files are on ext4 on a RAM disk. The machine counts the stretches that CLIENT marks.
 set -euo pipefail
 . "$(dirname "$0")/stores.guest.sh"
 . "$(dirname "$0")/wait-mount.guest.sh"
@@ -16,7 +15,7 @@ server=$1 client=$2
 depth=8
 store=/tmp/store mnt=/tmp/mnt
 
-# rows MODE FILE: all of them.
+# rows MODE FILE: run all rows.
 rows() {
 	local row rw how bytes number
 	while IFS=, read -r row rw how bytes number <&3; do
@@ -32,7 +31,7 @@ rows() {
 	LIST
 }
 
-# run MODE FLAG...: all rows through the server.
+# run MODE FLAG...: run all rows through the server.
 run() {
 	local mode=$1 pid
 	shift

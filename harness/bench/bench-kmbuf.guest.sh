@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the VM: what kernel-managed buffers cost.
+# In the VM: measures the cost of kernel-managed buffers.
 #
 #   bench-kmbuf.guest.sh PROGRAM     the kselftests' bench_kmbuf
 #

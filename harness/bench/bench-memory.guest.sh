@@ -1,14 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the VM: how much memory a queue of a FUSE server has when 8, 32 or 256
-# requests of 1 MiB are under way at a time; buffers that are not an entry's own are
-# 4.
+# In the VM: measures the memory of a FUSE server's queue with 8, 32 or 256 requests of
+# 1 MiB at a time. Modes without a buffer for each entry have 4 buffers.
 #
-#   bench-memory.guest.sh SERVER CLIENT MODE...     the server's -m
+#   bench-memory.guest.sh SERVER CLIENT MODE...     MODE: the server's -m
 #
-# Writes "memory | what | MODE<tab>KiB" lines to $KMBUF_RW/figures: what the server's
-# memory cgroup is charged for its own pages and for the kernel's; and, where the
-# server needs one, the least RLIMIT_MEMLOCK that it starts with.
+# Writes "memory | what | MODE<tab>KiB" lines to $KMBUF_RW/figures: the charge to the
+# server's memory cgroup, for its own pages and for the kernel's, and, if the server
+# locks memory, the smallest RLIMIT_MEMLOCK that it starts with.
 set -euo pipefail
 . "$(dirname "$0")/wait-mount.guest.sh"
 
@@ -17,7 +16,7 @@ shift 2
 store=/tmp/store mnt=/tmp/mnt
 group=/sys/fs/cgroup/server
 
-# charged MODE: KiB in use after every entry has had a request.
+# charged MODE: print the KiB in use after every entry has had a request.
 charged() {
 	local mode=$1 pid charge
 	mkdir "$group"
@@ -26,7 +25,7 @@ charged() {
 		"$server" -m "$mode" -d "$depth" -b 4 "$store" "$mnt" >>"$KMBUF_RW/server.$mode" &
 	pid=$!
 	wait_mount "$mnt"
-	# or else only so many entries are used
+	# A smaller value would limit the number of entries in use.
 	echo "$depth" | tee /sys/fs/fuse/connections/*/max_background >/dev/null
 	"$client" "$mnt/file" read direct 1048576 "$depth" $((4 * depth)) small sequential >/dev/null
 	charge=$(awk '/^(anon|kernel) / { sum += $2 } END { print int(sum / 1024) }' \
@@ -37,8 +36,8 @@ charged() {
 	echo "$charge"
 }
 
-# starts KIB MODE: does the server, with that limit and without the privilege to
-# pass it?
+# starts KIB MODE: does the server start with that limit, and without the privilege to
+# exceed it?
 starts() {
 	local kib=$1 mode=$2 pid status=0
 	prlimit --memlock=$((kib * 1024)) setpriv --bounding-set=-ipc_lock --inh-caps=-ipc_lock \
@@ -53,28 +52,29 @@ starts() {
 	kill -0 "$pid" 2>/dev/null && timeout 20 stat "$mnt/file" >/dev/null 2>&1 || status=1
 	! mountpoint -q "$mnt" || umount "$mnt"
 	wait "$pid" || true
-	# A ring gives back what it has locked some time after its owner's end.
+	# A ring unlocks its memory only some time after its owner has ended.
 	sleep 1
 	return "$status"
 }
 
-# locked MODE: the least limit, KiB, by halving; a step is 64.
+# locked MODE: print the smallest limit in KiB, found by bisection, in steps of 64.
 locked() {
 	local low=1 high=1024 middle
-	starts $((high * 64)) "$1" || { echo "no limit up to 64 MiB will do" >&2; return 1; }
+	starts $((high * 64)) "$1" ||
+		{ echo "$1: the server does not start with RLIMIT_MEMLOCK of 64 MiB" >&2; return 1; }
 	while [ "$low" -lt "$high" ]; do
 		middle=$(((low + high) / 2))
 		if starts $((middle * 64)) "$1"; then high=$middle; else low=$((middle + 1)); fi
 	done
-	# A start that failed for another reason has led astray.
+	# Check the result: a start may have failed for another reason.
 	if ! starts $((low * 64)) "$1" || starts $((low * 64 - 64)) "$1"; then
-		echo "$((low * 64)) KiB is not the least limit" >&2
+		echo "$1: $((low * 64)) KiB is not the smallest RLIMIT_MEMLOCK" >&2
 		return 1
 	fi
 	echo $((low * 64))
 }
 
-# row WHAT MODE KIB: a line of figures.
+# row WHAT MODE KIB: write a line of figures.
 row() {
 	printf 'memory | %s | %s\t%s\n' "$@" | tee -a "$KMBUF_RW/figures"
 }

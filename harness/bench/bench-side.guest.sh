@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the VM: what a plan of reads, writes and work with names costs, with a FUSE
-# server between and without one.
+# In the VM: runs a plan of reads, writes and work with names, through a FUSE server and
+# without one.
 #
-#   bench-side.guest.sh PLAN DIR     the plan of bench_plan.py; where the programs are
+#   bench-side.guest.sh PLAN DIR     PLAN: from bench_plan.py; DIR: of the programs
 #
-# The machine counts what the programs mark; "row<tab>operations<tab>ticks" lines
-# in $KMBUF_RW/runs say what each of these stretches was, in their order.
+# The machine counts the stretches that the programs mark. $KMBUF_RW/runs gets a line
+# "row<tab>operations<tab>ticks" for each stretch, in order.
 set -euo pipefail
 . "$(dirname "$0")/stores.guest.sh"
 . "$(dirname "$0")/wait-mount.guest.sh"
@@ -18,14 +18,14 @@ server_pid='' server=''
 
 stop_server() {
 	[ -n "$server_pid" ] || return 0
-	# It unmounts by itself, and before that says what the kernel has counted.
+	# The server prints the kernel's counters and unmounts.
 	kill "$server_pid"
-	# The examples of libfuse call it a failure when a signal ends them.
+	# libfuse's examples exit with an error if a signal ends them.
 	wait "$server_pid" || [ "$server" != server ]
 	server_pid=''
 }
 
-# start_server STORE ARGUMENT...: shows the store.
+# start_server STORE ARGUMENT...: start a server for the store.
 start_server() {
 	local store=$1
 	shift
@@ -47,8 +47,8 @@ start_server() {
 	wait_mount "$mnt" || { echo "server $*: no mount" >&2; return 1; }
 }
 
-# engaged: have buffers and zero copy been used by the modes that are there for it?
-# The server's own memory and /dev/fuse have no counters.
+# engaged: did each mode use its buffers or zero copy? The server's own memory and
+# /dev/fuse have no counters.
 engaged() {
 	awk '
 		/^#/ { mode = $3; way[mode] = mode ~ /zc$/ ? "zero_copy" : "buffer"; next }
@@ -56,7 +56,7 @@ engaged() {
 		END {
 			for (mode in way)
 				if (mode !~ /^(entry|dev)$/ && !sum[mode, way[mode]]) {
-					print mode ": no request went by " way[mode]
+					print mode ": no request used " way[mode]
 					bad = 1
 				}
 			exit bad
@@ -64,10 +64,10 @@ engaged() {
 	' "$KMBUF_RW/counters"
 }
 
-# Nor is it written behind our back.
+# No writeback in the background.
 echo 0 >/proc/sys/vm/dirty_writeback_centisecs
 make_stores
-# The server of the bench does that by itself.
+# The bench's server does this itself.
 echo Y >/sys/module/fuse/parameters/enable_uring
 mkdir "$mnt"
 last=''
@@ -84,7 +84,7 @@ while IFS=$'\t' read -r row store flags program args operations <&3; do
 	run_row "$row" "$operations" "$dir/$program" "$at"/$args
 done 3<"$plan"
 stop_server
-# Only the server of the bench has modes that could fail to be used.
+# Only the bench's server has modes that could remain unused.
 if grep -q '1 MiB' "$plan" && grep -q -P '\t-m ' "$plan"; then
 	engaged
 fi

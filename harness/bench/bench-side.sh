@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# FUSE side by side: the patched kernel, and bare ones of each base, the newer of
-# which has buffer pools; one server, the same files, the same work, the same way to
-# count.
+# Compares FUSE side by side on the patched kernel and on the bare kernel of each base,
+# of which the newer one has buffer pools: with one server, the same files, the same
+# work, counted in the same way.
 #
-#   bench-side.sh [CUT]...     some of bench_plan.py's cuts; default all, and memory
+#   bench-side.sh [CUT]...     some of bench_plan.py's cuts; default: all, and memory
 #
-# Builds the bare kernels, runs two machines at a time, and writes to build/<base>/bench:
-# report.md, results.json, sizes.svg, growth.svg. Fails when no two runs of a row
-# agree, or one is missing that the comparison needs.
+# Builds the bare kernels, runs two machines at a time, and writes report.md,
+# results.json, sizes.svg and growth.svg to build/<base>/bench. Fails if no two runs of a
+# row agree, or if a row is missing that the comparison needs.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/suites/thirdparty.sh"
@@ -16,13 +16,13 @@ set -euo pipefail
 
 here=$TOP/harness
 out=$BENCH/side
-# The patched one, which bench.sh has built, and the bases.
+# The patched kernel, which bench.sh has built, and the bases.
 trees=(linux 7.3 7.2)
 
 # The modes of bench-memory.guest.sh, by kernel.
 declare -A modes=([7.2]=entry [linux]="entry kmbuf zc" [7.3]="entry pool registered pool-zc")
 
-# counted TREE CUT...: one kernel, from its plan to its figures.
+# counted TREE CUT...: run the counted part for one kernel, from its plan to its figures.
 counted() {
 	local tree=$1 name=bench-side-$1 number operations
 	/usr/bin/python3 "$here/bench/bench_plan.py" "$@" >"$out/plan.$tree"
@@ -36,7 +36,7 @@ counted() {
 	done <"$out/$tree.stretches"
 }
 
-# uncounted TREE: what the plugin cannot say: two CPUs, and memory.
+# uncounted TREE: measure what the plugin cannot count: two CPUs, and memory.
 uncounted() {
 	local tree=$1 kernel words
 	kernel=$(kernel_dir "$tree" base)
@@ -55,9 +55,9 @@ uncounted() {
 	cat "$BUILD/vm/bench-memory-$tree/figures" >>"$out/$tree.others"
 }
 
-# ready BASE: its bare kernel. No other base can take its place.
+# ready BASE: build its bare kernel. No other base may replace it.
 ready() {
-	# The tree it names is of this base.
+	# KERNEL_SRC names a tree of the present base only.
 	[ "$1" = "$BASE" ] || local -x KERNEL_SRC=''
 	local -x BASE=$1
 	"$here/queue/base.sh" --only
@@ -65,7 +65,7 @@ ready() {
 	"$here/kernel/kernel.sh" bare base
 }
 
-# side TREE CUT...: all of one kernel.
+# side TREE CUT...: run everything for one kernel.
 side() (
 	set -e
 	: >"$out/$1.others"
@@ -73,7 +73,7 @@ side() (
 	[ $# -gt 1 ] || uncounted "$1"
 )
 
-# version TREE: what the kernel is.
+# version TREE: print the kernel's name and version.
 version() {
 	local text
 	text="Linux $(make -s -C "$(tree_dir "$1")" kernelversion)"
@@ -102,7 +102,7 @@ for pid in "${running[@]}"; do
 	wait "$pid" || status=1
 done
 cat "$LOGS"/bench-side-*.log
-[ "$status" -eq 0 ] || die "the figures are not whole" "" "see $LOGS/bench-side-*.log"
+[ "$status" -eq 0 ] || die "some figures are missing, or their runs do not agree" "" "see $LOGS/bench-side-*.log"
 /usr/bin/python3 "$here/bench/bench_side.py" --dir "$out" --profiles "$out/profiles" "${versions[@]}"
 /usr/bin/python3 "$here/bench/bench_plots.py" "$out/results.json" "$out"
 cp "$out"/{report.md,results.json,sizes.svg,growth.svg} "$BENCH/"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the VM: what a read from a ublk disk costs whose server does nothing else,
-# so that the way to the server and back is all there is.
+# In the VM: measures a read from a ublk disk whose server does no I/O, so that only the
+# way to the server and back is counted.
 #
 #   bench-ublk.guest.sh KUBLK
 #
@@ -11,9 +11,9 @@ set -euo pipefail
 kublk=$1
 depth=8
 
-# read_cost DEVICE BLOCK_SIZE OPERATIONS: one client on the CPU it shares with
-# the server. The clock counts instructions, and at this depth it is not idle.
-# Buffers in huge pages: how many pieces a request has would be chance else.
+# read_cost DEVICE BLOCK_SIZE OPERATIONS: run one client, on the CPU it shares with the
+# server. The clock counts instructions, and at this depth the CPU is not idle. Buffers
+# are in huge pages; otherwise the number of pieces of a request would vary.
 read_cost() {
 	fio --name=read --filename="$1" --rw=read --bs="$2" --number_ios="$3" \
 		--size=1g --direct=1 --ioengine=io_uring --iodepth=$depth --thread --iomem=shmhuge \
@@ -26,7 +26,7 @@ read_cost() {
 	PYTHON
 }
 
-# run MODE FLAG...: all rows of one mode.
+# run MODE FLAG...: run all rows of one mode.
 run() {
 	local mode=$1 id row size number
 	shift
@@ -34,7 +34,7 @@ run() {
 	id=$(sed -n 's/^dev id \([0-9]*\):.*/\1/p' "$KMBUF_RW/kublk.$mode")
 	udevadm settle --timeout=20
 	while IFS=, read -r row size number; do
-		# The median of seven: how many requests a wakeup finds varies.
+		# The median of seven, as the number of requests per wakeup varies.
 		printf 'ublk %s, %s\t%s\n' "$row" "$mode" \
 			"$(for _ in 1 2 3 4 5 6 7; do
 				read_cost "/dev/ublkb$id" "$size" "$number"

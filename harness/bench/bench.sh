@@ -1,16 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What operations cost, in instructions of the guest: one emulated CPU whose
-# clock advances one nanosecond an instruction, so that a figure repeats
-# whatever the host is doing.
+# Measures the cost of operations in guest instructions, on one emulated CPU whose clock
+# advances one nanosecond per instruction, so that figures repeat whatever the host does.
 #
 #   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory, libfuse, passthrough, side;
 #                    default: all
 #
-# Builds what is missing, runs bench-NAME.guest.sh on the kernels it compares,
-# and prints build/<base>/bench/NAME.md; the same is in build/<base>/bench/NAME.json, and
-# profiles of FUSE in build/<base>/bench/profile.fuse; for side see bench-side.sh. Fails
-# when a figure is missing, or beyond what harness/lists/bench.limits allows.
+# Builds what is missing, runs bench-NAME.guest.sh on the kernels to compare, and prints
+# build/<base>/bench/NAME.md. The same figures are in build/<base>/bench/NAME.json, and
+# profiles of FUSE in build/<base>/bench/profile.fuse. bench-side.sh describes "side".
+# Fails if a figure is missing, or beyond a limit in harness/lists/bench.limits.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/suites/thirdparty.sh"
@@ -22,7 +21,7 @@ benches='ublk kmbuf fuse memory libfuse passthrough side'
 # shellcheck disable=SC2086 # words
 [ $# -gt 0 ] || set -- $benches
 for name in "$@"; do
-	[[ " $benches " == *" $name "* ]] || die "there is no bench '$name'" "" "one of: $benches"
+	[[ " $benches " == *" $name "* ]] || die "there is no bench '$name'" "" "the benches are $benches"
 done
 
 say "bench: tools, sources, kernels"
@@ -31,8 +30,8 @@ say "bench: tools, sources, kernels"
 "$here/kernel/kernel.sh" linux base
 "$here/kernel/kernel.sh" bare base
 
-# bench NAME TREE PROGRAM...: figures of one kernel, "row<tab>figure" lines; a
-# column of the table.
+# bench NAME TREE PROGRAM...: write the figures of one kernel, "row<tab>figure" lines,
+# which are a column of the table.
 bench() {
 	local name=$1 tree=$2 figures=$out/$1.$2
 	columns+=("$figures")
@@ -51,15 +50,15 @@ bench_ublk() {
 	done
 }
 
-# The bare kernel has no such buffers.
+# Only the patched kernel has kernel-managed buffers.
 bench_kmbuf() {
 	"$here/suites/kselftests.sh" --build linux base
 	cp "$BUILD/kselftests/linux-base/install/io_uring/bench_kmbuf" "$out/"
 	bench kmbuf linux "$out/bench_kmbuf"
 }
 
-# bench_counted NAME TREE PROGRAM: figures of one kernel, a column for each kind,
-# and a profile of each row.
+# bench_counted NAME TREE PROGRAM: write the figures of one kernel, a column for each
+# kind, and a profile of each row.
 bench_counted() {
 	local name=$1 tree=$2 kind row number operations
 	rm -rf "$out/$name".* "$out/profile.$name"
@@ -77,21 +76,21 @@ bench_counted() {
 	held=(--held non-copy)
 }
 
-# Nor does its FUSE have the queues. What it does have is a row of its own.
+# Only the patched kernel's FUSE has all modes. The bare kernel's mode is a row of its own.
 bench_fuse() {
 	bench_programs
 	bench_counted fuse linux "$out/server"
 }
 
-# How much of it a queue has, in KiB.
+# The memory of a queue, in KiB.
 bench_memory() {
 	bench_programs
 	bench memory linux "$out/server" "$out/client" entry kmbuf zc
 	unit=(--unit KiB)
 }
 
-# bench_libfuse NAME PROGRAM...: the plan's cut NAME, with a column for each program,
-# which is an example of libfuse or what it is compared with.
+# bench_libfuse NAME PROGRAM...: run the plan's cut NAME, with a column for each program,
+# which is an example of libfuse or one to compare it with.
 bench_libfuse() {
 	local name=$1 program
 	shift

@@ -1,26 +1,26 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Figures of a bench from what plugin/count.c has counted.
+"""Compute the figures of a bench from the counts of plugin/count.c.
 
 usage: bench_counts.py --runs RUNS --counts COUNTS --out PREFIX
 
-RUNS has a line for each stretch that was counted, "row<tab>operations<tab>
-ticks of the guest's clock"; COUNTS is what the plugin wrote of them. Consecutive
-runs of a row are the same thing several times over: the first one warms up, of
-the others the cheapest counts that another one agrees with. Writes PREFIX.COLUMN, "row<tab>figure" lines of
-one operation, for each of the columns
+RUNS has a line for each counted stretch, "row<tab>operations<tab>ticks of the
+guest's clock"; COUNTS is the plugin's output for the same stretches. Consecutive
+runs of a row repeat the same work. The first run warms up; of the others, the
+cheapest one that another run agrees with counts. Writes PREFIX.COLUMN, with lines
+"row<tab>figure" per operation, for each of the columns
 
   non-copy      instructions that neither copy nor clear memory
   copied        bytes that were copied
   cleared       bytes that were cleared
-  charged       non-copy, and one instruction for 8 bytes copied or cleared
-  clock         instructions by the guest's clock, all of them as they are
+  charged       non-copy, plus one instruction for 8 bytes copied or cleared
+  clock         all instructions, by the guest's clock
 
-and PREFIX.stretches, "row<tab>number<tab>operations", for their profiles.
+and PREFIX.stretches, "row<tab>number<tab>operations", for profiles.
 
-Exit status: 0 all is well; 1 the clock and the count of a run are more than
-0.05 % apart, or no two runs of a row agree to 1 % (it says which); 2 a file
-cannot be read or does not fit the other.
+Exit status: 0 all runs agree; 1 the clock and the count of a run are more than
+0.05 % apart, or no two runs of a row agree to 1 % (a message names the row); 2 a
+file cannot be read, or the files do not match.
 """
 
 import argparse
@@ -33,7 +33,7 @@ COLUMNS = ("non-copy", "copied", "cleared", "charged", "clock")
 
 
 class Run:
-    """A stretch: what it was, and what was counted."""
+    """A stretch and its counts."""
 
     def __init__(self, line, counts):
         self.row, operations, ticks = line.rstrip("\n").split("\t")
@@ -42,7 +42,7 @@ class Run:
          self.copied, self.cleared, _user) = map(int, counts.split())
 
     def clock_fault(self):
-        """What is wrong with the clock, or None."""
+        """Return a message if clock and count differ, or None."""
         counted = self.other + self.copying + self.clearing
         apart = 100 * abs(counted - self.ticks) / self.ticks
         if apart <= CLOCK_PERCENT:
@@ -51,25 +51,25 @@ class Run:
                 f"{self.ticks}, {apart:.2f} % apart")
 
     def figures(self):
-        """Of one operation, in the order of COLUMNS."""
+        """Return the figures per operation, in the order of COLUMNS."""
         charged = self.other + (self.copied + self.cleared) / 8
         return [number / self.operations
                 for number in (self.other, self.copied, self.cleared, charged, self.ticks)]
 
 
 def read(runs, counts):
-    """The runs, in their order."""
+    """Return the runs in order."""
     with open(runs, encoding="utf-8") as first, open(counts, encoding="utf-8") as second:
         pairs = list(itertools.zip_longest(first, second))
     if not pairs or any(None in pair for pair in pairs):
-        raise ValueError(f"{runs} and {counts} have not as many lines")
+        raise ValueError(f"{runs} and {counts} differ in their number of lines, or are empty")
     return [Run(*pair) for pair in pairs]
 
 
 def cheapest(row, runs):
-    """The one run of a row that counts, and what is wrong with them: a list."""
+    """Return the run of a row that counts, and a list of faults."""
     if len(runs) < 3:
-        raise ValueError(f"{row}: {len(runs)} runs, three are needed")
+        raise ValueError(f"{row}: {len(runs)} runs, at least three are needed")
     ordered = sorted(runs[1:], key=lambda run: run.other)
     gaps = [100 * (second.other - first.other) / first.other
             for first, second in zip(ordered, ordered[1:])]
@@ -82,7 +82,7 @@ def cheapest(row, runs):
 
 
 def main():
-    """Returns the exit status."""
+    """Return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     for option in ("--runs", "--counts", "--out"):
         parser.add_argument(option, required=True)

@@ -1,22 +1,22 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""What the side-by-side bench does on one kernel, for bench-side.guest.sh.
+"""Print the plan of the side-by-side bench on one kernel, for bench-side.guest.sh.
 
 usage: bench_plan.py KERNEL [CUT]...
 
-KERNEL: 7.2 or 7.3, bare, or linux, the patched one. CUT: ext4, null_blk, tmpfs,
-names, depth, buffers, slots, equal; default these; two, for a machine with two
-CPUs; demo, what the demo shows; libfuse, its examples next to the server of the
-bench; passthrough, one of them next to no FUSE. Prints a line for each row, fields
-separated by tabs: "cut | operation | mode", the store that has the files, the server's
-arguments ("-": no server), the program that is measured, its arguments, and how many
-operations that is.
+KERNEL: 7.2 or 7.3, the bare kernels, or linux, the patched one. CUT: ext4, null_blk,
+tmpfs, names, depth, buffers, slots, equal, which are the default; two, for a machine
+with two CPUs; demo, for the demo; libfuse, its examples next to the bench's server;
+passthrough, an example next to no FUSE. Prints a line for each row, with fields
+separated by tabs: "cut | operation | mode", the store with the files, the server's
+arguments ("-": no server), the measured program, its arguments, and the number of
+operations.
 """
 
 import itertools
 import sys
 
-# The server's -m, by the kernel that has it; native is none.
+# The server's -m by kernel; native means no server.
 MODES = {
     "7.2": ("native", "dev", "entry"),
     "linux": ("native", "entry", "kmbuf", "zc"),
@@ -24,7 +24,7 @@ MODES = {
 }
 POOLED = ("pool", "registered", "pool-zc", "kmbuf", "zc")
 KIB = 1024
-# Bytes of an operation, what people call it, how many of them are measured.
+# Bytes of an operation, its name, the number of measured operations.
 SIZES = ((4 * KIB, "4 KiB", 1000), (64 * KIB, "64 KiB", 240),
          (128 * KIB, "128 KiB", 160), (1024 * KIB, "1 MiB", 60))
 DEPTH = BUFFERS = 8
@@ -38,7 +38,7 @@ def cut(function):
 
 
 def server(mode, *flags, depth=DEPTH, buffers=BUFFERS):
-    """The arguments of the server."""
+    """Return the arguments of the server."""
     if mode == "native":
         return "-"
     words = ["-m", mode, "-d", depth, *flags]
@@ -50,7 +50,7 @@ def server(mode, *flags, depth=DEPTH, buffers=BUFFERS):
 
 
 def client(rw, how, size, number, *, order="sequential", depth=DEPTH):
-    """The arguments of the client."""
+    """Return the arguments of the client."""
     return f"file {rw} {how} {size} {depth} {number} small {order}"
 
 
@@ -70,7 +70,7 @@ def ext4(mode):
 
 @cut
 def null_blk(mode):
-    """A disk that moves no data, so that what is copied is FUSE's."""
+    """A disk that moves no data, so that all copies are FUSE's."""
     if mode != "dev":
         yield from files("raw", mode, "-D", how=("direct",), orders=("sequential",))
 
@@ -84,7 +84,7 @@ def tmpfs(mode):
 
 @cut
 def names(mode):
-    """No data to speak of."""
+    """Names and attributes, with little data."""
     for name, word, where, number in (
             ("readdir and stat of 1,000 files, a file", "list", "list", 1000),
             ("create and unlink", "create", ".", 300),
@@ -109,7 +109,7 @@ def depth(mode):
 
 @cut
 def buffers(mode):
-    """As many requests as ever, and more or fewer buffers for them."""
+    """32 requests at a time, with more or fewer buffers for them."""
     if mode in POOLED:
         for number in (2, 4, 16, 32, 64):
             yield read_64k(mode, number, depth=32, buffers=number)
@@ -125,7 +125,7 @@ def slots(mode):
 
 @cut
 def equal(mode):
-    """4 MiB for payloads, whatever can be done with it."""
+    """4 MiB for payloads in every mode."""
     if mode in ("native", "dev"):
         return
     entries = 32 if mode in POOLED else 4
@@ -146,19 +146,19 @@ def two(mode):
 
 @cut
 def demo(mode):
-    """Direct reads and writes of 64 KiB; native ones drop what filling the file
-    has left in the page cache, in folios that are costly to write to."""
+    """Direct reads and writes of 64 KiB. Native ones drop the page cache that filling
+    the file has left, in folios that are costly to write to."""
     yield from (row for row in files("ext4", mode, how=("direct",), orders=("sequential",))
                 if row[0].startswith("64 KiB "))
 
 
-# What the examples of libfuse have for a mode of the server.
+# libfuse's examples, and their option for each mode of the server.
 EXAMPLES = ("passthrough_ll", "passthrough_hp")
 OPTIONS = {"entry": "io_uring", "kmbuf": "io_uring_kmbuf", "zc": "io_uring_zero_copy"}
 
 
 def example(program, mode):
-    """The program and its options."""
+    """Return the program and its options."""
     words = [OPTIONS[mode], f"io_uring_q_depth={DEPTH}"]
     if mode in POOLED:
         words.append(f"io_uring_kmbuf_bufs={BUFFERS}")
@@ -179,8 +179,8 @@ def libfuse(mode):
 
 @cut
 def passthrough(mode):
-    """Direct reads that the kernel does for the file system. A direct write of 4 KiB
-    takes a million instructions there, with no request to the server: not measured."""
+    """Direct reads that the kernel does for the file system. Writes are not measured: a
+    direct write of 4 KiB takes a million instructions, with no request to the server."""
     if mode != "native":
         return
     for program, flags in (("none", server(mode)),
@@ -190,12 +190,12 @@ def passthrough(mode):
                    client("read", "direct", size, number), number)
 
 
-# Not part of a comparison of kernels.
+# Cuts that are not part of the comparison of kernels.
 OWN_MACHINE = ("two", "demo", "libfuse", "passthrough")
 
 
 def main(argv):
-    """Returns the exit status."""
+    """Return the exit status."""
     if not argv or argv[0] not in MODES or set(argv[1:]) - set(CUTS):
         print(__doc__, file=sys.stderr)
         return 2

@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Draws what the side-by-side bench found.
+"""Draw the results of the side-by-side bench.
 
 usage: bench_plots.py RESULTS.JSON DIR
 
-Writes DIR/sizes.svg, what reads and writes of some sizes cost each way, and
-DIR/growth.svg, what becomes of it with more requests, buffers or slots.
+Writes DIR/sizes.svg, the cost of reads and writes by size in each mode, and
+DIR/growth.svg, the cost with more requests, buffers or slots.
 
 Exit status: 0, or 2 with a message.
 """
@@ -16,7 +16,7 @@ import sys
 
 import matplotlib
 matplotlib.use("Agg")
-# pylint: disable-next=wrong-import-position # what it draws with is chosen first
+# pylint: disable-next=wrong-import-position # the backend has to be set first
 from matplotlib import pyplot
 
 # Text stays text, and the same figures give the same file.
@@ -40,7 +40,7 @@ def figure_of(rows, *key):
 
 
 def save(figure, path):
-    """Without the time in it, and with a licence."""
+    """Save without a time stamp and with a licence."""
     text = io.StringIO()
     figure.savefig(text, format="svg", bbox_inches="tight",
                    metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
@@ -52,7 +52,7 @@ def save(figure, path):
 
 
 def draw_sizes(rows, path):
-    """Bars, each against what 7.2 takes."""
+    """Draw bars, each relative to 7.2 per entry."""
     figure, panels = pyplot.subplots(1, 2, figsize=(10, 3.6), sharey=True)
     for panel, rw in zip(panels, ("read", "write")):
         for i, (kernel, mode, name, color) in enumerate(WAYS):
@@ -72,14 +72,14 @@ def draw_sizes(rows, path):
 
 
 def curve(rows, cut, kernel, mode):
-    """[(x, instructions)]"""
+    """Return [(x, instructions)]."""
     points = [(int(key[1].split(",")[0]), row["non-copy"]) for key, row in rows.items()
               if (key[0], *key[2:]) == (cut, kernel, mode)]
     return sorted(points)
 
 
 def draw_growth(rows, path):
-    """A panel for each thing that grows, and one for the payload."""
+    """Draw a panel for the payload, and one for each other number that grows."""
     figure, panels = pyplot.subplots(1, 4, figsize=(14, 3.2))
     for kernel, mode, name, color in WAYS:
         points = [(kib, figure_of(rows, "ext4", f"{size} direct sequential read", kernel, mode))
@@ -104,7 +104,7 @@ def draw_growth(rows, path):
 
 
 def main(argv):
-    """Returns the exit status."""
+    """Return the exit status."""
     if len(argv) != 2:
         print(__doc__, file=sys.stderr)
         return 2

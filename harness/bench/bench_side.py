@@ -1,17 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""The report of the side-by-side bench.
+"""Write the report of the side-by-side bench.
 
-usage: bench_side.py --dir DIR --version KERNEL=TEXT... [--profiles DIR]
+usage: bench_side.py --dir DIR --version KERNEL=TEXT... [--profiles PROFILES]
 
-DIR has, for each KERNEL (7.2, 7.3, linux), what bench_counts.py wrote with
---out DIR/KERNEL, and in KERNEL.others "row<tab>figure" lines of the cuts that are
-not counted by the plugin, "two" and "memory". Writes results.json and report.md
-to DIR; bench_plots.py draws from the first. PROFILES/KERNEL/NUMBER.md, as symbols.py prints it, is the
-profile of the stretch of that number (KERNEL.stretches).
+DIR has, for each KERNEL (7.2, 7.3, linux), the files that bench_counts.py writes with
+--out DIR/KERNEL, and KERNEL.others with lines "row<tab>figure" for the cuts "two" and
+"memory", which the plugin does not count. Writes results.json, which bench_plots.py
+draws, and report.md to DIR. PROFILES/KERNEL/NUMBER.md, in the format of symbols.py, is
+the profile of the stretch with that number in KERNEL.stretches.
 
-Exit status: 0; 1 a row is missing that the comparison needs; 2 a file cannot be
-read. A goal that is missed is reported, and no fault of the run.
+Exit status: 0 written; 1 a row is missing that the comparison needs; 2 a file cannot be
+read. A missed goal is reported, and is not an error.
 """
 
 import argparse
@@ -69,18 +69,18 @@ class Results:
         return self.rows.get((where, operation, kernel, mode), {}).get(column)
 
     def operations(self, where):
-        """Of a cut, in their order."""
+        """Return the operations of a cut, in order."""
         return list(dict.fromkeys(key[1] for key in self.rows if key[0] == where))
 
 
 def read(path):
-    """Tab-separated fields of each line."""
+    """Return the tab-separated fields of each line."""
     with open(path, encoding="utf-8") as file:
         return [line.rstrip("\n").split("\t") for line in file]
 
 
 def size_of(operation):
-    """How many bytes it is about, or None."""
+    """Return the bytes of an operation, or None."""
     words = operation.replace(",", "").split()
     for number, unit in zip(words, words[1:]):
         if unit in UNITS and number.isdigit() and words[-1] in ("read", "write"):
@@ -89,7 +89,7 @@ def size_of(operation):
 
 
 def cell(results, key):
-    """A figure, and in brackets how many times the data was copied."""
+    """Return a figure, and in brackets how many times the data was copied."""
     figure = results.get(*key, "figure")
     if figure is not None:
         return f"{figure:,.0f}"
@@ -104,7 +104,7 @@ def cell(results, key):
 
 
 def table(results, where):
-    """Markdown of one cut, with the columns that have something."""
+    """Return Markdown for one cut, with the columns that have figures."""
     operations = results.operations(where)
     shown = [(kernel, mode, name) for kernel, mode, name in SHOWN
              if any((where, operation, kernel, mode) in results.rows for operation in operations)]
@@ -117,7 +117,7 @@ def table(results, where):
 
 
 def goals(results):
-    """(what, wanted, seen, met, key of ours) for each goal; seen None: no figure."""
+    """Yield (what, wanted, seen, met, key of ours) for each goal; seen None: no figure."""
     for size, *_ in (("4 KiB",), *((big,) for big in BIG)):
         for rw in ("read", "write"):
             operation = f"{size} direct sequential {rw}"
@@ -144,7 +144,7 @@ def goals(results):
 
 
 def behind(results):
-    """Rows of ours by how they compare with the best of the others, worst first."""
+    """Return our rows by their ratio to the best of the others, worst first."""
     found = []
     for key in results.rows:
         where, operation, kernel, mode = key
@@ -160,25 +160,25 @@ def behind(results):
 
 
 def name_of(key):
-    """For people."""
+    """Return a readable name of a row."""
     where, operation, kernel, mode = key
     heading = next(name for *ids, name in SHOWN if ids == [kernel, mode])
     return f"{where}: {operation}: {heading}"
 
 
 def profile(results, profiles, key):
-    """Markdown, or nothing."""
+    """Return the profile of a row as Markdown."""
     path = os.path.join(profiles, key[2], results.stretches[key] + ".md")
     with open(path, encoding="utf-8") as file:
         return f"### {name_of(key)}\n\n{file.read()}"
 
 
 def report(results, versions, profiles):
-    """Markdown of it all."""
+    """Return the whole report as Markdown."""
     parts = ["# FUSE: ours, Linux 7.2 and Linux 7.3 side by side",
              "\n".join(f"* {kernel}: {text}" for kernel, text in versions.items()),
-             "Instructions of the guest an operation that neither copy nor clear memory; in "
-             "brackets how many times the data was copied."]
+             "Each figure is the number of guest instructions per operation, not counting those "
+             "that copy or clear memory; in brackets, how many times the data was copied."]
     for where, title in TITLES.items():
         if results.operations(where):
             parts += [f"## {title}", table(results, where)]
@@ -197,14 +197,14 @@ def report(results, versions, profiles):
                         [f"| {name_of(key)} | {ratio:.2f} |" for ratio, key in ratios
                          if ratio > 1.01])]
     if profiles:
-        parts += ["## Profiles of the worst rows, and of those that miss a goal"]
+        parts += ["## Profiles of the worst rows, and of rows that miss a goal"]
         parts += [profile(results, profiles, key) for key in dict.fromkeys(worst + missed)
                   if key in results.stretches]
     return "\n\n".join(parts) + "\n"
 
 
 def as_json(results, versions):
-    """For bench_plots.py, and for who wants to compare."""
+    """Return the results for bench_plots.py and for comparisons."""
     rows = [dict(zip(("cut", "operation", "kernel", "mode"), key), **figures)
             for key, figures in results.rows.items()]
     found = [{"goal": what, "wanted": wanted, "seen": seen, "met": met}
@@ -213,7 +213,7 @@ def as_json(results, versions):
 
 
 def main():
-    """Returns the exit status."""
+    """Return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--dir", required=True)
     parser.add_argument("--version", action="append", default=[])

@@ -1,17 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Print the figures of a bench as a table, and hold them to their limits.
+"""Print the figures of a bench as a table, and check their limits.
 
 usage: bench_table.py --name NAME [--limits FILE] [--json FILE]
                       [--held COLUMN] [--unit UNIT] FIGURES...
 
-Each FIGURES file is named NAME.COLUMN and holds "row<tab>number" lines, the
-same rows in each. FILE of limits: see harness/lists/bench.limits. The columns
-are kernels that are compared; with --held they are different figures of one
-kernel, and limits are for that COLUMN.
+Each FIGURES file is named NAME.COLUMN and has lines "row<tab>number", with the
+same rows in each file. harness/lists/bench.limits describes the file of limits. The
+columns are kernels to compare; with --held they are different figures of one
+kernel, and the limits are for that COLUMN.
 
-Exit status: 0 all is well; 1 a limit is not kept or a limit names no row (it
-says which); 2 a file cannot be read, or a row is not in every file.
+Exit status: 0 all limits are kept; 1 a figure exceeds a limit, or a limit matches
+no row (a message names it); 2 a file cannot be read, or a row is not in every file.
 """
 
 import argparse
@@ -24,13 +24,13 @@ LIMIT = re.compile(r"^(?P<rows>[^#].*): (?P<rule>equal|most|flat) (?P<value>[\d.
 
 
 def read_figures(path):
-    """{row: number}, in the order of the file."""
+    """Return {row: number}, in the order of the file."""
     figures = {}
     with open(path, encoding="utf-8") as file:
         for line in file:
             row, number = line.rstrip("\n").split("\t")
             if row in figures:
-                raise ValueError(f"{path}: row '{row}' is there twice")
+                raise ValueError(f"{path}: row '{row}' appears twice")
             figures[row] = float(number)
     if not figures:
         raise ValueError(f"{path}: no figures")
@@ -38,7 +38,7 @@ def read_figures(path):
 
 
 def read_limits(path, name):
-    """(pattern, rule, value, why) of the lines whose pattern begins with NAME."""
+    """Return (pattern, rule, value, why) of the lines whose pattern begins with NAME."""
     limits = []
     with open(path, encoding="utf-8") as file:
         for line in file:
@@ -53,13 +53,13 @@ def read_limits(path, name):
 
 
 def spread(numbers):
-    """How far apart they are, in percent of the least."""
+    """Return the difference of the largest and the least number, in percent of the least."""
     least = min(numbers)
     return 100 * (max(numbers) - least) / least if least else float("inf")
 
 
 def check(limit, rows):
-    """What is wrong with ROWS, {row: [number a column]}, by one limit: a list."""
+    """Check ROWS, {row: [number a column]}, against one limit. Return a list of faults."""
     pattern, rule, value, why = limit
     hit = {row: numbers for row, numbers in rows.items() if re.fullmatch(pattern, row)}
     if not hit:
@@ -73,14 +73,14 @@ def check(limit, rows):
         return faults
     for row, numbers in hit.items():
         if rule == "equal" and spread(numbers) > value:
-            faults.append(f"{row}: {spread(numbers):.2f} % apart, allowed are {value:g} % ({why})")
+            faults.append(f"{row}: {spread(numbers):.2f} % apart, the limit is {value:g} % ({why})")
         if rule == "most" and max(numbers) > value:
-            faults.append(f"{row}: {max(numbers):g}, allowed are {value:g} ({why})")
+            faults.append(f"{row}: {max(numbers):g}, the limit is {value:g} ({why})")
     return faults
 
 
 def table(columns, rows, compare, unit):
-    """Markdown, if to COMPARE with the last column against the first."""
+    """Return Markdown. With COMPARE, add the difference of the last column and the first."""
     lines = [f"| {unit} | {' | '.join(columns)} |" + (" difference |" if compare else ""),
              "|---|" + "---:|" * (len(columns) + compare)]
     for row, numbers in rows.items():
@@ -94,7 +94,7 @@ def table(columns, rows, compare, unit):
 
 
 def main():
-    """Returns the exit status."""
+    """Return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
     parser.add_argument("--name", required=True)
     parser.add_argument("--limits")

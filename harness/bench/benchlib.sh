@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Sourced, after lib.sh and thirdparty.sh, by the scripts of the benches: their
-# programs, and machines that count what these mark.
+# Sourced, after lib.sh and thirdparty.sh, by the scripts of the benches: builds their
+# programs, and runs machines that count the stretches that the programs mark.
 
 BENCH=$BUILD/bench
 
-# bench_programs: client, names, server and count.so, in $BENCH.
+# bench_programs: build client, names, server and count.so in $BENCH.
 bench_programs() {
 	need_liburing
 	mkdir -p "$BENCH"
@@ -17,7 +17,7 @@ bench_programs() {
 }
 
 # bench_machine NAME TREE [VM OPTION]... -- COMMAND...: runs COMMAND on the tree's
-# base kernel, in a machine that counts.
+# base kernel, in a machine that counts instructions.
 bench_machine() {
 	local name=$1 tree=$2 map
 	shift 2
@@ -28,13 +28,13 @@ bench_machine() {
 		--plugin "$BENCH/count.so,ranges=$BENCH/ranges.$tree,out=$BUILD/vm/$name/counts" "$@"
 }
 
-# bench_figures NAME PREFIX: what that machine has counted, in PREFIX.COLUMN.
+# bench_figures NAME PREFIX: write that machine's counts to PREFIX.COLUMN.
 bench_figures() {
 	/usr/bin/python3 "$TOP/harness/bench/bench_counts.py" --runs "$BUILD/vm/$1/runs" \
 		--counts "$BUILD/vm/$1/counts" --out "$2"
 }
 
-# bench_profile NAME TREE NUMBER OPERATIONS: of one stretch, on stdout.
+# bench_profile NAME TREE NUMBER OPERATIONS: print the profile of one stretch.
 bench_profile() {
 	/usr/bin/python3 "$TOP/harness/bench/symbols.py" profile "$(kernel_dir "$2" base)/System.map" \
 		"$BUILD/vm/$1/counts.$3" "$4" 40

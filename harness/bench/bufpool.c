@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A FUSE server with Linux 7.3's buffer pools: headers in memory of the server,
- * for each queue one piece of memory of which the kernel gives out parts.
+ * A FUSE server with Linux 7.3's buffer pools: headers are in the server's memory, and
+ * each queue has one area of memory whose parts the kernel gives to requests.
  */
 #include "bufpool.h"
 
@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-/* 7.3's uapi, where ours has nothing like it */
+/* The parts of 7.3's uapi that ours lacks */
 #define CMD_ADD_BUFPOOL		4
 
 /* In the SQE, in place of struct fuse_uring_cmd_req */
@@ -29,7 +29,7 @@ struct bufpool_req {
 };
 
 struct bufpool_options bufpool_options;
-/* How many requests had their data there */
+/* Numbers of requests by the place of their data */
 static unsigned long nr_buffer, nr_zero_copy;
 
 static struct bufpool_req *pool_req(struct io_uring_sqe *sqe)
@@ -37,13 +37,13 @@ static struct bufpool_req *pool_req(struct io_uring_sqe *sqe)
 	return (void *)sqe->cmd;
 }
 
-/* Behind those of the entries */
+/* Behind the slots of the entries */
 static unsigned int pool_slot(const struct uring_server *srv, unsigned int qid)
 {
 	return srv->nr_entries + qid;
 }
 
-/* Commands by which the kernel gets at a registered pool have to name it */
+/* Commands with which the kernel finds a registered pool have to name it */
 static void name_pool(const struct uring_server *srv, unsigned int qid,
 		      struct io_uring_sqe *sqe)
 {
@@ -169,7 +169,7 @@ static void prep_commit(struct uring_server *srv, struct uring_entry *entry,
 	name_pool(srv, entry->qid, sqe);
 }
 
-/* Where nothing is to be read or written the kernel says the pool's start */
+/* Without data to read or write, the kernel gives the pool's start */
 static int locate(struct uring_server *srv, struct uring_entry *entry,
 		  unsigned int cqe_flags)
 {

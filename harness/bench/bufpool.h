@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The buffer pools that Linux 7.3 has for FUSE over io_uring: its interface as
- * far as a server needs it. Not for the kselftests, whose kernel has other ones.
+ * Linux 7.3's buffer pools for FUSE over io_uring: the part of the interface that a
+ * server needs. Not for the kselftests, whose kernel has different buffers.
  */
 #ifndef BUFPOOL_H
 #define BUFPOOL_H
 
 #include "fuse_uring.h"
 
-/* What a queue can have besides the pool */
+/* Features of a queue besides the pool */
 struct bufpool_options {
 	/* the pool is in the ring's table, so that it is pinned once */
 	bool	registered;

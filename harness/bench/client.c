@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The program whose reads or writes are measured. It does little besides, and
- * marks where the measured stretch begins and ends (mark.h).
+ * The program whose reads or writes are measured. It does little else, and marks the
+ * begin and the end of the measured stretch (mark.h).
  */
 #include "mark.h"
 
@@ -78,7 +78,7 @@ static void open_file(struct client *c)
 	c->file_size = lseek(c->fd, 0, SEEK_END);
 	if (c->file_size % c->size || c->file_size < (off_t)c->size)
 		die("a file of such pieces", EINVAL);
-	/* what is read twice comes from the page cache the second time */
+	/* a second read would come from the page cache */
 	if (!c->write && !c->direct &&
 	    c->file_size / c->size < c->number)
 		die("a file as large as what is to be read", EINVAL);
@@ -113,8 +113,8 @@ static void forget_pages(struct client *c)
 }
 
 /*
- * Where in the file. No place comes twice before all others were there, as the
- * number of places and the multiplier, a prime, have no divisor in common.
+ * The place in the file. No place repeats before all others were used, as the number
+ * of places and the multiplier, a prime, have no common divisor.
  */
 static off_t place_in_file(const struct client *c, unsigned int number)
 {
@@ -125,7 +125,7 @@ static off_t place_in_file(const struct client *c, unsigned int number)
 	return number % nr_places * c->size;
 }
 
-/* One operation; its number says where in the file, its place, in memory */
+/* One operation; number selects its place in the file, place that in memory */
 static void queue(struct client *c, unsigned int number, unsigned int place)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&c->ring);

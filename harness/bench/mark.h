@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where a stretch that is measured begins and ends: no-operations with an
- * address in them that no compiler comes up with. Known to the client, which
- * executes them, and to the plugin, which looks for them.
+ * Marks of the begin and the end of a measured stretch: no-operations with an address
+ * that no compiler generates. The client executes them, the plugin looks for them.
  */
 #ifndef MARK_H
 #define MARK_H
@@ -15,7 +14,7 @@
 
 #define MARK_STRING_(x)	#x
 #define MARK_STRING(x)	MARK_STRING_(x)
-/* Nothing that belongs to the stretch may move past it */
+/* Nothing in the stretch may move past the mark */
 #define mark(address)							\
 	asm volatile("nopl " MARK_STRING(address) "(%%rax,%%rax,1)"	\
 		     ::: "memory")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The program whose work with names and attributes is measured; see client.c. */
+/* The program whose operations on names and attributes are measured; see client.c. */
 #include "mark.h"
 
 #include <dirent.h>

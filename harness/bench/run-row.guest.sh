@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Sourced, in the VM, by benches that a machine counts: "row<tab>operations<tab>
-# ticks" lines in $KMBUF_RW/runs say what each stretch was that a program marked,
-# in their order.
+# Sourced, in the VM, by benches on a machine that counts: writes a line
+# "row<tab>operations<tab>ticks" to $KMBUF_RW/runs for each stretch that a program
+# marks, in order.
 
-# settled TICKS...: do three of them but for the first agree to 0.3 %, or two and
-# two? Only two can have as many ticks, and copy more or less in them.
+# settled TICKS...: do three of them, or two pairs, agree to 0.3 %, not counting the
+# first? A single pair can agree by chance, with different amounts copied.
 settled() {
 	shift
 	printf '%s\n' "$@" | sort -n | awk '
@@ -14,12 +14,12 @@ settled() {
 		END { exit good < 2 }'
 }
 
-# run_row ROW OPERATIONS COMMAND...: runs of it, which print their ticks. The first
-# warms up; there are more until others agree, 25 at most.
+# run_row ROW OPERATIONS COMMAND...: run COMMAND, which prints its ticks, until enough
+# runs after the first, which warms up, agree; 25 times at most.
 run_row() {
 	local row=$1 operations=$2 ticks=()
 	shift 2
-	# What the last row has left to be written is no part of this one.
+	# Dirty pages of the last row must not be written during this one.
 	sync
 	while [ ${#ticks[@]} -lt 4 ] || { ! settled "${ticks[@]}" && [ ${#ticks[@]} -lt 25 ]; }; do
 		ticks+=("$("$@")")

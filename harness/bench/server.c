@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The FUSE server of the bench: the kselftests' server of a directory, with one
- * loop for all the ways that a request and its data can take, of this kernel and
- * of those it is compared with.
+ * The bench's FUSE server: the kselftests' server for a directory, with one loop for all
+ * modes, those of the patched kernel and those of the kernels it is compared with.
  */
 #include "bufpool.h"
 #include "fuse_dir.h"
@@ -128,8 +127,8 @@ int main(int argc, char **argv)
 		.buffers = 8,
 		.zero_copy_min = 16384,
 		/*
-		 * Else the kernel asks for an attribute before each write, to
-		 * find out what it has to drop. Files of benches have nothing.
+		 * Otherwise the kernel asks for an attribute before each write,
+		 * to find privileges to drop. The bench's files have none.
 		 */
 		.init_flags = FUSE_HANDLE_KILLPRIV_V2,
 	};

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Sourced, in the VM, by benches: files on stores of several kinds, each with one
-# of 128 MiB that is named "file".
+# Sourced, in the VM, by benches: makes stores of several kinds, each with a file of
+# 128 MiB named "file".
 
-# null_disk NAME ATTRIBUTE=VALUE...: /dev/NAME, a disk that takes requests at once,
-# unlike a loop or brd.
+# null_disk NAME ATTRIBUTE=VALUE...: make /dev/NAME, a disk that takes requests at once,
+# unlike loop or brd.
 null_disk() {
 	local disk=/sys/kernel/config/nullb/$1 pair
 	mountpoint -q /sys/kernel/config || mount -t configfs none /sys/kernel/config
@@ -14,12 +14,12 @@ null_disk() {
 	done
 }
 
-# fill DIR: the file, so that no block of it is a hole.
+# fill DIR: write the whole file, so that it has no holes.
 fill() {
 	dd if=/dev/zero of="$1/file" bs=1M count=128 status=none
 }
 
-# make_ext4 DIR [MKFS OPTION]...: in memory.
+# make_ext4 DIR [MKFS OPTION]...: make ext4 in memory.
 make_ext4() {
 	local dir=$1
 	shift
@@ -32,8 +32,8 @@ make_ext4() {
 	sync
 }
 
-# make_stores: /tmp/ext4, with names and attributes, too; /tmp/raw, whose file is
-# a disk that moves no data; /tmp/tmpfs.
+# make_stores: make /tmp/ext4, which also has files for the names bench; /tmp/raw, whose
+# file is a disk that moves no data; and /tmp/tmpfs.
 make_stores() {
 	make_ext4 /tmp/ext4 -O ea_inode
 	mkdir /tmp/ext4/list

@@ -1,14 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""What addresses of a kernel mean, for plugin/count.c and its profiles.
+"""Translate kernel addresses for plugin/count.c and its profiles.
 
 usage: symbols.py ranges SYSTEM.MAP LIST
        symbols.py profile SYSTEM.MAP PROFILE OPERATIONS [MOST]
 
-ranges: the file of ranges that the plugin reads, from a list of routines such
-as harness/lists/bench.copying. profile: a table of the routines in a PROFILE
-that the plugin wrote, by instructions an operation; the MOST (15) that have
-the most.
+ranges: print the file of ranges for the plugin, from a list of routines such as
+harness/lists/bench.copying. profile: print a table of the MOST (15) routines with
+the most instructions per operation, from a PROFILE that the plugin wrote.
 
 Exit status: 0, or 2 with a message.
 """
@@ -40,20 +39,20 @@ class Symbols:
         self.names = [found[address] for address in self.addresses]
 
     def range(self, name):
-        """(start, end) of a routine: up to the next one."""
+        """Return (start, end) of a routine; it ends where the next one starts."""
         hits = [i for i, names in enumerate(self.names) if name in names]
         if len(hits) != 1:
-            raise ValueError(f"routine {name}: the kernel has {len(hits)} of that name")
+            raise ValueError(f"routine {name}: the kernel has {len(hits)} with that name, not one")
         return self.addresses[hits[0]], self.addresses[hits[0] + 1]
 
     def name(self, address):
-        """Of the routine that the address is in; of several names the shortest."""
+        """Return the shortest name of the routine at an address."""
         i = bisect.bisect_right(self.addresses, address) - 1
         return min(self.names[i], key=len) if i >= 0 else hex(address)
 
 
 def print_ranges(symbols, path):
-    """The lines of the plugin's file."""
+    """Print the plugin's file of ranges."""
     print(f"text {symbols.marks['_stext']:x} {symbols.marks['_etext']:x}")
     with open(path, encoding="utf-8") as file:
         for line in file:
@@ -67,7 +66,7 @@ def print_ranges(symbols, path):
 
 
 def print_profile(symbols, path, operations, most):
-    """A Markdown table."""
+    """Print a Markdown table."""
     counts = {}
     with open(path, encoding="utf-8") as file:
         for line in file:
@@ -81,7 +80,7 @@ def print_profile(symbols, path, operations, most):
 
 
 def main(argv):
-    """Returns the exit status."""
+    """Return the exit status."""
     try:
         if len(argv) == 3 and argv[0] == "ranges":
             print_ranges(Symbols(argv[1]), argv[2])

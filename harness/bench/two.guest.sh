@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the VM: two clients at a time, each on a CPU of its own. Prints the longer of
-# their times.
+# In the VM: runs two clients at a time, each on its own CPU. Prints the longer of their
+# times.
 #
-#   two ARGUMENT...     of the client, which is beside this file
+#   two ARGUMENT...     arguments of the client, which is next to this file
 set -euo pipefail
 
 client=$(dirname "$0")/client

@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The patched kernel as Debian packages in build/<base>/deb: linux-image-VERSION-kmbuf
-# and linux-headers-VERSION-kmbuf, by the kernel's own bindeb-pkg.
+# Makes Debian packages of the patched kernel in build/<base>/deb:
+# linux-image-VERSION-kmbuf and linux-headers-VERSION-kmbuf, with the kernel's own
+# bindeb-pkg.
 #
-#   deb-kernel.sh               with Debian's configuration (linux-config-<base>), without
+#   deb-kernel.sh               use Debian's configuration (linux-config-<base>), without
 #                               debug information
-#   deb-kernel.sh --estimate    only prints how long it takes and how much disk
+#   deb-kernel.sh --estimate    only print the time and the disk space that it takes
 #
-#   CONFIG=running              the configuration of the kernel that runs here
-#   CONFIG=FILE                 that one; nothing in it is changed but the local version
-#   LOCALMODCONFIG=1            only modules that are loaded here (LSMOD=FILE: or that this
-#                               output of lsmod names), and what the packages need
-#   DEB_REVISION=N              the N of +kmbufN, the end of the packages' version
+#   CONFIG=running              use the configuration of the running kernel
+#   CONFIG=FILE                 use this configuration; only the local version is changed
+#   LOCALMODCONFIG=1            build only the modules loaded here (or those in LSMOD=FILE,
+#                               an output of lsmod), and those that the packages need
+#   DEB_REVISION=N              the N of +kmbufN at the end of the packages' version
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/kernel/kconfig.sh"
@@ -26,11 +27,11 @@ case $#,${1:-} in
 esac
 here=$TOP/harness/deb
 flavour=-kmbuf
-# Right below the tree, as the other kernels' objects: names of sources are relative, and
-# the compiler cache serves both. bindeb-pkg leaves packages in the directory above.
+# Right below the tree, like the other kernels' objects: names of sources are relative, so
+# that all share the compiler cache. bindeb-pkg leaves packages in the directory above.
 out=.${DEB##*/}
 
-# debian_config TO: from Debian's package, the newest there is of this base's.
+# debian_config TO: write the configuration in Debian's newest package for this base.
 debian_config() {
 	local deb dir=$q_tmp/config
 	deb=$("$TOP/harness/setup/apt.sh" deb "linux-config-$q_base" "$q_tmp/download")
@@ -47,13 +48,13 @@ running_config() {
 	elif [ -r "$file" ]; then
 		cp "$file" "$1"
 	else
-		die "the running kernel does not tell its configuration" \
+		die "the running kernel's configuration is not available" \
 			"there is neither /proc/config.gz nor $file" "CONFIG=FILE make deb"
 	fi
 }
 
-# get_config TO: what CONFIG asks for. Settings of ours go behind it: Kconfig takes
-# the last value.
+# get_config TO: write the configuration that CONFIG selects. Our own settings are
+# appended, as Kconfig uses the last value.
 get_config() {
 	case ${CONFIG:-debian} in
 	debian) debian_config "$1" ;;
@@ -70,7 +71,8 @@ get_config() {
 	esac
 }
 
-# wanted FILE: what is missing of wanted.config. A module may be built in.
+# wanted FILE: print the symbols of wanted.config that FILE lacks. A module may be built
+# in.
 wanted() {
 	local line symbol value
 	while IFS= read -r line; do
@@ -87,14 +89,14 @@ lsmod_lines() {
 	elif [ -r /proc/modules ]; then
 		lsmod
 	else
-		die "LOCALMODCONFIG=1 finds no modules" "the kernel that runs here has none" \
-			"LSMOD=FILE, the output of lsmod on the machine that the kernel is for"
+		die "LOCALMODCONFIG=1 finds no modules" "the running kernel has no modules" \
+			"set LSMOD=FILE, with the output of lsmod on the machine that the kernel is for"
 	fi
 }
 
-# seconds_and_space FILE: about how long it takes here, and MiB. A symbol that is y
-# is about one object, a module about four, and 800 are always there; an object takes 1.2 s
-# and 0.25 MiB. Figures of the harness's release kernel, gcc 12.2, 1519 objects.
+# seconds_and_space FILE: estimate seconds and MiB. A symbol "=y" is about one object, a
+# module about four, and there are always 800 more. An object takes 1.2 s and 0.25 MiB, as
+# measured with the harness's release kernel, gcc 12.2, 1519 objects.
 seconds_and_space() {
 	local loaded=-1
 	[ -z "${LOCALMODCONFIG:-}" ] || loaded=$(wc -l <"$q_tmp/lsmod")
@@ -111,12 +113,12 @@ seconds_and_space() {
 say_estimate() {
 	local seconds space
 	read -r seconds space < <(seconds_and_space "$1")
-	say "deb: kernel: about $(((seconds + 59) / 60)) minutes on $(nproc) CPUs if the compiler cache has nothing of it," \
+	say "deb: kernel: about $(((seconds + 59) / 60)) minutes on $(nproc) CPUs if the compiler cache is empty," \
 		"and $space MiB of disk in ${LINUX#"$TOP/"}/$out"
 	need_space "$BUILD" "$space" "the kernel's objects and packages"
 }
 
-# Debian's version of the base; of a tree that is no package, its own.
+# Debian's version of the base, or, if the base is not a package, the tree's own version.
 debian_version() {
 	local subject
 	subject=$(qgit -C "$LINUX" log -1 --format=%s refs/tags/base)
@@ -128,7 +130,7 @@ debian_version() {
 }
 
 only_loaded() {
-	# It asks about symbols that are new.
+	# localmodconfig asks about new symbols.
 	{ yes '' 2>/dev/null || true; } | LSMOD=$q_tmp/lsmod make -s -C "$LINUX" O="$out" localmodconfig 8>&- 9>&- || return
 	cat "$here/wanted.config" >>"$LINUX/$out/.config"
 }
@@ -142,7 +144,7 @@ configure() {
 	kbuild_make "$LINUX" "$out" olddefconfig
 }
 
-# One compiler for both, or the headers' programs are built once more.
+# CC and HOSTCC are the same, or the headers' programs would be built again.
 package() {
 	local cc=$TOP/harness/kernel/cc.sh
 	make -C "$LINUX" O="$out" CC="$cc" HOSTCC="$cc" -j"$(nproc)" \
@@ -177,21 +179,21 @@ key=$({
 	gcc --version
 } | sha256sum | cut -d ' ' -f 1)
 if [ "$(cat "$DEB/.kernel" 2>/dev/null)" = "$key" ]; then
-	say "deb: kernel: unchanged since it was built (rm ${DEB#"$TOP/"}/.kernel, and it is built again)"
+	say "deb: kernel: unchanged since it was built (to build it again: rm ${DEB#"$TOP/"}/.kernel)"
 	exit
 fi
 rm -f "$DEB/.kernel"
 say_estimate "$q_tmp/asked"
 kbuild_env
 export DEBFULLNAME=$QUEUE_NAME DEBEMAIL=$QUEUE_EMAIL
-# Smaller packages are not worth the minutes.
+# Better compression would take minutes.
 export DPKG_DEB_COMPRESSOR_TYPE=zstd DEB_BUILD_OPTIONS=terse
 
 say "deb: kernel: configure"
 run_logged deb-kernel-config configure || die "the kernel cannot be configured" "" "see $LOGS/deb-kernel-config.log"
 missing=$(wanted "$LINUX/$out/.config")
 [ -z "$missing" ] || die "the configuration lacks ${missing//$'\n'/, }" \
-	"the packages are of no use without" "set what harness/deb/wanted.config has, and what that depends on"
+	"the packages are useless without these" "set the symbols in harness/deb/wanted.config, and their dependencies"
 say "deb: kernel: build $version (log: ${LOGS#"$TOP/"}/deb-kernel.log)"
 left_over() {
 	rm -f "$LINUX"/linux-{image,headers,libc-dev,kmbuf}[-_]*.{deb,changes,buildinfo}
@@ -202,7 +204,7 @@ run_logged deb-kernel package || {
 	grep -n -E '(error|Error [0-9]|undefined reference)' "$LOGS/deb-kernel.log" | head -n 5 >&2
 	die "the kernel's packages do not build" "" "see $LOGS/deb-kernel.log"
 }
-# The C library's headers are the distribution's.
+# Not linux-libc-dev: the C library's headers stay the distribution's.
 deb_collect "$LINUX" 'linux-image-*.deb' 'linux-headers-*.deb'
 echo "$key" >"$DEB/.kernel"
 for package in $(deb_list "linux-image-*_${version}_*.deb" "linux-headers-*_${version}_*.deb"); do

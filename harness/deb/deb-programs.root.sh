@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the root directory to build in, with our packages installed: what the test of the
-# packages runs. The commands for kmbuf-file are those of userspace/libfuse.md.
+# In the build root, with our packages installed: builds the programs for the test of the
+# packages. The command for kmbuf-file is the one in userspace/libfuse.md.
 #
 #   deb-programs.root.sh
 set -euo pipefail

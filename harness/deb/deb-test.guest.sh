@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the machine that boots from its own disk: what the packages have to do, at the
-# first boot and at the second one.
+# In the machine that boots from its own disk: tests the packages at the first boot and at
+# the second one.
 #
 #   deb-test.guest.sh      started by deb-test.service
 #
@@ -25,7 +25,7 @@ booted() {
 		[[ $(uname -v) == *+kmbuf* ]] && [ "$(findmnt -n -o SOURCE /)" = /dev/vda1 ]
 }
 
-# revision N: all of them end in +kmbufN, and dpkg has nothing to say.
+# revision N: all versions end in +kmbufN, and dpkg reports no problem.
 revision() {
 	local package
 	for package in "${packages[@]}"; do
@@ -36,7 +36,7 @@ revision() {
 	[ -z "$(dpkg --audit)" ]
 }
 
-# Nobody has turned it on but the package, at boot.
+# Only the package has enabled it, at boot.
 switched_on() {
 	grep -x Y "$enable" && modprobe -c | grep -x 'options fuse enable_uring=1'
 }
@@ -49,7 +49,7 @@ probe() {
 	modprobe ublk_drv && kmbuf-probe
 }
 
-# Two kinds of what is missing, and a normal user.
+# kmbuf-probe detects a disabled parameter, and works for a normal user.
 probe_finds() {
 	local status=0
 	echo N >"$enable"
@@ -62,7 +62,7 @@ probe_finds() {
 	grep -q '^yes  *kernel-managed buffer ring' /run/probe
 }
 
-# serve OPTIONS: until /mnt is mounted.
+# serve OPTIONS: start the server and wait until /mnt is mounted.
 serve() {
 	./tools/kmbuf-file /run/disk.file -f -o "$1" /mnt >/run/said 2>&1 &
 	server=$!
@@ -75,7 +75,7 @@ serve() {
 	return 1
 }
 
-# fuse OPTIONS COUNTER: a file through it, and the kernel counts requests of that kind.
+# fuse OPTIONS COUNTER: copy a file through the server. The kernel's COUNTER must rise.
 fuse() {
 	local status=0 count
 	serve "$1" || return
@@ -87,7 +87,7 @@ fuse() {
 		[ "$status" -eq 0 ] && [ "$count" -gt 5 ]
 }
 
-# ublk OPTION...: a file becomes a disk, with a file system on it.
+# ublk OPTION...: copy a file to a file system on a ublk disk over a file.
 ublk() {
 	local status=0
 	truncate -s 64M /run/disk
@@ -103,10 +103,10 @@ ublk() {
 runs() {
 	point "the machine runs the package's kernel, from its own disk" booted
 	point "the packages are installed, revision $1" revision "$1"
-	point "FUSE over io_uring is on since boot" switched_on
-	point "tmpfiles.d turns it on" switched_by_tmpfiles
+	point "FUSE over io_uring is enabled since boot" switched_on
+	point "tmpfiles.d enables it" switched_by_tmpfiles
 	point "kmbuf-probe: nothing is missing" probe
-	point "kmbuf-probe: tells what is missing" probe_finds
+	point "kmbuf-probe: names a missing feature" probe_finds
 	head -c 9000001 /dev/urandom >/run/data
 	point "a FUSE file system with kernel-managed buffers" fuse io_uring_kmbuf buffer
 	point "a FUSE file system with zero copy" fuse io_uring_zero_copy zero_copy
@@ -125,9 +125,9 @@ gone() {
 {
 	if [ ! -e /opt/booted ]; then
 		runs 1
-		point "a module of its own loads" insmod tools/hello.ko
+		point "an out-of-tree module loads" insmod tools/hello.ko
 		point "an upgrade" apt-get install -y --no-install-recommends /opt/next/*.deb
-		point "the packages are those of the next revision" revision 2
+		point "the packages have the next revision" revision 2
 		touch /opt/booted
 	else
 		runs 2

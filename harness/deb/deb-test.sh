@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# make deb-test: the packages of "make deb", with a small kernel, are installed into a
-# fresh Debian root directory, which a machine boots from a disk of its own: boot loader,
-# initramfs, systemd. There a FUSE file system and a ublk disk run from the packages;
-# they are upgraded; the machine boots again; and they are removed.
+# make deb-test: installs the packages of "make deb", with a small kernel, into a fresh
+# Debian root directory, and boots a virtual machine from a disk with it: boot loader,
+# initramfs, systemd. In the machine a FUSE file system and a ublk disk run from the
+# packages; the packages are upgraded; the machine boots again; the packages are removed.
 #
-# The small kernel has the configuration of the harness's release kernel, as CONFIG=FILE:
-# the compiler cache has its objects.
+# The small kernel has the configuration of the harness's release kernel, as CONFIG=FILE,
+# so that the compiler cache has its objects.
 #
 #   deb-test.sh            as root; prints TAP
 #
-# What newer packages of Debian would do to them, and whether a module builds with the
-# headers package, is tried in directories, without a machine.
+# The effect of newer Debian packages, and building a module with the headers package,
+# are tested in directories, without a machine.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 DEB_DIR=$BUILD/deb-test
@@ -46,7 +46,7 @@ small_config() {
 	run_logged deb-small-config kbuild_config "$LINUX" .deb-small x86 "${fragments[@]}"
 }
 
-# ours: the packages that the machine gets. It builds no modules.
+# ours: print the packages for the machine, without headers, as it builds no modules.
 ours() {
 	deb_list 'liburing2_*.deb' 'libfuse3-4_*.deb' 'fuse3_*.deb' 'kmbuf-tools_*.deb' 'linux-image-*.deb'
 }
@@ -59,8 +59,8 @@ install_into() {
 	in_root "$to" sh -c 'apt-get install -y --no-install-recommends /opt/debs/*.deb'
 }
 
-# repack FROM TO VERSION [SED]: the same package with another version, and packages that
-# it wants of exactly its own version with that.
+# repack FROM TO VERSION [SED]: write the same package with another version, also in its
+# dependencies on exactly its own version.
 repack() {
 	local dir=$room/repack old
 	rm -rf "$dir"
@@ -75,7 +75,7 @@ version_of() {
 	dpkg-deb -f "$1" Version
 }
 
-# next_packages TO: ours, with the next revision.
+# next_packages TO: repack our packages with the next revision.
 next_packages() {
 	local deb version
 	mkdir -p "$1"
@@ -85,7 +85,8 @@ next_packages() {
 	done < <(ours)
 }
 
-# newer_packages TO: what Debian may have one day: newer, and nothing of ours in them.
+# newer_packages TO: repack our packages as Debian's later ones: with newer versions, and
+# without our symbols.
 newer_packages() {
 	local deb none='/^Provides: .*-kmbuf-1/d; s/liburing2-kmbuf-1, //; s/, liburing2-kmbuf-1//'
 	mkdir -p "$1"
@@ -97,7 +98,7 @@ newer_packages() {
 	done < <(ours)
 }
 
-# programs: a FUSE server and a ublk server, built with the packages and nothing else.
+# programs: build a FUSE server, a ublk server and a module with nothing but the packages.
 programs() {
 	local build=$room/build status=0 debs key
 	key=$(cat "$DEB"/.{liburing,fuse3,kernel} "$here/deb-programs.root.sh" "$here/hello.c" \
@@ -123,16 +124,16 @@ programs() {
 	return "$status"
 }
 
-# fresh_root: Debian, our packages, what runs at boot.
+# fresh_root: make a disk with Debian, our packages, and the test that runs at boot.
 fresh_root() {
 	local debs
 	mapfile -t debs < <(ours)
-	# The disk's own boot loader comes from this machine; kernels and initramfs from dpkg.
-	# Debian's own libraries are there, for ours to take their place.
+	# The disk's boot loader comes from this machine, kernels and initramfs from dpkg.
+	# Debian's own libraries are installed, so that ours replace them.
 	deb_root test "$root" systemd-sysv udev kmod initramfs-tools apt e2fsprogs \
 		libnuma1 mount procps iproute2 fuse3 liburing2 &&
 		! dpkg-query --admindir="$root/var/lib/dpkg" -W '*kmbuf*' &&
-		# An emulator packs it, too: with little in it, and quickly.
+		# The emulated machine builds the initramfs, too: keep it small and quick to pack.
 		printf 'MODULES=list\nCOMPRESS=gzip\nCOMPRESSLEVEL=1\n' >"$root/etc/initramfs-tools/conf.d/test" &&
 		install_into "$root" "${debs[@]}" &&
 		rm -rf "$root/opt/debs" &&
@@ -149,7 +150,7 @@ fresh_root() {
 		disk_make "$disk" 3000 "$root" "$here/grub.cfg"
 }
 
-# with_newer MODE FILE...: what apt would do in the root: nothing of ours may be removed.
+# with_newer FILE...: simulate apt's installation in the root. It may remove no package.
 with_newer() {
 	local to=$root/opt/newer
 	mkdir -p "$to"
@@ -164,7 +165,7 @@ refused_alone() {
 	! with_newer "$room/newer"/liburing2_*.deb
 }
 
-# boot N: the machine's N-th start from its disk; its points become points here.
+# boot N: start the machine from its disk for the N-th time. Its points become points here.
 boot() {
 	local line status=0 console=$LOGS/deb-test-$1.console
 	say "deb-test: boot $1 from the disk (console: ${console#"$TOP/"})" >&2
@@ -179,7 +180,7 @@ boot() {
 		fi
 	done < <(tr -d '\r' <"$console" | sed -n 's/^.*KMBUF| //p')
 	point "boot $1: the machine ended by itself" test "$status" -eq 0
-	point "boot $1: all of it ran" grep -a -q 'KMBUF-END status=0' "$console"
+	point "boot $1: everything ran" grep -a -q 'KMBUF-END status=0' "$console"
 	point "boot $1: the kernel did not complain" /usr/bin/python3 "$TOP/harness/vm/splats.py" "$console"
 }
 
@@ -191,14 +192,14 @@ DEB_DIR=$DEB "$here/deb-userspace.sh" >&2
 rm -rf "$room/next" "$room/newer"
 
 echo "TAP version 13"
-say "deb-test: servers, a module" >&2
+say "deb-test: build servers and a module" >&2
 point "a FUSE server, a ublk server and a module build with the packages" programs
-point "there is a next revision of each" next_packages "$room/next"
-point "there are newer packages without our symbols" newer_packages "$room/newer"
-say "deb-test: a fresh Debian, with the packages, on a disk" >&2
-point "they install into a fresh Debian, which gets a disk" fresh_root
+point "the packages can be repacked as the next revision" next_packages "$room/next"
+point "the packages can be repacked as newer ones without our symbols" newer_packages "$room/newer"
+say "deb-test: install the packages into a fresh Debian on a disk" >&2
+point "the packages install into a fresh Debian on a disk" fresh_root
 point "a newer liburing2 without our symbols does not break libfuse" refused_alone
-point "with a newer libfuse, it takes the place of ours" with_newer "$room/newer"/*.deb
+point "a newer liburing2 replaces ours together with a newer libfuse" with_newer "$room/newer"/*.deb
 [ "$failed" -ne 0 ] || {
 	boot 1
 	[ "$failed" -ne 0 ] || boot 2

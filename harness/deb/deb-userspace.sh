@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# liburing, libfuse and kmbuf-tools as Debian packages in build/<base>/deb, with their
-# source packages. Built in a fresh Debian root directory, with no network, from what
-# their Build-Depends name.
+# Makes Debian packages of liburing, libfuse and kmbuf-tools in build/<base>/deb, with
+# their source packages. Builds in a fresh Debian root directory with their Build-Depends,
+# without a network.
 #
 #   deb-userspace.sh [--fresh]      as root
 #
-#   --fresh          build again, though nothing changed
-#   DEB_REVISION=N   the N of +kmbufN, the end of the packages' versions
+#   --fresh          build again even if nothing changed
+#   DEB_REVISION=N   the N of +kmbufN at the end of the packages' versions
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
@@ -32,7 +32,7 @@ probe=$TOP/userspace/probe
 liburing=(liburing "$(liburing_version)" liburing)
 fuse3=(fuse3 "$(cat "$fuse3_stamp")" libfuse)
 
-# changelog SOURCE VERSION TEXT: one entry.
+# changelog SOURCE VERSION TEXT: print one entry.
 changelog() {
 	cat <<-END
 		$1 ($2) $DEB_SUITE; urgency=medium
@@ -44,15 +44,15 @@ changelog() {
 	END
 }
 
-# patched_source PACKAGE VERSION NAME: Debian's source with the patches of
-# userspace/NAME and userspace/debian, in the root's /build/PACKAGE.
+# patched_source PACKAGE VERSION NAME: put Debian's source, with the patches of
+# userspace/NAME and userspace/debian, into the root's /build/PACKAGE.
 patched_source() {
 	local dsc to=$root/build/$1 patch
 	dsc=$("$TOP/harness/setup/apt.sh" source "$1=$2" "$root/build")
-	# apt has checked it; the maintainer's own key need not be known here.
+	# apt has checked the signature; the maintainer's own key is not needed here.
 	dpkg-source --no-check --no-copy -x "$dsc" "$to"
 	patch --fuzz=0 -d "$to" -p1 <"$TOP/userspace/debian/$1.patch"
-	# Debian's maintainer is not the one to ask about these.
+	# Debian's maintainer is not responsible for these packages.
 	sed -i "s/^Maintainer: \(.*\)/Maintainer: $QUEUE_NAME <$QUEUE_EMAIL>\nXSBC-Original-Maintainer: \1/" \
 		"$to/debian/control"
 	mkdir -p "$to/debian/patches"
@@ -71,7 +71,7 @@ tools_source() {
 	changelog kmbuf-tools "$(deb_version 1.0)" "See the series." >"$root/build/kmbuf-tools/debian/changelog"
 }
 
-# build PACKAGE: what is installed has to be all that it needs.
+# build PACKAGE: build with the packages that are installed, and no others.
 build() {
 	in_root "$root" sh -c "cd /build/$1 && DEB_BUILD_OPTIONS='nocheck noautodbgsym parallel=$(nproc)' \
 		DEB_BUILD_PROFILES=nocheck dpkg-buildpackage -us -uc --build=source,any"
@@ -82,14 +82,14 @@ install_liburing() {
 	in_root "$root" sh -c 'dpkg -i /build/liburing2_*.deb /build/liburing-dev_*.deb'
 }
 
-# need_root_dir: the root to build in, when the first package wants it.
+# need_root_dir: make the build root when the first package needs it.
 need_root_dir() {
 	[ ! -d "$root/build" ] || return 0
 	deb_build_root "$root"
 	mkdir -p "$root/build"
 }
 
-# package NAME KEY PREPARE...: from source to .deb, unless it was built of the same.
+# package NAME KEY PREPARE...: build the .deb, unless it was built from the same sources.
 package() {
 	local name=$1 key=$2 mark=$DEB/.$1
 	shift 2
@@ -111,7 +111,7 @@ package() {
 	echo "$key" >"$mark"
 }
 
-# key TEXT...: with what all of them depend on.
+# key TEXT...: a hash of TEXT and of everything that all packages depend on.
 key() {
 	{
 		printf '%s\n' "$@"
@@ -127,8 +127,8 @@ fuse_key=$(key "$uring_key" "$(userspace_stamp libfuse "${fuse3[1]}")" "$(cat "$
 tools_key=$(key "$(cd "$probe" && find . -type f -not -name '*.o' -not -name kmbuf-probe |
 	LC_ALL=C sort | xargs -rd '\n' sha256sum --)")
 
-say "deb: user space: about $((60 + 300 / $(nproc))) s and 1000 MiB of disk in ${DEB#"$TOP/"}, if nothing of it is there;" \
-	"and once 2 minutes and 1000 MiB for Debian's own packages"
+say "deb: user space: about $((60 + 300 / $(nproc))) s and 1000 MiB of disk in ${DEB#"$TOP/"} if nothing is built yet;" \
+	"once 2 minutes and 1000 MiB more for Debian's own packages"
 need_space "$BUILD" 1000 "the user-space packages"
 queue_tmp
 rm -rf "$root"

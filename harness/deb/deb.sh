@@ -6,7 +6,7 @@
 #   deb.sh                    as root; deb-kernel.sh has the variables for the kernel
 #   DEB_REVISION=N deb.sh     versions end in +kmbufN (default 1)
 #
-# The first lines say how long it takes and how much disk.
+# The first lines tell the time and the disk space that it takes.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/deb/deblib.sh"
@@ -14,7 +14,7 @@ set -euo pipefail
 [ $# -eq 0 ] || die "usage: [CONFIG=running|FILE] [LOCALMODCONFIG=1] [DEB_REVISION=N] deb.sh"
 need_root_user "make deb"
 here=$TOP/harness/deb
-say "deb: 4500 MiB for two checkouts of Linux, 2500 MiB for liburing and libfuse, 5 to 10 minutes for both"
+say "deb: needs 4500 MiB for two checkouts of Linux, 2500 MiB for liburing and libfuse, 5 to 10 minutes for both"
 "$here/deb-kernel.sh" --estimate
 "$TOP/harness/setup/setup.sh"
 "$TOP/harness/queue/tree.sh"
@@ -23,4 +23,4 @@ say "deb: 4500 MiB for two checkouts of Linux, 2500 MiB for liburing and libfuse
 say "deb: the packages are in ${DEB#"$TOP/"}:"
 (cd "$DEB" && ls -1 ./*.deb)
 echo "install them: apt install ./${DEB#"$TOP/"}/{linux-image,liburing2,libfuse3-4,fuse3,kmbuf-tools}[-_]*.deb"
-echo "then boot that kernel, and run kmbuf-probe"
+echo "then boot that kernel and run kmbuf-probe"

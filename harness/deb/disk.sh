@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Sourced, after lib.sh: disks with Debian on them, for machines of their own. Made
-# without mounting anything.
+# Sourced, after lib.sh: makes disks with Debian, without mounting anything, and boots
+# machines from them.
 
-# Where the one partition begins, in sectors; the boot loader is in front of it.
+# The first sector of the partition; the boot loader is in front of it.
 DISK_START=2048
 GRUB_MODULES=/usr/lib/grub/i386-pc
 
-# disk_make DISK MIB ROOT GRUB_CONFIG: ROOT's files are on its partition.
+# disk_make DISK MIB ROOT GRUB_CONFIG: make a disk with ROOT's files on its partition.
 disk_make() {
 	local disk=$1 mib=$2 core=$1.core
 	mkdir -p "$3/boot/grub"
@@ -19,7 +19,7 @@ disk_make() {
 		grub-mkimage -O i386-pc -d "$GRUB_MODULES" -p '(hd0,msdos1)/boot/grub' -o "$core" \
 			biosdisk part_msdos ext2 normal linux regexp serial terminal test echo boot &&
 		[ "$(stat -c %s "$core")" -lt $(((DISK_START - 1) * 512)) ] &&
-		# The first stage looks for the second one in the next sector.
+		# The first stage loads the second stage from the next sector.
 		dd if="$GRUB_MODULES/boot.img" of="$disk" bs=440 count=1 conv=notrunc status=none &&
 		dd if="$core" of="$disk" bs=512 seek=1 conv=notrunc status=none
 	local status=$?
@@ -27,7 +27,7 @@ disk_make() {
 	return "$status"
 }
 
-# disk_boot DISK CONSOLE SECONDS: until the machine powers off or resets.
+# disk_boot DISK CONSOLE SECONDS: run the machine until it powers off or resets.
 disk_boot() {
 	timeout --kill-after=10 "$3" qemu-system-x86_64 -accel tcg,thread=multi,tb-size=512 \
 		-cpu max,-la57,-erms,-fsrm -m 1536 -smp 2 -drive "file=$1,if=virtio,format=raw,cache=unsafe" \

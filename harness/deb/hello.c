@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* A module of its own: it takes the headers package to build it. */
+/* An out-of-tree module, which needs the headers package to build. */
 #include <linux/init.h>
 #include <linux/io_uring/kmbuf.h>
 #include <linux/module.h>

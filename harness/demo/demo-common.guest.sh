@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # Sourced in the VM by the demo's scripts: progress and failure, facts, the file
-# system that everything is stored on, traces, the copy of the tree and its
-# checks, fio, and what the process table says about a server.
+# system for the servers' files, traces, the copy of the tree and its checks, fio,
+# and the server's memory.
 #
-# They set $mode, which is being looked at, and $out, the directory in $KMBUF_RW
-# for what is found out about it. Lines that begin with "demo: " are progress.
-# The first failure ends the run.
+# The scripts set $mode to the current mode, and $out to the directory in $KMBUF_RW
+# for its results. Lines that begin with "demo: " are progress. The first failure ends
+# the run.
 
 tracing=/sys/kernel/tracing
 store=/tmp/store
@@ -23,7 +23,7 @@ fail() {
 trap 'fail "line $LINENO: $BASH_COMMAND"' ERR
 set -E
 
-# begin MODE: what is found out from now on is about it.
+# begin MODE: later facts and results belong to MODE.
 begin() {
 	mode=$1 out=$KMBUF_RW/$1
 	mkdir -p "$out"
@@ -39,9 +39,9 @@ fact() {
 	echo "$1 $2" >>"$out/facts"
 }
 
-# Where the servers' files live: ext4 on a RAM disk, because ublk's server opens
-# its file with O_DIRECT and a RAM disk then moves every byte between its own
-# pages and those of the request.
+# The servers' files are on ext4 on a RAM disk: ublk's server opens its file with
+# O_DIRECT, and a RAM disk then moves every byte between its own pages and the
+# request's.
 make_store() {
 	[ -b /dev/ram0 ] || fail "the kernel has no /dev/ram0"
 	mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 /dev/ram0
@@ -54,8 +54,8 @@ drop_caches() {
 	echo 3 >/proc/sys/vm/drop_caches
 }
 
-# trace_start SUBMITTED COMPLETED: which of io_uring's requests to trace, as
-# filters of the two events.
+# trace_start SUBMITTED COMPLETED: trace io_uring's requests that match these filters of
+# the submit and complete events.
 trace_start() {
 	echo 0 >$tracing/tracing_on
 	echo 16384 >$tracing/buffer_size_kb
@@ -82,8 +82,8 @@ copy_tree() {
 	sync
 }
 
-# count_equal FACT LIST DIR: how many of the listed files there are equal; what
-# is said about each is in $out/sha256.
+# count_equal FACT LIST DIR: count the listed files in DIR whose checksums are equal. The
+# result for each file goes to $out/sha256.
 count_equal() {
 	local part checks=()
 	split -n l/2 "$2" "$out/sha256."
@@ -100,8 +100,8 @@ count_equal() {
 	fi
 }
 
-# check_tree LIST DIR: every file of the list has to be there and equal, and no
-# other.
+# check_tree LIST DIR: DIR must have every listed file, with an equal checksum, and no
+# other file.
 check_tree() {
 	local all files
 	files=$(wc -l <"$1")
@@ -125,7 +125,7 @@ fio_run() {
 		fail "$name: $(head -n 1 "$out/$name.err")"
 }
 
-# run_fio FILE BLOCK: write it in blocks of that size, then read and verify it.
+# run_fio FILE BLOCK: write FILE in blocks of that size, then read and verify it.
 run_fio() {
 	fallocate -l 16M "$1"
 	fio_run fio-write "$1" "$2" --rw=randwrite --do_verify=0 --end_fsync=1
@@ -133,7 +133,7 @@ run_fio() {
 	fio_run fio-read "$1" "$2" --rw=randread
 }
 
-# measure_server PID: the most that was resident.
+# measure_server PID: record the peak of the server's resident memory.
 measure_server() {
 	fact server_memory_kb "$(awk '/^VmHWM:/ { print $2 }' "/proc/$1/status")"
 }

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The demo's part that counts, in the VM: reads and writes of 64 KiB, of files
-# behind a FUSE server and of a ublk disk over such a file.
+# The demo's part that counts instructions, in the VM: reads and writes of 64 KiB, to
+# files behind a FUSE server and to a ublk disk over such a file.
 #
 #   demo-cost.guest.sh PLAN DIR KUBLK
 #
-#   PLAN      FUSE's rows, of bench_plan.py
-#   DIR       where server and client are
+#   PLAN      FUSE's rows, from bench_plan.py
+#   DIR       directory of server and client
 #   KUBLK     the ublk server
 #
-# Leaves what run-row.guest.sh says.
+# run-row.guest.sh describes the files that it writes.
 set -euo pipefail
 room=$(dirname "$0")
 bash "$room/../bench/bench-side.guest.sh" "$1" "$2"
@@ -20,7 +20,7 @@ bash "$room/../bench/bench-side.guest.sh" "$1" "$2"
 dir=$2 kublk=$3
 size=65536 depth=8 number=240
 
-# ublk MODE FLAG...: the disk's rows.
+# ublk MODE FLAG...: run the disk's rows.
 ublk() {
 	local mode=$1 id rw
 	shift

@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The demo's FUSE half that runs in the VM, as root: a directory, shown by a
-# FUSE server over io_uring, with part of the tree in it. Three times: with the
-# server's own memory for payloads, with kernel-managed buffers, and without a
-# copy of what is large enough.
+# The demo's FUSE part in the VM, as root: part of the kernel tree is copied into a
+# directory behind a FUSE server over io_uring. Three times: with payloads in the
+# server's own memory, with kernel-managed buffers, and with zero copy for large
+# payloads.
 #
 #   demo-fuse.guest.sh DIR     DIR, read-only: fuse_passthrough, fuse.tar, fuse.sha256
 #
-# Leaves in $KMBUF_RW/plain, /kmbuf and /zero-copy what demo_fuse_table.py reads.
+# Writes the files that demo_fuse_table.py reads to $KMBUF_RW/plain, /kmbuf and
+# /zero-copy.
 set -euo pipefail
 # shellcheck source=harness/demo/demo-common.guest.sh
 . "$(dirname "$0")/demo-common.guest.sh"
@@ -17,13 +18,13 @@ set -euo pipefail
 dir=$1
 mnt=/tmp/mnt
 files=$(wc -l <"$dir/fuse.sha256")
-# Entries a queue; a queue for each CPU. The smallest read or write that is not
-# to be copied. What the server negotiates as the largest payload.
+# The number of entries per queue (there is one queue per CPU), the smallest read or
+# write with zero copy, the largest payload that the server negotiates.
 depth=8 zero_copy_min=16384 payload=$((1 << 20))
 
-# serve NAME BUFFERS: start the server on an empty directory, mounted on $mnt.
-# Trace what completes for its entries, whose user_data is a small number, and
-# what it submits on slots (READ_FIXED, WRITE_FIXED).
+# serve NAME BUFFERS: start the server on an empty directory, mounted on $mnt. Trace the
+# completions of its entries, whose user_data is a small number, and its I/O on slots
+# (READ_FIXED, WRITE_FIXED).
 serve() {
 	rm -rf "$store/shown"
 	mkdir "$store/shown"
@@ -36,7 +37,7 @@ serve() {
 		"$store/shown" "$mnt" >"$out/server" 2>&1 &
 	parent=$!
 	await "$parent" is_mounted
-	# What has mounted it is the parent of what serves it.
+	# The process that mounts is the parent of the process that serves.
 	await "$parent" is_served
 }
 
@@ -50,7 +51,7 @@ unmount() {
 	wait "$parent" || fail "fuse_passthrough: $(tail -n 1 "$out/server")"
 }
 
-# run MODE NAME BUFFERS: everything, in one mode; NAME is what the server calls it.
+# run MODE NAME BUFFERS: run everything in one mode; NAME is the server's name for it.
 run() {
 	begin "$1"
 	say "FUSE, $mode mode: server on a directory"

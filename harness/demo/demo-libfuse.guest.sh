@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The demo's part with programs that know nothing of all this: libfuse's own
-# passthrough_hp and passthrough_ll show a directory, with the patched libfuse,
-# over io_uring as Linux has it, with kernel-managed buffers, and with zero copy.
-# In it git clones a repository and checks it, sqlite fills and checks a
-# database, and fio verifies what it wrote.
+# The demo's part with real programs: libfuse's own passthrough_hp and passthrough_ll
+# mount a directory, with the patched libfuse, over Linux's own FUSE io_uring, with
+# kernel-managed buffers, and with zero copy. In it git clones and checks a repository,
+# sqlite fills and checks a database, and fio verifies its writes.
 #
 #   demo-libfuse.guest.sh DIR     DIR, read-only: lib/, passthrough_hp, passthrough_ll,
 #                                 repository, fuse.sha256
 #
-# Leaves in $KMBUF_RW, a directory for each mode, what demo_libfuse_table.py reads.
+# Writes the files that demo_libfuse_table.py reads to $KMBUF_RW, a directory for each
+# mode.
 set -euo pipefail
 # shellcheck source=harness/demo/demo-common.guest.sh
 . "$(dirname "$0")/demo-common.guest.sh"
@@ -20,10 +20,10 @@ dir=$1
 mnt=/tmp/mnt
 shown=$store/shown
 export LD_LIBRARY_PATH=$dir/lib
-# git asks for an owner, and for a name.
+# git refuses directories of another owner.
 export GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'
 
-# serve PROGRAM OPTIONS: on an empty directory, mounted on $mnt.
+# serve PROGRAM OPTIONS: start the server on an empty directory, mounted on $mnt.
 serve() {
 	rm -rf "$shown"
 	mkdir "$shown"

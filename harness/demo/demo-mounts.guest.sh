@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154 # out and mnt are set by who sources it
 # Sourced in the VM, after demo-common.guest.sh, by the parts of the demo that mount
-# FUSE: a server and its connection, and what the kernel counts of them. They set
-# $mnt, where it is mounted, and $server, its process.
+# FUSE: waits for a server, and reads the kernel's counters of its connection. The
+# scripts set $mnt, the mount point, and $server, the server's process.
 
 connections=/sys/fs/fuse/connections
 
@@ -13,12 +13,12 @@ need_queues() {
 	mountpoint -q "$connections" || mount -t fusectl fusectl "$connections"
 }
 
-# The number of the connection, without asking the server: the mount's device.
+# The number of the connection is that of the mount's device. Does not ask the server.
 connection() {
 	awk -v mnt="$mnt" '$5 == mnt { split($3, dev, ":"); print dev[2] }' /proc/self/mountinfo
 }
 
-# await PID FUNCTION: until it succeeds, for half a minute, while PID lives.
+# await PID FUNCTION: wait until FUNCTION succeeds, for half a minute, while PID lives.
 await() {
 	local n
 	for ((n = 0; n < 300; n++)); do
@@ -33,13 +33,13 @@ is_mounted() {
 	[[ $(</proc/self/mountinfo) == *" $mnt "* ]]
 }
 
-# What the kernel says about the server's io_urings: their files in /proc.
+# The fdinfo files of the server's io_urings.
 rings() {
 	find "/proc/$server/fd" -lname '*io_uring*' -printf "/proc/$server/fdinfo/%f\n"
 }
 
-# snapshot WHEN: the kernel's counters, once they stand still: nobody waits for
-# the answer when a file is released.
+# snapshot WHEN: store the kernel's counters once they stand still, since a client does
+# not wait for the reply when a file is released.
 snapshot() {
 	local now='' before id
 	id=$(connection)
@@ -51,8 +51,8 @@ snapshot() {
 	echo "$now" >"$out/counters.$1"
 }
 
-# Memory, while nothing is asked of the server: its kernel-managed buffers and
-# how many of them are not free, and memory of its own.
+# Measure memory while the server is idle: its kernel-managed buffers, how many of them
+# are not free, and its own memory.
 measure() {
 	local ring
 	for ring in $(rings); do

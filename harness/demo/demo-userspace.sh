@@ -4,13 +4,13 @@
 #
 #   demo-userspace.sh
 #
-# Exit status: 0 built; 3 Debian has a newer version than the patches are for, and
-# they do not apply to it or it does not build with them: one line on stdout says
-# which version; else something failed, and stderr says what.
+# Exit status: 0 built; 3 Debian has a newer version than the patches are for, and the
+# patches do not apply to it, or it does not build with them: one line on stdout names
+# the version; any other status is a failure, explained on stderr.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 
-# newer STAMP VERSION: the version in STAMP's file, if it is not VERSION.
+# newer STAMP VERSION: print the version in STAMP's file if it is not VERSION.
 newer() {
 	local have
 	have=$(<"$TOOLS/$1.stamp")
@@ -25,7 +25,7 @@ library() {
 	run_logged "demo-$name" "$TOP/harness/suites/userspace-$name.sh" --build >&2 || status=$?
 	[ "$status" -ne 0 ] || return 0
 	[ -n "$have" ] || exit 1
-	echo "the patches for $name $3 do not fit $name $have, which is what Debian has now" \
+	echo "the patches for $name $3 do not fit $name $have, Debian's present version" \
 		"(${LOGS#"$TOP/"}/demo-$name.log)"
 	exit 3
 }

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The demo's ublk half that runs in the VM, as root: a ublk disk over a file,
-# once in zero-copy and once in copy mode, with a real directory tree on it.
+# The demo's ublk part in the VM, as root: a real directory tree is copied to a ublk
+# disk over a file, once in zero-copy and once in copy mode.
 #
 #   demo.guest.sh DIR     DIR, read-only: kublk, tree.tar, tree.sha256
 #
-# Leaves in $KMBUF_RW/zero-copy and $KMBUF_RW/copy what demo_table.py reads.
+# Writes the files that demo_table.py reads to $KMBUF_RW/zero-copy and $KMBUF_RW/copy.
 set -euo pipefail
 . "$(dirname "$0")/demo-common.guest.sh"
 
@@ -15,14 +15,14 @@ disk=/tmp/disk disk_size=256M
 files=$(wc -l <"$dir/tree.sha256")
 dev=''
 
-# Trace what the server submits and completes for the disk's requests: kublk
-# marks it with bit 63 of user_data.
+# Trace the server's submissions and completions for the disk's requests, which kublk
+# marks with bit 63 of user_data.
 trace_disk() {
 	local marked='user_data & 0x8000000000000000'
 	trace_start "$marked" "$marked"
 }
 
-# add FLAG...: start the server on the store's file; the disk is $dev.
+# add FLAG...: start the server on the store's file, and set dev to the disk.
 add() {
 	local id
 	rm -f "$store"/*.img
@@ -44,7 +44,7 @@ del() {
 	dev=''
 }
 
-# What the block layer and the process table say, before the server is gone.
+# Read the disk's and the server's counters while the server still runs.
 measure() {
 	local s
 	udevadm settle --timeout=20
@@ -54,7 +54,7 @@ measure() {
 	measure_server "$server"
 }
 
-# run MODE FLAG...: everything, in one mode.
+# run MODE FLAG...: run everything in one mode.
 run() {
 	begin "$1"
 	shift
@@ -80,7 +80,7 @@ run() {
 }
 
 grep -qw io_buffer_register_request /proc/kallsyms ||
-	fail "this kernel has no io_buffer_register_request(): it does not carry the series"
+	fail "this kernel has no io_buffer_register_request(): it lacks the series"
 [ -c /dev/ublk-control ] || fail "this kernel has no ublk"
 "$kublk" features | grep -q UBLK_F_SUPPORT_ZERO_COPY || fail "this kernel's ublk has no zero copy"
 say "Linux $(uname -r) is up"

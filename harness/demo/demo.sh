@@ -1,26 +1,26 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# make demo: on the patched kernel, part of the kernel's own source is copied
-# and every byte checked,
+# make demo: on the patched kernel, copies part of the kernel's own source and checks
+# every byte,
 #
-#   - onto a ublk disk over a file, in zero-copy and in copy mode;
-#   - into a directory that a FUSE server shows: over io_uring as Linux has it,
-#     with kernel-managed buffers, and with zero copy;
-#   - by git, into a directory that libfuse's passthrough_hp or passthrough_ll
-#     shows in each of these ways, where sqlite works as well.
+#   - on a ublk disk over a file, in zero-copy and in copy mode;
+#   - in a directory behind a FUSE server, with Linux's own FUSE over io_uring, with
+#     kernel-managed buffers, and with zero copy;
+#   - with git, in a directory behind libfuse's passthrough_hp or passthrough_ll, in
+#     each of these modes; sqlite works there as well.
 #
-# Each ends with a table. A last one has the instructions and the copies that a
-# read and a write of 64 KiB take in each mode. All are in
-# build/<base>/demo/{result,fuse,libfuse,cost}.json as well.
+# Each part ends with a table. A last table has the instructions and the copies of a
+# 64 KiB read and write in each mode. All figures are also in
+# build/<base>/demo/{result,fuse,libfuse,cost}.json.
 #
 #   demo.sh                 set up, build what is missing, run
-#   demo.sh --short         the same without libfuse and the costs: what "make test"
-#                           runs on the bases that are not the default
-#   demo.sh --kernel DIR    run on the kernel in this output directory instead,
-#                           and build nothing but the servers (build/<base>/bare/.base
-#                           shows that the demo notices a kernel without the series)
+#   demo.sh --short         the same without libfuse and the costs; "make test" runs
+#                           this on bases other than the default
+#   demo.sh --kernel DIR    run on the kernel in this output directory instead, and
+#                           build only the servers (build/<base>/bare/.base shows that
+#                           the demo detects a kernel without the series)
 #
-# Exit status: 0 only when everything was copied, compared and counted.
+# Exit status: 0 only if everything was copied, compared and counted.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/suites/thirdparty.sh"
@@ -41,8 +41,8 @@ if [ -n "$kernel" ]; then
 	kernel=$(realpath "$kernel")
 fi
 
-# pack_tree NAME DIR...: names and checksums from the source, contents in one
-# archive, since thousands of small files are slow to fetch one by one through 9p.
+# pack_tree NAME DIR...: write a list of names, checksums, and one archive with the
+# contents, since reading thousands of small files through 9p is slow.
 pack_tree() {
 	local to=$out/$1
 	shift
@@ -54,8 +54,8 @@ pack_tree() {
 	tar --no-recursion --null -T "$to.list" -cf "$to.tar"
 }
 
-# tree NAME MIN_FILES MIN_BYTES DIR...: what to copy, and at least how much of it
-# the demo promises; says $files and $bytes.
+# tree NAME MIN_FILES MIN_BYTES DIR...: pack the tree to copy. Stops if it has less than
+# the demo promises. Sets and prints $files and $bytes.
 tree() {
 	local name=$1 min_files=$2 min_bytes=$3
 	shift 3
@@ -74,7 +74,7 @@ count_tree() {
 	bytes=$(cd "$LINUX" && du -cb --files0-from="$out/$1.list" | tail -n 1 | cut -f 1)
 }
 
-# vm NAME: run NAME.guest.sh in a virtual machine, and show its progress.
+# vm NAME: run NAME.guest.sh in a virtual machine and show its progress.
 vm() {
 	local vm status=0
 	rm -rf "$BUILD/vm/$1"
@@ -95,7 +95,7 @@ vm() {
 		"logs: $made/vm/$1/ and $made/logs/$1.console"
 }
 
-# result NAME TREE TABLE JSON: judge and show what NAME.guest.sh measured.
+# result NAME TREE TABLE JSON: check and show the results of NAME.guest.sh.
 result() {
 	count_tree "$2"
 	echo
@@ -120,7 +120,7 @@ pack_repository() {
 	rm -rf "$out/work"
 }
 
-# The file systems, and the libraries that they are to find.
+# Pack the file systems with their libraries.
 pack_libfuse() {
 	local libfuse=$USERSPACE/libfuse.made/new
 	rm -rf "${out:?}/lib"
@@ -129,21 +129,21 @@ pack_libfuse() {
 	cp -a "$libfuse"/lib/libfuse3.so.* "$USERSPACE"/liburing.made/install/lib/liburing.so.* "$out/lib/"
 }
 
-# step N WHAT: what comes now, of all the steps.
+# step N TITLE: print the number and title of a step.
 step() {
 	say "demo $1/$steps: $2"
 }
 
-# How long it takes here, by what was measured on two processors: the virtual
-# machines, and before that the kernel if none has been built yet.
+# Print how long the demo takes here, estimated from a run on two processors: the virtual
+# machines, and the kernel if none has been built yet.
 announce() {
 	local minutes=8 why="the kernel is in the cache" processors
 	processors=$(nproc)
 	if ! compgen -G "$CACHE/kernels/*.tar.gz" >/dev/null; then
 		minutes=$((minutes + (16 + processors - 1) / processors))
-		why="the kernel is to be built"
+		why="the kernel is not built yet"
 	fi
-	say "demo: about $minutes minutes here: $processors processors, $why"
+	say "demo: about $minutes minutes on this machine: $processors processors, $why"
 }
 
 [[ -n $kernel || $steps -lt 10 ]] || announce
@@ -166,7 +166,7 @@ run_logged demo-server build_kublk "$kernel" "$out/kublk"
 "$here/suites/kselftests.sh" --build linux base
 cp "$BUILD/kselftests/linux-base/install/io_uring/fuse_passthrough" "$out/"
 tree tree 2000 50000000 block drivers/block fs io_uring mm
-# Each file is a dozen requests to a FUSE server: fewer of them.
+# Fewer files here, as each one takes a dozen requests to a FUSE server.
 tree fuse 200 5000000 io_uring mm
 not_shown=''
 if [ "$steps" -eq 10 ]; then
@@ -200,18 +200,18 @@ fi
 if [ "$steps" -lt 10 ]; then
 	:
 elif [ "$kernel" = "$LINUX/.base" ]; then
-	step 10 "what 64 KiB cost, in a virtual machine that counts"
+	step 10 "the cost of 64 KiB, in a virtual machine that counts instructions"
 	echo
 	"$here/demo/demo-cost.sh" "$out/kublk" "$out/cost.json"
 	echo
 else
-	step 10 "not run: what 64 KiB cost is counted on the harness' own kernel only"
+	step 10 "not run: the cost of 64 KiB is counted only on the harness' own kernel"
 fi
 
-say "demo: ok: the same data in all modes; in zero-copy mode none of the disk's went through"
-say "the ublk server's memory, and no large read or write through the FUSE servers'"
-say "(the figures: $made/demo/*.json)"
+say "demo: ok: the data is equal in all modes; in zero-copy mode no disk data went through"
+say "the ublk server's memory, and no large read or write through the FUSE servers' memory"
+say "(figures: $made/demo/*.json)"
 if [ -n "$not_shown" ]; then
-	say "demo: not shown: libfuse's file systems with git and sqlite:"
+	say "demo: not run: libfuse's file systems with git and sqlite:"
 	say "$not_shown"
 fi

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the demo's judges share: files that demo-common.guest.sh leaves, the
-table, the verdict."""
+"""Common code of the programs that check the demo: reads the files that
+demo-common.guest.sh writes, prints the table and the verdict."""
 
 import argparse
 import dataclasses
@@ -10,7 +10,7 @@ import re
 import sys
 import typing
 
-# What the guest measures in every mode.
+# The guest measures these in every mode.
 FACTS = ("files", "bytes", "checksums_equal", "files_extra", "server_memory_kb",
          "trace_lost")
 
@@ -22,8 +22,8 @@ COMPLETE = re.compile(r" io_uring_complete: ring (\S+), req (\S+),"
 
 @dataclasses.dataclass(frozen=True)
 class Demo:
-    """One table: what is in it, and what has to hold."""
-    # directory: head of its column
+    """One table: its contents, and the checks of its numbers."""
+    # directory: column heading
     modes: typing.Dict[str, str]
     # (text, function of a mode's dictionary, or None for a heading)
     rows: tuple
@@ -32,7 +32,7 @@ class Demo:
     read_mode: typing.Callable
     # of name, mode, files, bytes: yields faults
     judge: typing.Callable
-    # of all modes: yields what is wrong between them
+    # of all modes: yields faults between them
     judge_all: typing.Callable
     # characters a column
     width: int = 12
@@ -49,7 +49,7 @@ def read_facts(directory, names):
 
 
 def read_trace(directory):
-    """Its lines, without those that make no sense as text."""
+    """Yield the lines of the trace."""
     with open(os.path.join(directory, "trace"), encoding="utf-8", errors="replace") as lines:
         yield from lines
 
@@ -62,7 +62,7 @@ def read_job(path):
 
 
 def read_fio(directory):
-    """What fio wrote, and then read and verified."""
+    """Count the data that fio wrote, then read and verified."""
     wrote = read_job(os.path.join(directory, "fio-write.json"))
     read = read_job(os.path.join(directory, "fio-read.json"))
     return {
@@ -74,14 +74,14 @@ def read_fio(directory):
 
 
 def differences(equal):
-    """Yields a fault for each (what, got, want) that differs."""
+    """Yield a fault for each (what, got, want) that differs."""
     for what, got, want in equal:
         if got != want:
             yield "%s: %d, expected %d" % (what, got, want)
 
 
 def judge_data(where, mode, files, size):
-    """The tree is there and right, and so is what fio did; yields what is not."""
+    """Check the copied tree and fio's data; yield faults."""
     yield from differences([
         ("files " + where, mode["files"], files),
         ("bytes " + where, mode["bytes"], size),
@@ -136,7 +136,7 @@ def run(demo, options):
 
 
 def main(demo, doc):
-    """The program of a judge whose docstring is doc; returns its exit status."""
+    """Check and print the demo; doc is the program's docstring. Return the exit status."""
     parser = argparse.ArgumentParser(usage=doc.split("usage: ")[1].split("\n")[0])
     parser.add_argument("dir")
     parser.add_argument("--json")

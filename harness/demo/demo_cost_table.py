@@ -1,13 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Judge and print what 64 KiB cost in each mode of the demo.
+"""Check and print the cost of 64 KiB in each mode of the demo.
 
 usage: demo_cost_table.py [--json FILE] PREFIX
 
-Reads PREFIX.non-copy and PREFIX.copied as bench_counts.py writes them, with rows
-"demo | 64 KiB direct sequential read | MODE" of FUSE and "ublk | ..." of ublk.
+Reads PREFIX.non-copy and PREFIX.copied, which bench_counts.py writes, with rows
+"demo | 64 KiB direct sequential read | MODE" for FUSE and "ublk | ..." for ublk.
 
-Exit status: 0 all is well; 1 a mode does not save what it should (it says which);
+Exit status: 0 all modes save copies; 1 a mode does not (a message names it);
 2 a figure is missing or a file cannot be read.
 """
 
@@ -17,28 +17,28 @@ import sys
 
 SIZE = 64 * 1024
 OPERATIONS = ("read", "write")
-# What a mode is called in the rows, and at the head of its column.
+# The name of a mode in the rows, and its column heading.
 FUSE = {"entry": "plain", "kmbuf": "KMBUF", "zc": "zero copy"}
 UBLK = {"copy": "copy", "zero-copy": "zero copy"}
 WIDTH = 12
 
 LEGEND = """\
- instructions     of client, kernel and server for one request, 8 at a time, not
+ instructions     client, kernel and server instructions per request, 8 at a time, not
                   counting those that copy or clear memory
- copies           how many times all of the data was copied, the one between the page
-                  cache or disk behind the server and its reader or writer included
- plain            FUSE over io_uring as Linux has it. ublk, copy: likewise, through the
+ copies           how many times the data was copied, including the copy between the page
+                  cache or disk behind the server and its reader or writer
+ plain            Linux's own FUSE over io_uring. ublk, copy: the same, through the
                   server's memory"""
 
 
 def read(prefix, column):
-    """A dictionary: row to figure."""
+    """Return a dictionary: row to figure."""
     with open(f"{prefix}.{column}", encoding="utf-8") as lines:
         return {row: int(figure) for row, figure in (line.rstrip("\n").split("\t") for line in lines)}
 
 
 def figures(prefix, subsystem, modes):
-    """A dictionary: (operation, mode) to instructions and copies."""
+    """Return a dictionary: (operation, mode) to instructions and copies."""
     instructions, copied = read(prefix, "non-copy"), read(prefix, "copied")
     found = {}
     for operation in OPERATIONS:
@@ -49,7 +49,7 @@ def figures(prefix, subsystem, modes):
 
 
 def judge(found, modes):
-    """Each mode takes no more copies than the one before it, the last one fewer."""
+    """Each mode copies no more often than the one before, the last less often than the first."""
     names = list(modes)
     for operation in OPERATIONS:
         copies = [round(found[operation, name][1]) for name in names]
@@ -59,7 +59,7 @@ def judge(found, modes):
 
 
 def table(title, found, modes):
-    """Lines of text."""
+    """Yield the lines of the table."""
     yield "%-42s" % title + "".join(head.rjust(WIDTH) for head in modes.values())
     for operation in OPERATIONS:
         cells = [found[operation, mode] for mode in modes]
@@ -69,7 +69,7 @@ def table(title, found, modes):
 
 
 def main():
-    """Returns the exit status."""
+    """Return the exit status."""
     parser = argparse.ArgumentParser(usage=__doc__.split("usage: ")[1].split("\n", maxsplit=1)[0])
     parser.add_argument("--json")
     parser.add_argument("prefix")

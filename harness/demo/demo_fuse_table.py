@@ -1,20 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Judge what the demo measured of FUSE, and print it as a table.
+"""Check the demo's FUSE results, and print them as a table.
 
 usage: demo_fuse_table.py [--json FILE] --files N --bytes N DIR
 
-Reads what demo-fuse.guest.sh left in DIR, one directory for each mode:
+Reads the files of demo-fuse.guest.sh in DIR, one directory for each mode:
     facts           "name value" lines
     counters.tree   the kernel's counters of the mount after the tree was
     counters.end    copied and checked, and at the end: "name value" lines
-    trace           completions of the server's requests for work, and its reads
-                    and writes of slots
+    trace           completions of the server's queue entries, and its reads and
+                    writes of slots
     fio-write.json  fio-read.json
-checks every number against the others, prints the table, and with --json
-writes the same as JSON. N files of N bytes in all is the tree on the host.
+Checks every number against the others, prints the table, and with --json
+writes the same as JSON. The tree on the host has N files with N bytes in all.
 
-Exit status: 0 all is well; 1 something does not agree (it says what); 2 the
+Exit status: 0 all numbers agree; 1 some do not (a message names them); 2 the
 files cannot be read.
 """
 
@@ -27,10 +27,10 @@ from demo_common import COMPLETE, DATA_ROWS, FACTS, SUBMIT, mb
 MODES = {"plain": "plain", "kmbuf": "KMBUF", "zero-copy": "zero copy"}
 FUSE_FACTS = ("checksums_equal_behind", "queues", "entries", "buffers", "payload",
               "kmbuf_bytes", "kmbuf_held", "server_data_kb")
-# How a request can be sent, and what else the kernel counts.
+# The ways to send a request, and the kernel's other counters.
 SENT = ("none", "inline", "buffer", "zero_copy")
 COUNTERS = (*SENT, "fallback", "buffer_wait")
-# What it takes to add a queue with headers and buffers of the kernel's.
+# Commands that add a queue with headers and kernel-managed buffers.
 SETUP_COMMANDS = 3
 
 
@@ -40,7 +40,7 @@ def read_counters(path):
 
 
 def read_trace(lines):
-    """Requests that came to the server, and its reads and writes of slots."""
+    """Count the server's requests, and its reads and writes of slots."""
     came = on_slots = 0
     for line in lines:
         if COMPLETE.search(line):
@@ -52,7 +52,7 @@ def read_trace(lines):
 
 
 def read_mode(directory):
-    """What one mode did, as a flat dictionary, and a list of faults."""
+    """Return the results of one mode, a flat dictionary, and a list of faults."""
     mode = demo_common.read_facts(directory, FACTS + FUSE_FACTS)
     mode.update(demo_common.read_fio(directory))
     tree = read_counters(os.path.join(directory, "counters.tree"))
@@ -60,7 +60,7 @@ def read_mode(directory):
     mode.update(end)
     mode.update({"fio_" + name: end[name] - tree[name] for name in COUNTERS})
     came, mode["slot_requests"] = read_trace(demo_common.read_trace(directory))
-    # Commands of the server's: ADD_QUEUE, ADD_HEADERS and ADD_KMBUF for each queue.
+    # The server's own commands: ADD_QUEUE, ADD_HEADERS and ADD_KMBUF for each queue.
     mode["requests"] = came - (SETUP_COMMANDS * mode["queues"] if mode["kmbuf_bytes"] else 0)
     mode["requests_counted"] = sum(end[name] for name in SENT)
     own = not mode["kmbuf_bytes"]
@@ -70,8 +70,7 @@ def read_mode(directory):
 
 
 def judge_way(name, mode):
-    """The kernel's counters say that the data went the mode's way; yields what
-    they say else."""
+    """Check that the kernel's counters agree with the mode; yield faults."""
     plain, zero_copy = name == "plain", name == "zero-copy"
     fio = mode["fio_requests"]
     # Per-entry queues count nothing, so there the trace alone has the requests.
@@ -91,7 +90,7 @@ def judge_way(name, mode):
         yield "no request with a buffer"
     if not zero_copy and mode["zero_copy"]:
         yield "requests without a copy: %d, expected 0" % mode["zero_copy"]
-    # More than those of fio: the tree went that way as well.
+    # More than fio's requests: the tree used zero copy as well.
     if zero_copy and mode["zero_copy"] <= fio:
         yield "no request of the tree without a copy"
 
@@ -110,7 +109,7 @@ def judge_memory(name, mode):
 
 
 def judge(name, mode, files, size):
-    """Everything that has to hold for one mode; yields what does not."""
+    """Check everything that has to hold for one mode; yield faults."""
     yield from demo_common.judge_data("in the directory", mode, files, size)
     yield from demo_common.differences([
         ("files with equal checksums behind the server", mode["checksums_equal_behind"], files)])
@@ -119,12 +118,12 @@ def judge(name, mode, files, size):
 
 
 def judge_all(modes):
-    """What has to differ between the modes."""
+    """Check the numbers that have to differ between the modes."""
     plain, kmbuf, zero_copy = (modes[name] for name in MODES)
     for name in "kmbuf", "zero-copy":
         saved = (plain["server_data_kb"] - modes[name]["server_data_kb"]) * 1024
         if saved < plain["payload_bytes"]:
-            yield "%s mode: the server has payload memory of its own" % name
+            yield "%s mode: the server has its own payload memory" % name
     if not zero_copy["payload_bytes"] < kmbuf["payload_bytes"] < plain["payload_bytes"]:
         yield "payload memory does not go down from mode to mode"
 
@@ -152,19 +151,19 @@ ROWS = (
 )
 
 LEGEND = """\
- plain            FUSE over io_uring as Linux has it: each entry of a queue has a payload
-                  buffer of the server's own; the kernel keeps no count, so that 0 is right
- KMBUF            payloads in buffers of the kernel's, from a ring that a queue's entries share
- zero copy        likewise, but reads and writes from 16 KiB on go between the client's pages
+ plain            Linux's own FUSE over io_uring: each queue entry has a payload buffer in
+                  the server's memory. The kernel does not count these requests: 0 is right
+ KMBUF            payloads in kernel-managed buffers, from a ring that a queue's entries share
+ zero copy        the same, but reads and writes from 16 KiB on go between the client's pages
                   and the file: READ_FIXED and WRITE_FIXED on a slot, as many as counted
- requests         traced: completions of the server's io_uring. As many as the kernel counted
-                  in all four ways together, or the demo fails
- inline           next to the request's header, where small payloads have room
- fio's requests   one of FUSE for each of fio's, 64 KiB; counted before and after
- memory           plain: a buffer for each entry, whether or not it is in use; KMBUF: as many
-                  as the server likes. No entry has one while it waits for a request
- resident         the most it had; a buffer of its own is once it was used, page by page,
-                  a kernel-managed one from the start"""
+ requests         traced completions of the server's io_uring. The demo fails unless their
+                  number equals the kernel's four counters together
+ inline           payload next to the request's header, where small payloads fit
+ fio's requests   one FUSE request of 64 KiB for each of fio's; counted before and after
+ memory           plain: a buffer for each entry, whether or not it is in use; KMBUF: the
+                  server chooses the number. No entry has one while it waits for a request
+ resident         the peak. A page of the server's own buffer is resident once it was used,
+                  a kernel-managed buffer from the start"""
 
 DEMO = demo_common.Demo(modes=MODES, rows=ROWS, legend=LEGEND, read_mode=read_mode,
                         judge=judge, judge_all=judge_all)

@@ -1,18 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Judge what real programs did on libfuse's example file systems, and print it.
+"""Check the results of real programs on libfuse's example file systems, and print them.
 
 usage: demo_libfuse_table.py [--json FILE] --files N --bytes N DIR
 
-Reads what demo-libfuse.guest.sh left in DIR, one directory for each mode:
+Reads the files of demo-libfuse.guest.sh in DIR, one directory for each mode:
     facts              "name value" lines
     counters.programs  the kernel's counters of the mount after git and sqlite
     counters.end       and at the end: "name value" lines
     fio-write.json     fio-read.json
-checks every number against the others, prints the table, and with --json writes
-the same as JSON. N files of N bytes in all is what the repository has.
+Checks every number against the others, prints the table, and with --json writes
+the same as JSON. The repository has N files with N bytes in all.
 
-Exit status: 0 all is well; 1 something does not agree (it says what); 2 the
+Exit status: 0 all numbers agree; 1 some do not (a message names them); 2 the
 files cannot be read.
 """
 
@@ -28,12 +28,12 @@ MODES = {program + "-" + way: "%s %s" % (program, head)
          for way, head in (("plain", "plain"), ("kmbuf", "KMBUF"), ("zero-copy", "zc"))}
 FACTS = ("checksums_equal", "checksums_equal_behind", "git_objects", "sqlite_rows",
          "kmbuf_bytes", "kmbuf_held", "server_data_kb", "server_memory_kb")
-# Of the thousand that were written, those that were not deleted.
+# A thousand rows were written, a hundred of them deleted.
 SQLITE_ROWS = 900
 
 
 def read_mode(directory):
-    """What one mode did, as a flat dictionary, and a list of faults."""
+    """Return the results of one mode, a flat dictionary, and a list of faults."""
     mode = demo_common.read_facts(directory, FACTS)
     mode.update(demo_common.read_fio(directory))
     programs = read_counters(os.path.join(directory, "counters.programs"))
@@ -45,7 +45,7 @@ def read_mode(directory):
 
 
 def judge_way(name, mode):
-    """The kernel's counters say that the data went the mode's way."""
+    """Check that the kernel's counters agree with the mode; yield faults."""
     plain, zero_copy = name.endswith("plain"), name.endswith("zero-copy")
     fio = mode["fio_requests"]
     yield from demo_common.differences([
@@ -59,15 +59,15 @@ def judge_way(name, mode):
         yield "kernel-managed buffers in a plain session"
     if not plain and not mode["kmbuf_bytes"]:
         yield "no kernel-managed buffers"
-    # More than those of fio: git's and sqlite's went that way as well.
+    # More than fio's requests: git and sqlite used this mode as well.
     if not plain and mode["inline"] <= mode["files"]:
         yield "fewer small requests than files"
     if zero_copy and mode["zero_copy"] <= fio:
-        yield "no request of git's without a copy"
+        yield "no request of git without a copy"
 
 
 def judge(name, mode, files, size):
-    """Everything that has to hold for one mode; yields what does not."""
+    """Check everything that has to hold for one mode; yield faults."""
     mode["files"], mode["bytes"] = files, size
     yield from demo_common.differences([
         ("files with equal checksums", mode["checksums_equal"], files),
@@ -85,7 +85,7 @@ def judge(name, mode, files, size):
 
 
 def judge_all(modes):
-    """What has to be the same in all modes."""
+    """Check the numbers that have to be equal in all modes."""
     objects = {mode["git_objects"] for mode in modes.values()}
     if len(objects) != 1:
         yield "clones of the same repository have %s objects" % sorted(objects)
@@ -111,11 +111,11 @@ ROWS = (
 )
 
 LEGEND = """\
- hp, ll           libfuse's passthrough_hp and passthrough_ll; they only allow, for each file
-                  they open, that its data is not copied. Their options choose the rest
- plain            -o io_uring: Linux's FUSE over io_uring, of which the kernel keeps no count
- KMBUF            -o io_uring_kmbuf: payloads in buffers of the kernel's
- zc               -o io_uring_zero_copy: likewise, and reads and writes from 16 KiB on go
+ hp, ll           libfuse's passthrough_hp and passthrough_ll. They only allow zero copy for
+                  each file they open; mount options choose the mode
+ plain            -o io_uring: Linux's own FUSE over io_uring, which has no counters
+ KMBUF            -o io_uring_kmbuf: payloads in kernel-managed buffers
+ zc               -o io_uring_zero_copy: the same, but reads and writes from 16 KiB on go
                   between the client's pages and the file"""
 
 DEMO = demo_common.Demo(modes=MODES, rows=ROWS, legend=LEGEND, read_mode=read_mode,

@@ -1,17 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Judge what the demo measured of ublk, and print it as a table.
+"""Check the demo's ublk results, and print them as a table.
 
 usage: demo_table.py [--json FILE] --files N --bytes N DIR
 
-Reads what demo.guest.sh left in DIR, one directory for each mode:
+Reads the files of demo.guest.sh in DIR, one directory for each mode:
     facts           "name value" lines
     trace           io_uring's submit and complete events of the server
     fio-write.json  fio-read.json
-checks every number against the others, prints the table, and with --json
-writes the same as JSON. N files of N bytes in all is the tree on the host.
+Checks every number against the others, prints the table, and with --json
+writes the same as JSON. The tree on the host has N files with N bytes in all.
 
-Exit status: 0 all is well; 1 something does not agree (it says what); 2 the
+Exit status: 0 all numbers agree; 1 some do not (a message names them); 2 the
 files cannot be read.
 """
 
@@ -30,7 +30,7 @@ COMMANDS = {0x23: "register", 0x24: "unregister"}
 
 
 def read_trace(lines):
-    """Requests and bytes of each of OPCODES and COMMANDS, and a list of faults."""
+    """Return requests and bytes of each of OPCODES and COMMANDS, and a list of faults."""
     sums = {kind: {"requests": 0, "bytes": 0} for kind in (*OPCODES, *COMMANDS.values())}
     under_way, faults = {}, []
     for line in lines:
@@ -60,7 +60,7 @@ def read_trace(lines):
 
 
 def read_mode(directory):
-    """What one mode did, as a flat dictionary, and a list of faults."""
+    """Return the results of one mode, a flat dictionary, and a list of faults."""
     sums, faults = read_trace(demo_common.read_trace(directory))
 
     def total(kind, *opcodes):
@@ -79,7 +79,7 @@ def read_mode(directory):
 
 
 def judge(name, mode, files, size):
-    """Everything that has to hold for one mode; yields what does not."""
+    """Check everything that has to hold for one mode; yield faults."""
     disk = mode["disk_bytes_read"] + mode["disk_bytes_written"]
     zero_copy = name == "zero-copy"
     yield from demo_common.judge_data("on the disk", mode, files, size)
@@ -95,7 +95,7 @@ def judge(name, mode, files, size):
 
 
 def judge_pair(modes):
-    """What has to differ between the modes."""
+    """Check the numbers that have to differ between the modes."""
     if modes["zero-copy"]["server_memory_kb"] >= modes["copy"]["server_memory_kb"]:
         yield "the zero-copy server holds as much memory as the copying one"
 
@@ -115,16 +115,16 @@ ROWS = (
 )
 
 LEGEND = """\
- all traffic      what the block layer counted on the ublk disk, written and read
- moved straight   io_uring moved the request's own pages from or to the file
+ all traffic      bytes read from and written to the ublk disk, counted by the block layer
+ moved straight   io_uring moved the data between the request's own pages and the file
                   (READ_FIXED, WRITE_FIXED)
- copied           io_uring moved the server's memory from or to the file (READ, WRITE), and
-                  the driver copied every byte between there and the request's pages
- requests         the server's reads and writes of the file: traced, as are their bytes.
-                  Either sum equals all traffic to the byte, or the demo fails
+ copied           io_uring moved the data between the server's memory and the file (READ,
+                  WRITE), and the driver copied every byte from or to the request's pages
+ requests         the server's reads and writes of the file, traced with their bytes. The
+                  demo fails unless their sum equals all traffic to the byte
  registered       io_buffer_register_request(), which Linux 7.2 has only with this series, put
                   the request's pages into the table of the server's ring
- memory           the most the server had resident: to copy, it has to hold the data"""
+ memory           the server's peak resident memory; to copy the data, it has to hold it"""
 
 DEMO = demo_common.Demo(modes=MODES, rows=ROWS, legend=LEGEND, read_mode=read_mode,
                         judge=judge, judge_all=judge_pair)

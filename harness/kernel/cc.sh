@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# gcc through the compiler cache, for Kbuild's CC. In its depend mode the cache
-# does not see what .incbin pulls in: it would serve an object that holds an
-# older file, the compressed kernel for one. Sources that have it go past it.
+# gcc through the compiler cache, for Kbuild's CC. In depend mode the cache does not see
+# files that .incbin includes, and would return an object with an older one, for example
+# the compressed kernel. Sources with .incbin bypass the cache.
 #
 #   cc.sh ARG...
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# gcc through the compiler cache where a rule compiles several sources and links
-# them in one command, which the cache would pass by: compiles one after the
-# other, then links. Anything else goes to the cache as it is.
+# gcc through the compiler cache for rules that compile several sources and link them in
+# one command, which the cache does not handle: compiles each source by itself, then
+# links. Other commands go to the cache unchanged.
 #
 #   cclink.sh ARG...
 set -euo pipefail
@@ -27,7 +27,7 @@ for arg in "$@"; do
 		continue
 		;;
 	-[lL]* | -Wl,* | -o | *.[aoS] | *.so) ;;
-	# A word without a dash is what -o, or -isystem, has after it.
+	# A word without a dash is the argument of -o or -isystem.
 	*) [ "$last" = -o ] || compile+=("$arg") ;;
 	esac
 	link+=("$arg") last=$arg

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 # Sourced, after lib.sh, by the scripts that configure and build kernels: Kbuild
-# with the compiler cache, in output directories inside the source tree (the
-# names of sources are then relative, and the cache serves any clone).
+# with the compiler cache, in output directories inside the source tree (names of
+# sources are then relative, so that all clones share the cache).
 
-# Depend mode: a miss is not preprocessed first, a fifth of its time.
+# Depend mode skips preprocessing, a fifth of the time of a cache miss.
 kbuild_env() {
 	export CCACHE_DIR=$CACHE/ccache CCACHE_DEPEND=1 CCACHE_NOHASHDIR=1 CCACHE_MAXSIZE=5G
 	export KBUILD_BUILD_TIMESTAMP='2026-01-01 00:00:00 UTC'
@@ -20,8 +20,8 @@ kbuild_make() {
 		</dev/null 8>&- 9>&-
 }
 
-# kbuild_key TREE ARCH FRAGMENT...: what a configuration depends on: the
-# fragments, every Kconfig file, and the compiler (Kconfig probes it).
+# kbuild_key TREE ARCH FRAGMENT...: a hash of everything that a configuration depends
+# on: the fragments, every Kconfig file, and the compiler (Kconfig probes it).
 kbuild_key() {
 	{
 		echo "$2"
@@ -33,10 +33,9 @@ kbuild_key() {
 	} | sha256sum | cut -d ' ' -f 1
 }
 
-# kbuild_config TREE OUT ARCH FRAGMENT...: tinyconfig with the fragments on top,
-# if any input changed. Of two values for a symbol Kconfig takes the last one,
-# so appending merges; merge_config.sh does the same with a hundred greps a
-# fragment.
+# kbuild_config TREE OUT ARCH FRAGMENT...: makes tinyconfig with the fragments on top,
+# if any input changed. Appending merges, because Kconfig uses the last of two values
+# for a symbol; merge_config.sh does the same with a hundred greps a fragment.
 kbuild_config() {
 	local tree=$1 out=$2 arch=$3 config=$1/$2/.config key
 	shift 3
@@ -52,9 +51,9 @@ kbuild_config() {
 		echo "$key" >"$config-key"
 }
 
-# kbuild_wanted TREE OUT FRAGMENT...: prints symbols that did not get the value
-# that the last fragment to name them asks for, with where it asks and where
-# the symbol is defined.
+# kbuild_wanted TREE OUT FRAGMENT...: prints each symbol whose value differs from that in
+# the last fragment that names it, with the fragment's line and the place of the
+# symbol's definition.
 kbuild_wanted() {
 	local line symbol value tree=$1 config=$1/$2/.config
 	declare -A asked=()
@@ -66,7 +65,7 @@ kbuild_wanted() {
 	for symbol in "${!asked[@]}"; do
 		value=$(sed -n "s/^$symbol=//p" "$config")
 		[ "${value:-n}" != "${asked[$symbol]}" ] || continue
-		echo "error: $symbol=${asked[$symbol]} was asked for, the configuration has ${value:-n}"
+		echo "error: a fragment asks for $symbol=${asked[$symbol]}, the configuration has ${value:-n}"
 		grep -H -n "^$symbol=" "$@" | tail -n 1 | sed 's/^/  asked in:   /'
 		(cd "$tree" && grep -r -n -E "^\s*(menu)?config ${symbol#CONFIG_}\$" \
 			--include='Kconfig*' --exclude-dir='.[a-z]*' . || echo "nowhere") |

@@ -1,20 +1,19 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Builds one kernel: build/<base>/TREE/.CONFIG/arch/x86/boot/bzImage (and vmlinux, the
-# exported headers in usr/include, and modules, which modules.order names, for the
-# configuration that is to have some).
+# Builds one kernel: build/<base>/TREE/.CONFIG/arch/x86/boot/bzImage, vmlinux, the
+# exported headers in usr/include, and for debug the modules in modules.order.
 #
 #   kernel.sh [--fresh] TREE CONFIG
 #
 #   TREE      linux (patched) | bare (the base)
 #   CONFIG    base | debug
-#   --fresh   build it, though the cache has one of the same sources
+#   --fresh   build even if the cache has this kernel
 #
-# The configuration is tinyconfig, harness/kernel/base.config and, for debug,
-# debug.config on top, and <base>.config if there is one. Every symbol a fragment asks
-# for has to be there in the end, or nothing is built.
-# Nothing that has not changed is done again: the last kernels are kept, each by a
-# hash of all that it is made of.
+# The configuration is tinyconfig, harness/kernel/base.config, for debug also
+# debug.config, and <base>.config if there is one. Nothing is built unless the final
+# configuration has every symbol that a fragment asks for.
+# The cache keeps the last kernels, each under a hash of its sources, configuration and
+# tools, and an unchanged kernel is not built again.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/kernel/kconfig.sh"
@@ -29,7 +28,7 @@ fi
 case $1 in
 linux) tree=$LINUX ;;
 bare) tree=$BARE ;;
-*) die "kernel.sh: no tree '$1'" "it is neither linux nor bare" ;;
+*) die "kernel.sh: no tree '$1'" "TREE is linux or bare" ;;
 esac
 goals=(bzImage headers)
 case $2 in
@@ -38,7 +37,7 @@ debug)
 	fragments=("$TOP/harness/kernel/base.config" "$TOP/harness/kernel/debug.config")
 	goals+=(modules)
 	;;
-*) die "kernel.sh: no configuration '$2'" "it is neither base nor debug" ;;
+*) die "kernel.sh: no configuration '$2'" "CONFIG is base or debug" ;;
 esac
 own=$TOP/harness/kernel/$BASE.config
 [ ! -f "$own" ] || fragments+=("$own")
@@ -53,7 +52,7 @@ mkdir -p "$out"
 exec 9>"$out/.lock"
 flock -n 9 || die "another build is writing $out" "" "wait for it to end"
 
-# What others need of a build; the rest only serves the next one.
+# The results of a build. Other files only speed up the next build.
 made=(.config vmlinux System.map arch/x86/boot/bzImage usr/include)
 
 modules() {
@@ -70,7 +69,7 @@ key() {
 	} | sha256sum | cut -d ' ' -f 1
 }
 
-# keep KEY: the kernel goes to the cache, which holds the newest ten.
+# keep KEY: store the kernel in the cache, which holds the newest ten.
 keep() {
 	local old objects
 	mkdir -p "$kept"
@@ -81,7 +80,8 @@ keep() {
 	ls -t "$kept"/*.tar.gz | tail -n +11 | while IFS= read -r old; do rm -f "$old"; done
 }
 
-# restore KEY: as new files, so that make remakes what comes to differ.
+# restore KEY: unpack as new files, so that make remakes files that depend on changed
+# sources.
 restore() {
 	(cd "$out" && rm -rf "${made[@]}" .config-key)
 	tar -C "$out" -xmzf "$kept/$1.tar.gz"
@@ -101,15 +101,15 @@ kbuild_env
 export CCACHE_STATSLOG=$LOGS/$name.ccache
 
 say "$name: configure"
-# Not x86_64: tinyconfig is a 32-bit one then, and what only 64 bit has (a
-# mapped stack, protection keys) gets Linux's defaults, not "n".
+# x86, not x86_64: tinyconfig is then a 32-bit configuration, and symbols that only 64
+# bit has (a mapped stack, protection keys) get Linux's defaults, not "n".
 run_logged "$name-config" kbuild_config "$tree" ".$2" x86 "${fragments[@]}"
 kbuild_wanted "$tree" ".$2" "${fragments[@]}" >"$out/.config-wanted"
 if [ -s "$out/.config-wanted" ]; then
 	cat "$out/.config-wanted" >&2
-	die "the configuration of $1/$2 is not what was asked for" \
-		"a dependency is missing, or the symbol is gone" \
-		"see 'depends on' where it is defined, then edit harness/kernel/*.config"
+	die "the configuration of $1/$2 lacks the symbols above" \
+		"a dependency is missing, or Linux has no such symbol" \
+		"see 'depends on' at its definition, then edit harness/kernel/*.config"
 fi
 
 say "$name: build (log: ${LOGS#"$TOP/"}/$name.log)"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# What the bare base complains about in each way to build, for the gates that
-# build; nothing to do when the cache has it. Before them, so that the work
-# tree goes to the base and through the series only once. Prints no points.
+# Collects the warnings of the bare base in each build variant, for the gates that
+# build, unless the cache has them. Runs before these gates, so that the work tree goes
+# to the base and through the series only once. Prints no points.
 #
 #   baselines.sh WAY...     ways of variants.sh
 set -euo pipefail

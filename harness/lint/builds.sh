@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Gate: the whole series in the other ways to build: sparse, io_uring off (the
-# stubs), FUSE's io_uring off, 32 bit. Nothing complains that did not before.
+# Gate: the whole series builds without a new warning in the other variants: sparse,
+# io_uring off (the stubs), FUSE's io_uring off, 32 bit.
 #
-#   builds.sh [NAME...]  one point a way (harness/lint/variants.sh)
+#   builds.sh [NAME...]  one point for each variant (harness/lint/variants.sh)
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"
@@ -12,8 +12,8 @@ set -euo pipefail
 
 [ $# -gt 0 ] || set -- sparse nouring nofuse i386
 
-# Kbuild ends well when the checker cannot run. So: the kernel's own probe, a
-# planted fault, and a CHECK line for every file (below).
+# Kbuild succeeds even if the checker cannot run. So run the kernel's own probe, plant a
+# fault, and look for a CHECK line for every file (below).
 probe_sparse() {
 	local said
 	[ -x "$SPARSE" ] || { echo "error: sparse is not in $SPARSE: make setup"; return; }
@@ -22,11 +22,11 @@ probe_sparse() {
 	echo 'static int f(int __attribute__((noderef)) *p) { return *p; }' >"$lint_tmp/planted.c"
 	said=$("$SPARSE" "$lint_tmp/planted.c" 2>&1) || true
 	[[ $said == *"dereference of noderef"* ]] ||
-		echo "error: sparse does not see a planted fault"
+		echo "error: sparse does not find a planted fault"
 }
 
-# was_checked LOG: complains unless sparse saw every object of io_uring and
-# every touched file.
+# was_checked LOG: print an error unless sparse checked every object of io_uring and every
+# touched file.
 was_checked() {
 	local -a sources
 	local source
@@ -51,7 +51,7 @@ for name in "$@"; do
 	if [ "$name" = sparse ]; then
 		probe_sparse >"$lint_tmp/out"
 		[ ! -s "$lint_tmp/out" ] || { notok "sparse runs" "$lint_tmp/out"; continue; }
-		ok "sparse runs: $("$SPARSE" --version) sees a planted fault"
+		ok "sparse runs: $("$SPARSE" --version) finds a planted fault"
 	fi
 	ways+=("$name")
 done
@@ -63,7 +63,7 @@ done
 lint_checkout "$LINT_TIP"
 for name in "${ways[@]}"; do
 	variant "$name"
-	# Everything again: an object that is up to date complains no more.
+	# Compile everything again: an up-to-date object prints no warnings.
 	[ "$name" = sparse ] || forget
 	note "lint: $v_text"
 	log=$LOGS/lint-$name.log status=0

@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Gate: checkpatch.pl --strict --codespell, the tree's own, on every mail of
-# the series. Types in harness/lists/checkpatch.ignore are left out, and so is
-# what harness/lists/checkpatch.lines knows to be wrong about a line. A mail that
-# passed is not checked again while it, the tree, the lists and the tools are
-# the same.
+# Gate: the tree's own checkpatch.pl --strict --codespell passes on every mail of the
+# series. harness/lists/checkpatch.ignore has message types that are ignored,
+# harness/lists/checkpatch.lines messages that are wrong about a line. A mail that passed
+# is not checked again while the mail, the tree, the lists and the tools are the same.
 #
 #   checkpatch.sh        one point a mail of build/<base>/mails
 set -euo pipefail
@@ -17,8 +16,8 @@ dictionary=/usr/lib/python3/dist-packages/codespell_lib/data/dictionary.txt
 need perl perl
 need codespell codespell
 [ -f "$dictionary" ] || die "codespell's dictionary is not in $dictionary" \
-	"checkpatch would check no spelling and say nothing" "make setup"
-# checkpatch asks spdxcheck.py, and takes its crash for a good licence.
+	"checkpatch would silently check no spelling" "make setup"
+# checkpatch runs spdxcheck.py, and mistakes its crash for a good licence.
 python3 -c 'import git, ply' 2>/dev/null || die "python3-ply or python3-git is missing" \
 	"checkpatch's check of licences needs them" "make setup"
 need_tree
@@ -27,10 +26,10 @@ q_tmp=$lint_tmp
 
 ignored=$(sed -E -e 's/\s*#.*//' -e '/^$/d' "$TOP/harness/lists/checkpatch.ignore" | paste -sd,)
 
-# words MAIL: the lines of the dictionary that can match in it. checkpatch asks
-# of each word whether it is one of all sixty thousand, two thirds of its time.
-# A match is between characters that no word has, so the word is one of MAIL's;
-# whatever is not plain ASCII stays.
+# words MAIL: print the lines of the dictionary that can match in MAIL. checkpatch spends
+# two thirds of its time comparing each word with all sixty thousand. A match is between
+# characters that no word has, so it is one of MAIL's words. A mail that is not plain
+# ASCII needs the whole dictionary.
 words() {
 	if LC_ALL=C grep -q '[^[:print:][:space:]]' "$1"; then
 		cat "$dictionary"
@@ -41,7 +40,7 @@ words() {
 			tolower($1) in has || $1 ~ /[^a-zA-Z0-9_\x27`-]/' - "$dictionary"
 }
 
-# In the work tree, because checkpatch takes its rules and licences from there.
+# Runs in the work tree, because checkpatch reads its rules and licences there.
 check() {
 	words "$1" >"$lint_tmp/words" || return
 	cd "$LINT_LINUX" && perl scripts/checkpatch.pl --strict --codespell \
@@ -49,7 +48,7 @@ check() {
 		--ignore "$ignored" "$1"
 }
 
-# mistaken MAIL: of checkpatch's messages on it, drop those that the list names.
+# mistaken MAIL: drop those of checkpatch's messages that checkpatch.lines lists.
 mistaken() {
 	local line kind text type regex
 	while IFS= read -r line; do
@@ -64,7 +63,7 @@ mistaken() {
 	done
 }
 
-# What the verdict on a mail depends on, but the mail.
+# A hash of everything that a verdict depends on, except the mail.
 all=$({
 	queue_sources "$LINT_LINUX"
 	cat "${BASH_SOURCE[0]}" "$TOP"/harness/lists/checkpatch.* "$dictionary"
@@ -85,9 +84,9 @@ for mail in "$LINT_SERIES"/*/*.patch; do
 		ok "checkpatch $name (unchanged since it passed)"
 		continue
 	fi
-	# It fails for any message; what counts is what is left of them.
+	# checkpatch fails for any message; only the remaining ones count.
 	{ check "$mail" 2>&1 || true; } | mistaken "$mail" >"$lint_tmp/out"
-	# Whatever it prints is a complaint, its own breakdown included.
+	# Any output is a complaint, including checkpatch's own crash.
 	if [ -s "$lint_tmp/out" ]; then status=1; else touch "$passed/$key"; fi
 	sed -i "s|^$LINT_SERIES/||" "$lint_tmp/out"
 	verdict "$status" "checkpatch $name" "$lint_tmp/out"

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Sourced by every gate after lib.sh: test points, and which tree is looked at.
+# Sourced by every gate after lib.sh: test points, and the tree to check.
 #
-# A gate prints unnumbered points ("ok - what" or "not ok - what") and lines
-# that begin with "# "; lint.sh numbers them. Variables let the tests of the
-# gates look at something else than the repository's own series:
+# A gate prints unnumbered points ("ok - text" or "not ok - text"), which lint.sh
+# numbers, and lines that begin with "# ". With these variables the gates' own tests
+# check something other than the repository's series:
 #   LINT_LINUX            git repository with the commits (build/<base>/linux)
 #   LINT_BASE, LINT_TIP   the series is the commits between these (base, series)
 #   LINT_SERIES           the sets of mails (build/<base>/mails)
@@ -18,13 +18,13 @@ LINT_TOP=${LINT_TOP:-$TOP}
 # The work tree of the gates that build.
 LINT_DIR=$BUILD/lint
 export LINT_SERIES LINT_TOP LINT_DIR
-# LANG as well: Kbuild takes LC_ALL away, and gcc then quotes as LANG says.
+# LANG as well: Kbuild unsets LC_ALL, and gcc's quotes then depend on LANG.
 export LC_ALL=C LANG=C
 unset LC_CTYPE LC_MESSAGES LANGUAGE
 # Debian's python3 and its modules, whatever else is installed.
 PATH=/usr/bin:/bin:/usr/sbin:/sbin:$PATH
 
-# ok TEXT: something was checked and is good.
+# ok TEXT: a check passed.
 ok() {
 	echo "ok - $*"
 }
@@ -45,7 +45,7 @@ note() {
 	echo "# $(say "$@")"
 }
 
-# lint_tmp: a scratch directory in lint_tmp, gone at exit.
+# lint_tmp: make a scratch directory, lint_tmp, that is removed at exit.
 lint_tmp() {
 	lint_tmp=$(mktemp -d)
 	trap 'rm -rf "$lint_tmp"' EXIT
@@ -54,10 +54,10 @@ lint_tmp() {
 # need COMMAND PACKAGE: a check whose tool is missing must not pass.
 need() {
 	command -v "$1" >/dev/null || die "$1 is not installed" \
-		"it is in Debian's package $2" "make setup"
+		"Debian's package $2 has it" "make setup"
 }
 
-# need_tree: there are commits to look at.
+# need_tree: stop if there are no commits to check.
 need_tree() {
 	git -C "$LINT_LINUX" -c safe.directory='*' rev-parse -q --verify \
 		"$LINT_TIP^{commit}" >/dev/null 2>&1 ||

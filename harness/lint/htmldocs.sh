@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Gate: Sphinx builds the documentation that the series brings in or adds to, the
-# way the kernel's "make htmldocs" calls it, and has nothing to complain about.
+# Gate: Sphinx, called as by the kernel's "make htmldocs", builds the documentation that
+# the series adds or changes, without a warning.
 #
-#   htmldocs.sh [DIR]...  one point each; DIR: below Documentation/
+#   htmldocs.sh [DIR]...  one point for each DIR, below Documentation/
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"
@@ -18,7 +18,7 @@ lint_tmp
 git=(qgit -C "$LINT_LINUX")
 [ $# -gt 0 ] || set -- userspace-api/io_uring filesystems/fuse
 
-# get FILE...: those of them that the series' tree has.
+# get FILE...: copy those FILEs that the series' tree has.
 get() {
 	local -a files
 	mapfile -t files < <("${git[@]}" ls-tree --name-only "$LINT_TIP" -- "$@")
@@ -26,7 +26,7 @@ get() {
 		"${git[@]}" archive "$LINT_TIP" -- "${files[@]}" | tar -x -C "$tree"
 }
 
-# The wrapper that the kernel's Makefile runs; what that sets must not leak in.
+# Runs the wrapper that the kernel's Makefile runs, without variables of a Makefile.
 sphinx() {
 	(cd "$tree" && env -u KERNELVERSION -u KERNELRELEASE -u KERNELDOC \
 		-u SPHINXDIRS -u SPHINXBUILD -u DOCS_THEME -u MAKEFLAGS srctree="$tree" PYTHON3=python3 \
@@ -35,7 +35,7 @@ sphinx() {
 		--sphinxdirs="$docs" --builddir="$lint_tmp/html")
 }
 
-# wanted PAGE: what its kernel-doc directives name. Sphinx keeps quiet about a
+# wanted PAGE: print the names in its kernel-doc directives. Sphinx does not warn about a
 # name that the source does not document.
 wanted() {
 	local word rest file=
@@ -56,7 +56,7 @@ check() {
 	tree=$lint_tmp/tree.${docs//\//.}
 	html=$lint_tmp/html/$docs
 
-	# Only what Sphinx reads: its set-up, the documents, the sources they quote.
+	# Copy only files that Sphinx reads: its set-up, the documents, the sources they quote.
 	mkdir -p "$tree" "$html"
 	get Makefile MAINTAINERS Documentation/{conf.py,images,sphinx,sphinx-includes,sphinx-static} \
 		tools/docs tools/lib/python tools/net/ynl/pyynl/lib scripts/kernel-doc "$source"
@@ -71,8 +71,8 @@ check() {
 
 	status=0
 	sphinx >"$lint_tmp/log" 2>&1 </dev/null || status=$?
-	# Whatever it prints is a complaint, but for the theme's name, and for a tool
-	# that draws figures: no page has any.
+	# Any output is a complaint, except the theme's name and a missing tool that draws
+	# figures: no page has figures.
 	sed -E -e '/^Using [a-z_]+ theme$/d' -e '/^WARNING: (dot|convert|rsvg-convert)\(1\)/d' \
 		-e '/^\s*$/d' -e "s|^$tree/||" "$lint_tmp/log" >"$lint_tmp/out"
 	[ "$status" -eq 0 ] || echo "sphinx-build-wrapper ended with status $status" >>"$lint_tmp/out"
@@ -80,7 +80,7 @@ check() {
 		page=${page#"$source/"}
 		made=$html/${page%.rst}.html
 		if [ ! -s "$made" ]; then
-			echo "$page: no html was made of it"
+			echo "$page: Sphinx made no HTML page of it"
 			continue
 		fi
 		while read -r name; do

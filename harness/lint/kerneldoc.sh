@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Gate: kernel-doc -Wall complains about nothing that a patch brings in.
+# Gate: no patch adds a warning of kernel-doc -Wall.
 #
 #   kerneldoc.sh         one point a patch that touches C files or headers
 set -euo pipefail
@@ -17,7 +17,7 @@ git=(qgit -C "$LINT_LINUX")
 kernel_doc=$LINT_LINUX/scripts/kernel-doc
 [ -f "$kernel_doc" ] || die "$kernel_doc is missing"
 
-# said COMMIT OUT FILE...: what kernel-doc says about these files of COMMIT.
+# said COMMIT OUT FILE...: write kernel-doc's messages on these files of COMMIT to OUT.
 said() {
 	local commit=$1 out=$2 dir=$lint_tmp/files
 	local -a files

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Included into a file of io_uring by layout.sh: where the fields are that
- * requests use, as lines ".ascii ..." of its assembly.
+ * layout.sh includes this into a file of io_uring: it adds the offsets of the fields that
+ * requests use to the assembly, as lines ".ascii ...".
  */
 #include <linux/io_uring_types.h>
 #include <linux/stddef.h>

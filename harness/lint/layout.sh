@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Gate: the series makes neither the context nor the requests of io_uring larger,
-# and moves none of the fields that every request uses (harness/lint/layout.h).
+# Gate: the series does not enlarge io_uring's context or requests, and does not move the
+# fields that every request uses (harness/lint/layout.h).
 #
 #   layout.sh            one point
 set -euo pipefail
@@ -10,8 +10,8 @@ set -euo pipefail
 . "$(dirname "$0")/tree.sh"
 . "$(dirname "$0")/variants.sh"
 
-# layout_of REV FILE: what the compiler makes of the fields, a line each. Any file
-# of io_uring will do to be compiled with the header.
+# layout_of REV FILE: write the compiler's offsets of the fields to FILE, a line each. Any
+# source file of io_uring can be compiled with the header.
 layout_of() {
 	local log=$LOGS/lint-layout.log out=io_uring/notif.s
 	lint_checkout "$1"
@@ -20,10 +20,10 @@ layout_of() {
 	if ! kbuild_config "$LINT_DIR" "$v_out" "$v_arch" "${v_fragments[@]}" >"$log" 2>&1 ||
 		! kbuild_make "$LINT_DIR" "$v_out" ARCH="$v_arch" \
 			CFLAGS_notif.o="-include $TOP/harness/lint/layout.h" "$out" >"$log" 2>&1; then
-		die "the fields of io_uring cannot be looked at" "" "see $log"
+		die "harness/lint/layout.h does not compile in io_uring" "" "see $log"
 	fi
 	sed -n 's/^.*\.ascii "layout \([^"]*\)".*$/\1/p' "$LINT_DIR/$v_out/$out" >"$2"
-	[ -s "$2" ] || die "the compiler told of no field" "" "see $log and harness/lint/layout.h"
+	[ -s "$2" ] || die "the compiler printed no field offsets" "" "see $log and harness/lint/layout.h"
 }
 
 lint_open

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# make lint: every gate of harness/lint/, as one TAP stream with the plan at
-# its end. Gates that need no build run beside those that do.
+# make lint: runs every gate of harness/lint/, as one TAP stream with the plan at
+# its end. Gates that need no build run in parallel with those that do.
 #
-#   lint.sh [--fresh]           all gates
-#   lint.sh [--fresh] GATE...   some: scripts rules subjects checkpatch maintainers
+#   lint.sh [--fresh]           run all gates
+#   lint.sh [--fresh] GATE...   run some: scripts rules subjects checkpatch maintainers
 #                               kerneldoc htmldocs layout warnings builds selftests
 #
-# What takes long, and passed with this very series, these scripts and these
-# tools, is not done again, but with --fresh.
+# A slow gate that passed with the same series, scripts and tools is not run again,
+# unless --fresh is given.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 other_tree=${LINT_LINUX:-}
@@ -26,15 +26,15 @@ fi
 [ $# -gt 0 ] || set -- "${light[@]}" "${heavy[@]}"
 for gate in "$@"; do
 	[[ " ${light[*]} ${heavy[*]} " == *" $gate "* ]] ||
-		die "no gate '$gate'" "there are: ${light[*]} ${heavy[*]}"
+		die "there is no gate '$gate'" "" "the gates are ${light[*]} ${heavy[*]}"
 done
 wanted=" $* "
 out=$LOGS/lint
 mkdir -p "$out"
 
 n=0 failed=0
-# number GATE: its output, with numbers; a gate that dies half way, or that
-# checks nothing, is a failure.
+# number GATE: number the gate's points. A gate that stops half way, or that checks
+# nothing, is a failure.
 number() {
 	local line points=0 status
 	while IFS= read -r line; do
@@ -54,7 +54,7 @@ number() {
 	fi
 }
 
-# known GATE: nothing new is to be expected of it
+# known GATE: true if it passed before with the same inputs
 known() {
 	[ "$fresh" -eq 0 ] && [[ $kept == *" $1 "* ]] && gate_passed "$key" "$1"
 }

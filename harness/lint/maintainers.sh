@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Gate: a section of MAINTAINERS, not only THE REST, covers every new file.
-# (checkpatch only asks whether a patch with new files touches MAINTAINERS.)
+# Gate: every new file is covered by a section of MAINTAINERS other than THE REST.
+# (checkpatch only checks whether a patch with new files touches MAINTAINERS.)
 #
 #   maintainers.sh       one point a new file
 set -euo pipefail
@@ -18,7 +18,7 @@ git=(qgit -C "$LINT_LINUX")
 
 maintainers_tree "$LINT_LINUX" "$LINT_TIP" "$lint_tmp/tree"
 
-# sections FILE: asked with a mail, because the file need not exist.
+# sections FILE: print its sections. get_maintainer.pl gets a patch, as FILE need not exist.
 sections() {
 	printf -- '--- /dev/null\n+++ b/%s\n@@ -0,0 +1 @@\n+x\n' "$1" |
 		maintainers "$lint_tmp/tree" --sections

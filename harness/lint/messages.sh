@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Sourced by the gates that build: compare what two builds complain about.
+# Sourced by the gates that build: compares the warnings of two builds.
 
-# messages LOG: the warnings and errors of gcc, sparse, kernel-doc, modpost and
-# Kbuild, without what moves when code above them changes (line numbers, sizes).
-# A header's complaint counts once, however many files include it; a second
-# complaint of the same words in one file is another line ("#2").
+# messages LOG: print the warnings and errors of gcc, sparse, kernel-doc, modpost and
+# Kbuild, without numbers that change with the code above them (lines, sizes). A
+# header's warning counts once, however many files include it. A second warning with the
+# same words in one file is another line ("#2").
 messages() {
 	sed -n -E -e 's/^(Warning|Error): (\S+:[0-9]+) /\2: warning: kernel-doc: /' \
 		-e '/(: |^)(fatal error|error|warning|ERROR|WARNING): /p' "$1" |
@@ -20,7 +20,7 @@ new_messages() {
 	comm -13 "$1" "$2"
 }
 
-# learn KNOWN NEW: report a message once, by the patch that brings it.
+# learn KNOWN NEW: add NEW to KNOWN, so that only the first patch with a message reports it.
 learn() {
 	sort -u -o "$1" "$1" "$2"
 }

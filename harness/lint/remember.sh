@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Sourced after lib.sh and common.sh: what a gate said that passed whole, for as
-# long as nothing changes that gates depend on.
+# Sourced after lib.sh and common.sh: keeps the output of gates that passed, as long as
+# nothing changes that gates depend on.
 
 GATES_PASSED=$CACHE/lint/gates
 
-# gates_key: stands for the series with its base, the scripts, lists and
-# configurations of the harness (not its tests, nor what runs in the guest), and
-# the packages that the harness wants.
+# gates_key: a hash of the series with its base, the scripts, lists and configurations of
+# the harness (not its tests or guest scripts), and the packages that it needs.
 gates_key() {
 	# shellcheck disable=SC2046 # names
 	{
@@ -20,18 +19,19 @@ gates_key() {
 	} | sha256sum | cut -d ' ' -f 1
 }
 
-# gate_passed KEY GATE: did it, with that key?
+# gate_passed KEY GATE: did the gate pass with this key?
 gate_passed() {
 	[ -s "$GATES_PASSED/$2-$1" ]
 }
 
-# gate_points KEY GATE: what it said, again
+# gate_points KEY GATE: print the kept output again
 gate_points() {
-	sed 's/$/ (nothing has changed since)/' "$GATES_PASSED/$2-$1"
+	sed 's/$/ (unchanged since it passed)/' "$GATES_PASSED/$2-$1"
 	touch "$GATES_PASSED/$2-$1"
 }
 
-# gate_remember KEY GATE OUTPUT: of a gate that ended well; not if a point failed
+# gate_remember KEY GATE OUTPUT: keep the output of a gate that succeeded, unless a point
+# failed
 gate_remember() {
 	! grep -q '^not ok' "$3" && grep -q '^ok - ' "$3" || return 0
 	mkdir -p "$GATES_PASSED"

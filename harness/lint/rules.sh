@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Gate: the rules of this repository that no other tool knows.
+# Gate: rules of this repository that no other tool checks.
 #
 #   rules.sh             one point a rule
 set -euo pipefail
@@ -16,18 +16,18 @@ mapfile -d '' -t files < <(git -c safe.directory='*' ls-files -z --cached --othe
 		[[ ! -f $file || -L $file ]] || printf '%s\0' "$file"
 	done)
 [ "${#files[@]}" -gt 0 ] || die "no file in $LINT_TOP" "is it a git repository?"
-# Files of this repository's own making: no licence texts, no foreign context.
+# This repository's own texts: no licences, and no patches, which have foreign context.
 own=()
 for file in "${files[@]}"; do
 	[[ $file == LICENSES/* || $file == *.patch ]] || own+=("$file")
 done
 
-# entries LIST: its first column; what follows '#' is the reason.
+# entries LIST: print its first column, without the reason behind '#'.
 entries() {
 	sed -E -e 's/(^|\s+)#.*//' -e '/^\s*$/d' "$lists/$1"
 }
 
-# rule TEXT FUNCTION: what the function prints are the defects.
+# rule TEXT FUNCTION: a point; each line that FUNCTION prints is a defect.
 rule() {
 	local status=0
 	"$2" >"$lint_tmp/out" 2>&1 || true
@@ -53,7 +53,7 @@ licenses() {
 	local name
 	[ -s LICENSES/GPL-2.0 ] || echo "LICENSES/GPL-2.0 is missing"
 	while IFS= read -r name; do
-		[ -s "LICENSES/${name%-only}" ] || echo "LICENSES/${name%-only} is missing, a file names it"
+		[ -s "LICENSES/${name%-only}" ] || echo "LICENSES/${name%-only} is missing, but a file's SPDX line names it"
 	done < <(for file in "${own[@]}"; do head -n 5 "$file"; done |
 		sed -n -E 's/.*SPDX-License-Identifier: ([A-Za-z0-9.() -]*[A-Za-z0-9.)]).*/\1/p' |
 		sed -E -e 's/ (WITH|OR|AND) /\n/g' | tr -d '() ' | sort -u)
@@ -75,8 +75,8 @@ reasons() {
 	done
 }
 
-# Lines for one base, in the lists that may have some. A script that meets a base
-# that there is not may take the line for none.
+# Lines for one base, in the lists that may have some, name an existing base. A script may
+# ignore a line for an unknown base.
 guards() {
 	local list
 	for list in harness/lists/{kselftests,liburing,ublk,libfuse}.*; do
@@ -87,8 +87,8 @@ guards() {
 	done
 }
 
-# Patches that one base has and another has not: a comment above them says why. One
-# comment serves those of the same base that follow each other.
+# A patch that only some bases have needs a comment above it that says why. One comment
+# serves consecutive patches of the same base.
 alone() {
 	[ ! -f patches/series ] || awk '
 		/^[ \t]+[+]/ { next }
@@ -108,8 +108,8 @@ alone() {
 		}' patches/series
 }
 
-# Hosts: those of this machine's apt, wherever they are named; and every URL
-# whose host nobody vouched for.
+# Reports the hosts of this machine's apt anywhere, and URLs whose host hosts.lint does
+# not list.
 hosts() {
 	local host
 	while IFS= read -r host; do
@@ -120,7 +120,7 @@ hosts() {
 		grep -v -E "://($(entries hosts.lint | sed -e 's/\./[.]/g' -e 's/\*/[^\/]*/g' | paste -sd'|'))\$"
 }
 
-# This checkout, this user's home, and the usual places of others.
+# Reports paths of this checkout, this user's home, and the usual places of others.
 paths() {
 	paths_found | sort -u | cut -c1-200
 }
@@ -134,7 +134,7 @@ paths_found() {
 		grep -v '^harness/lint/rules.sh:'
 }
 
-# Files and verbs that texts name. What a verb makes need not be there.
+# Files and 'make' targets that texts name have to exist, except files in build/.
 named() {
 	local text name
 	for text in "${own[@]}"; do
@@ -144,7 +144,7 @@ named() {
 			while IFS= read -r name; do
 				[ -e "$name" ] || echo "$text: there is no $name"
 			done
-		# shellcheck disable=SC2016 # backquotes of Markdown
+		# shellcheck disable=SC2016 # backticks of Markdown
 		grep -o -E '`([A-Z_]+=[^ `]* )?make [a-z][a-z-]*' "$text" | sed 's/.* //' | sort -u |
 			while IFS= read -r name; do
 				grep -q "^$name:" Makefile || echo "$text: there is no 'make $name'"
@@ -152,13 +152,13 @@ named() {
 	done
 }
 
-rule "an SPDX line in every file (but harness/lists/spdx.lint)" spdx
+rule "an SPDX line in every file (except harness/lists/spdx.lint)" spdx
 rule "LICENSES has the text of each licence" licenses
 rule "no Signed-off-by in patches" signoff
 rule "no patch creates a file" creates
 rule "a reason on every line of harness/lists" reasons
-rule "a line for one base names one" guards
+rule "a line for one base names an existing base" guards
 rule "a reason above patches of one base" alone
-rule "no host that harness/lists/hosts.lint does not have" hosts
-rule "files and verbs that texts name are there" named
+rule "no host that is not in harness/lists/hosts.lint" hosts
+rule "files and verbs that texts name exist" named
 rule "no path of one machine" paths

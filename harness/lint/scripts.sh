@@ -3,7 +3,7 @@
 # Gate: every shell script passes bash -n and shellcheck, every Python file
 # compiles and passes pyflakes.
 #
-#   scripts.sh           one point a file that git knows or would add
+#   scripts.sh           one point for each file that git knows or would add
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"

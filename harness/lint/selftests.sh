@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Gate: the series' kselftests pass all, install, gen_tar and clean, in the
-# tree and with O=, compile without a warning, and clean leaves nothing.
+# Gate: make all, install, gen_tar and clean of the series' kselftests succeed, in the
+# tree and with O=, without a compiler warning, and clean leaves nothing.
 #
-#   selftests.sh         one point a verb and way, one for each clean state
+#   selftests.sh         one point for each verb, in the tree and with O=, and for clean
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"
@@ -34,7 +34,7 @@ export_headers() {
 export_headers >"$log" 2>&1 || die "make headers failed" "" "see $log"
 headers=$LINT_DIR/$v_out/usr/include
 
-# Never CFLAGS=: that would replace what the Makefiles put there.
+# Never CFLAGS=: that would replace the Makefiles' own flags.
 ksft() {
 	make -C "$LINT_DIR/tools/testing/selftests" TARGETS=io_uring \
 		KSFT_INSTALL_PATH="$installed" CC="$TOP/harness/kernel/cclink.sh" \
@@ -42,7 +42,7 @@ ksft() {
 		"${way[@]}" "$@" </dev/null
 }
 
-# left: what clean should have removed, and what it should not.
+# left: print files that clean left, and tracked files that it removed.
 left() {
 	(cd "$LINT_DIR" && lint_git ls-files -o -- tools/testing
 		lint_git diff-files --name-status -- tools/testing)

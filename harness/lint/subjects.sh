@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Gate: a patch touches the files that the prefix of its subject stands for, and
-# no others, unless its changelog names them: harness/lists/subjects.lint.
+# Gate: a patch touches only files that belong to the prefix of its subject, unless its
+# changelog names them: harness/lists/subjects.lint.
 #
 #   subjects.sh          one point a patch
 set -euo pipefail
@@ -31,7 +31,7 @@ find_rule() {
 	return 1
 }
 
-# stands_for FILE: one of the patterns fits.
+# stands_for FILE: true if one of the patterns matches.
 stands_for() {
 	local pattern
 	for pattern in "${patterns[@]}"; do
@@ -41,7 +41,7 @@ stands_for() {
 	return 1
 }
 
-# check COMMIT: prints what is wrong with it.
+# check COMMIT: print its defects.
 check() {
 	local subject body file
 	subject=$("${git[@]}" log -1 --format=%s "$1")
@@ -53,9 +53,9 @@ check() {
 	while IFS= read -r file; do
 		! stands_for "$file" || continue
 		if [ "$strict" -eq 1 ]; then
-			echo "$file is not for a ${subject%%:*} patch to touch"
+			echo "a '${subject%%:*}:' patch must not touch $file"
 		elif [[ $body != *"${file##*/}"* ]]; then
-			echo "$file is not what '${subject%%:*}:' stands for, and the changelog does not name it"
+			echo "$file does not belong to '${subject%%:*}:', and the changelog does not name it"
 		fi
 	done < <("${git[@]}" diff --no-renames --name-only "$1^" "$1")
 }

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Sourced by the gates that build, after common.sh: build/<base>/lint, a work tree
-# that steps through the series. It has an index of its own, and moves neither
-# HEAD nor a branch of build/<base>/linux. Only files that differ get new times.
+# Sourced by the gates that build, after common.sh: build/<base>/lint, a work tree that
+# steps through the series. It has its own index, and changes neither HEAD nor a branch of
+# build/<base>/linux. Only files that differ get new times.
 
 # shellcheck source=harness/queue/queue.sh
 . "$TOP/harness/queue/queue.sh"
@@ -12,7 +12,7 @@ lint_git() {
 		--work-tree="$LINT_DIR" "$@"
 }
 
-# lint_open: no two at once; sets lint_gitdir.
+# lint_open: lock the work tree, and set lint_gitdir.
 lint_open() {
 	need_tree
 	need_space "$BUILD" 2500 "a work tree of Linux to check the patches in"
@@ -22,12 +22,12 @@ lint_open() {
 	lint_gitdir=$(qgit -C "$LINT_LINUX" rev-parse --absolute-git-dir)
 }
 
-# lint_commit REV: its full commit id.
+# lint_commit REV: print its full commit id.
 lint_commit() {
 	qgit --git-dir="$lint_gitdir" rev-parse --verify "$1^{commit}"
 }
 
-# lint_checkout REV: the files of REV; edits are undone.
+# lint_checkout REV: check out the files of REV, and undo edits.
 lint_checkout() {
 	(
 		cd "$LINT_DIR" || exit
@@ -36,18 +36,18 @@ lint_checkout() {
 	)
 }
 
-# lint_series: the commits of the series, oldest first.
+# lint_series: print the commits of the series, oldest first.
 lint_series() {
 	qgit --git-dir="$lint_gitdir" rev-list --reverse "$LINT_BASE..$LINT_TIP"
 }
 
-# lint_touched FROM TO: files that TO has and that differ from FROM.
+# lint_touched FROM TO: print the files of TO that differ from FROM.
 lint_touched() {
 	qgit --git-dir="$lint_gitdir" diff --no-renames --diff-filter=d \
 		--name-only "$1" "$2"
 }
 
-# lint_title N COMMIT: how a patch is called in a test point.
+# lint_title N COMMIT: print a patch's name for a test point.
 lint_title() {
 	printf '%04d %s' "$1" "$(qgit --git-dir="$lint_gitdir" log -1 --format=%s "$2")"
 }

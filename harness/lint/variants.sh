@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Sourced by the gates that build: the ways in which the code is compiled, what
-# is compiled in each, and what the bare base complains about there.
+# Sourced by the gates that build: the build variants, their objects, and the bare base's
+# warnings in each.
 
 # shellcheck source=harness/lint/messages.sh
 . "$TOP/harness/lint/messages.sh"
 # shellcheck source=harness/kernel/kconfig.sh
 . "$TOP/harness/kernel/kconfig.sh"
 
-# Users of the calls and headers that the series changes, io_uring itself first.
+# Users of the functions and headers that the series changes, io_uring itself first.
 USERS=(io_uring/ drivers/block/ublk_drv.o fs/fuse/)
-# They include the headers also where io_uring is off. ublk is off then too;
-# compiling it all the same checks the stubs against calls.
+# Files that include the headers also if io_uring is off. ublk is then off, too, but
+# compiling it checks the stubs against its calls.
 STUB_USERS=(init/ fs/fuse/ fs/exec.o kernel/fork.o kernel/exit.o kernel/sched/core.o
 	net/socket.o net/core/scm.o block/fops.o block/ioctl.o drivers/block/ublk_drv.o)
 
@@ -34,7 +34,7 @@ variant() {
 		v_text="CONFIG_FUSE_IO_URING=n" v_objects=(fs/fuse/)
 		;;
 	i386) v_text="32 bit" ;;
-	*) die "no such way to build: $1" ;;
+	*) die "there is no build variant '$1'" "" "the variants are w1 sparse nouring nofuse i386" ;;
 	esac
 	case $1 in
 	nouring | nofuse) v_fragments+=("$TOP/harness/lint/$1.config") ;;
@@ -44,7 +44,7 @@ variant() {
 
 SPARSE=${LINT_SPARSE:-$TOOLS/sparse/bin/sparse}
 
-# series_objects: in v_extra, objects of touched files outside of USERS.
+# series_objects: set v_extra to the objects of touched files outside USERS.
 series_objects() {
 	local file
 	v_extra=()
@@ -56,7 +56,7 @@ series_objects() {
 	done < <(lint_touched "$LINT_BASE" "$LINT_TIP")
 }
 
-# here OBJECT...: those whose source the checked-out tree has.
+# here OBJECT...: print those whose source the checked-out tree has.
 here() {
 	local object
 	for object in "$@"; do
@@ -65,8 +65,8 @@ here() {
 	return 0
 }
 
-# build NAME LOG: build variant NAME of what is checked out. The status is that
-# of make, which goes on past errors.
+# build NAME LOG: build variant NAME of the checked-out tree. Returns the status of make,
+# which continues after errors.
 build() {
 	local -a objects
 	variant "$1"
@@ -76,7 +76,7 @@ build() {
 		"${objects[@]}" >"$2" 2>&1
 }
 
-# compiled LOG VERB FILE.c...: prints those that the log has no "VERB file.o" for.
+# compiled LOG VERB FILE.c...: print an error for each file without "VERB file.o" in LOG.
 compiled() {
 	local log=$1 verb=$2 file
 	shift 2
@@ -86,7 +86,7 @@ compiled() {
 	done
 }
 
-# forget: the variant's objects, so that all are compiled and all complain.
+# forget: remove the variant's objects, so that all are compiled and print their warnings.
 forget() {
 	local object
 	for object in "${v_objects[@]}"; do
@@ -98,8 +98,8 @@ forget() {
 	done
 }
 
-# baseline NAME: the path, in b_file, of what the base complains about. Kept in
-# the cache: base, compiler and configuration decide it.
+# baseline NAME: set b_file to the path of the base's warnings. The cache keeps them for
+# each base, compiler and configuration.
 baseline() {
 	local log=$LOGS/lint-$1-base.log key
 	variant "$1"
@@ -113,11 +113,11 @@ baseline() {
 	} | sha256sum | cut -c1-16)
 	b_file=$CACHE/lint/$1-$key
 	[ ! -f "$b_file" ] || return 0
-	note "lint: what the base says: $v_text"
+	note "lint: warnings of the base: $v_text"
 	mkdir -p "$CACHE/lint"
 	lint_checkout "$LINT_BASE"
 	forget
-	# The stubs do not exist there: an error is a message like any other.
+	# The base has no stubs: an error there is a message like any other.
 	build "$1" "$log" || [[ $1 == nouring ]] ||
 		{ tail -n 20 "$log" >&2; die "the base does not build: $v_text" "" "see $log"; }
 	[ "$1" != sparse ] || grep -q '^  CHECK ' "$log" || die "sparse did not run" "" "see $log"

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Gate: after every patch, everything that it touches compiles with gcc W=1,
-# and nothing complains that did not before.
+# Gate: after every patch, everything that it touches compiles with gcc W=1, without a new
+# warning.
 #
-#   warnings.sh          one point a patch
+#   warnings.sh          one point for each patch
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/common.sh"
@@ -23,7 +23,7 @@ lint_checkout "$LINT_BASE"
 build w1 "$LOGS/lint-w1-base.log" ||
 	die "the base does not build with W=1" "" "see $LOGS/lint-w1-base.log"
 
-# compiles_nothing FROM TO: only documents, tests and the like differ.
+# compiles_nothing FROM TO: true if only documents, tests and the like differ.
 compiles_nothing() {
 	! qgit --git-dir="$lint_gitdir" diff --no-renames --name-only "$1" "$2" |
 		grep -q -v -E '^(Documentation|tools/testing|samples)/|^(MAINTAINERS|CREDITS)$'
@@ -35,7 +35,7 @@ while IFS= read -r commit; do
 	title=$(lint_title "$n" "$commit")
 	log=$LOGS/$(printf 'lint-w1-%04d.log' "$n")
 	if compiles_nothing "$parent" "$commit"; then
-		ok "W=1 $title (nothing that the kernel is made of)"
+		ok "W=1 $title (no kernel code)"
 		parent=$commit
 		continue
 	fi

@@ -1,23 +1,23 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The Linux that the series is for, as a bare git repository in the cache: one
-# commit, tag "base", the same id everywhere. Made once; then nothing is
-# downloaded any more.
+# Makes the base, the Linux below the series, as a bare git repository in the
+# cache: one commit with the tag "base" and the same id everywhere. It is
+# downloaded once.
 #
-#   base.sh                        make sure it is there
-#   base.sh --path                 the same; prints its path on stdout
-#   base.sh --only [--path]        of this base, or fail: no other in its place
-#   KERNEL_SRC=<tarball or tree>   take that instead of the pinned package
+#   base.sh                        make sure that the base is there
+#   base.sh --path                 the same, and print its path on stdout
+#   base.sh --only [--path]        this base or none: fail rather than use another
+#   KERNEL_SRC=<tarball or tree>   use this instead of the pinned package
 #
-# When Debian's archive has dropped the pinned version, the newest one of the
-# package is taken; when it has dropped the package, another base of the series.
-# Both is said, in a line.
+# If Debian's archive has dropped the pinned version, the newest version of the
+# package is used; if it has dropped the package, another base of the series. A
+# notice says so.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
 
 apt=$TOP/harness/setup/apt.sh
-# What may take the place of the asked base.
+# Bases that may replace the requested one.
 others=$(bases_other "$BASE" | paste -sd' ')
 only=0
 exec 3>/dev/null
@@ -31,7 +31,8 @@ done
 
 LOG=$LOGS/base-import.log
 
-# import_tree REPO SUBJECT COMMAND...: the tar stream COMMAND prints -> commit.
+# import_tree REPO SUBJECT COMMAND...: turn the tar stream that COMMAND prints into a
+# commit.
 import_tree() {
 	local repo=$1 subject=$2
 	shift 2
@@ -40,7 +41,7 @@ import_tree() {
 	qgit -C "$repo" fast-import --quiet --done --depth=0
 }
 
-# make_repo REPO SUBJECT COMMAND...: all or nothing.
+# make_repo REPO SUBJECT COMMAND...: REPO appears only when it is complete.
 make_repo() {
 	local repo=$1 subject=$2 new=$1.new
 	shift 2
@@ -78,23 +79,24 @@ unpack_tarball() {
 	esac
 }
 
-# KERNEL_SRC: kept under a name made of what it is, so a change is noticed.
+# KERNEL_SRC: the repository's name has a hash of the source's state, so a changed
+# source is imported again.
 from_kernel_src() {
 	local src state key
 	src=$(realpath -e "$KERNEL_SRC" 2>/dev/null) ||
-		die "KERNEL_SRC=$KERNEL_SRC does not exist" "" "name a tarball or a tree"
+		die "KERNEL_SRC=$KERNEL_SRC does not exist" "" "name a tarball or a source tree"
 	local -a cmd
 	if [ -f "$src" ]; then
 		state=$(stat -c '%s %Y' "$src")
 		cmd=(unpack_tarball "$src")
 	elif [ ! -f "$src/Kbuild" ]; then
-		die "KERNEL_SRC=$src is no Linux tree" "it has no Kbuild file"
+		die "KERNEL_SRC=$src is not a Linux tree" "it has no Kbuild file"
 	elif [ -e "$src/.git" ]; then
-		say "base: KERNEL_SRC is a git tree: taking its HEAD commit"
+		say "base: KERNEL_SRC is a git tree: using its HEAD commit"
 		state=$(qgit -C "$src" rev-parse HEAD)
 		cmd=(qgit -C "$src" archive --format=tar --prefix=linux/ HEAD)
 	elif [ -e "$src/.config" ] || [ -e "$src/vmlinux" ]; then
-		die "KERNEL_SRC=$src holds a build" "its objects would become part of the base" \
+		die "KERNEL_SRC=$src contains a build" "its object files would become part of the base" \
 			"use a clean tree ('make mrproper' there), a git tree or a tarball"
 	else
 		state=$(find "$src" -printf '%P %s %T@\n' | sort | sha256sum)
@@ -105,8 +107,8 @@ from_kernel_src() {
 	[ -d "$REPO" ] || make_repo "$REPO" "Linux from KERNEL_SRC" "${cmd[@]}"
 }
 
-# A repository that stood in for this pin before: the newest of the asked base, else
-# one of a base that may.
+# Prints a repository that replaced this pinned version before: the newest of the
+# requested base, else one of another permitted base.
 stand_in() {
 	local repo is
 	while IFS= read -r repo; do
@@ -121,14 +123,14 @@ stand_in() {
 		sort -s -n -k 1,1 | sed -n '1s/^. //p'
 }
 
-# stands_in PIN: REPO is found in place of PIN from now on, without asking, and offline.
+# stands_in PIN: record that REPO replaces PIN, so that later runs work offline.
 stands_in() {
 	[ "$REPO" = "$CACHE/base-$1.git" ] ||
 		qgit -C "$REPO" config --get-all kmbuf.instead-of | grep -qxF -- "$1" ||
 		qgit -C "$REPO" config --add kmbuf.instead-of "$1"
 }
 
-# cached: sets REPO to what the cache has of the base whose file was read last.
+# cached: sets REPO to the cached repository of the base whose file was read last.
 cached() {
 	REPO=$CACHE/base-$BASE_VERSION.git
 	[ ! -d "$REPO" ] || return 0
@@ -137,7 +139,8 @@ cached() {
 	say "base: notice: using ${REPO##*/base-} in place of the pinned $BASE_VERSION"
 }
 
-# download VERSIONS: the pinned one of these, or the newest, becomes REPO.
+# download VERSIONS: makes REPO of the pinned version if VERSIONS has it, else of the
+# newest.
 download() {
 	local version=${1%%$'\n'*} deb sum
 	if grep -qxF -- "$BASE_VERSION" <<<"$1"; then
@@ -154,13 +157,13 @@ download() {
 		rm -f "$deb"
 		die "checksum mismatch: ${deb##*/}" \
 			"sha256 is $sum, harness/bases/$base says $BASE_SHA256" \
-			"try again; if it stays so, do not trust this mirror"
+			"try again; if the mismatch persists, do not trust this mirror"
 	fi
 	make_repo "$REPO" "Linux $version ($BASE_PACKAGE)" unpack_deb "$deb"
 	rm -f "$deb"
 }
 
-# The asked base, else another one that the series lives on.
+# The requested base, else another base of the series.
 from_package() {
 	local versions base pin='' gone=() tarballs=()
 	for base in "$BASE" $others; do
@@ -185,8 +188,8 @@ from_package() {
 	done
 	versions=${gone[*]}
 	die "there is no Linux to put the patches on: no ${versions// / and no }" \
-		"the suites $BASE_SUITES of Debian's archive have dropped that" \
-		"take a tarball of kernel.org: ${tarballs[*]}"
+		"Debian's archive has dropped it (suites $BASE_SUITES)" \
+		"use a tarball of kernel.org: ${tarballs[*]}"
 }
 
 mkdir -p "$CACHE"
@@ -200,10 +203,10 @@ else
 fi
 is=$(base_of "$REPO") version=$(base_version "$REPO") || true
 [[ -z $version || $is = "$version" ]] ||
-	say "base: notice: no file in harness/bases is for Linux $version: it gets the patches for $is, which need not apply"
+	say "base: notice: harness/bases has no file for Linux $version: using the patches for $is, which may not apply"
 if [ "$is" != "$BASE" ]; then
 	[ "$only" -eq 0 ] || die "KERNEL_SRC=$KERNEL_SRC is Linux $is, not $BASE" "" "BASE=$is"
-	say "base: notice: this is Linux $is, not $BASE: it gets the patches for $is, in ${BUILD#"$TOP/"}"
+	say "base: notice: this is Linux $is, not $BASE: using the patches for $is, in ${BUILD#"$TOP/"}"
 fi
 say "base: $(qgit -C "$REPO" log -1 --format=%s refs/tags/base) is in ${REPO##*/}"
 echo "$REPO" >&3

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2153,SC2154 # q_* go from script to script, BASES is of lib.sh
-# patches/series, one contents page for all bases. Sourced after queue.sh.
+# Reads and writes patches/series, one contents page for all bases. Sourced after
+# queue.sh.
 #
-# It holds comments ('# ...'), blank lines, names of patches, and under each patch
-# one indented '+path' line for each new file that it brings in. A line is for all
-# bases, or a guard says for which one:
+# The page has comments ('# ...'), blank lines, names of patches, and below each patch
+# one indented '+path' line for each new file that the patch adds. A line is for all
+# bases, or a guard names its base:
 #
 #   name.patch                in patches/
 #   7.2: 7.2/name.patch       in patches/7.2/
 #
-# '[set]' begins a set of mails (sets.sh). Its patches stand together, up to the next
-# such line.
+# '[set]' begins a set of mails (sets.sh), which ends at the next such line. All patches
+# of a set stand together.
 #
 # No base has a name twice. New files live whole at their in-tree paths below the
-# repository's root; those of a patch that a base has not are not there.
+# repository's root.
 
 # The top directories of Linux that new files may be in.
 QUEUE_DIRS=(arch block certs crypto Documentation drivers fs include init
@@ -25,7 +26,7 @@ QUEUE_SET='^\[([a-z0-9_-]+)\][[:space:]]*$'
 
 # queue_read TOP: read TOP/patches/series into
 #   q_lines    names in order, below patches/   q_guard[name]  the base, or nothing
-#   q_patches  those that are for q_base        q_new[name]    new files, one a line
+#   q_patches  names for q_base                 q_new[name]    new files, one a line
 #   q_head     leading paragraph                q_notes[name]  comment lines before it
 #   q_tail     lines after the last             q_set[name]    its set, or nothing
 #   q_sets     every set, in order
@@ -60,21 +61,21 @@ queue_read() {
 			q_notes[$name]=$pending pending=
 		else
 			die "$series: cannot read the line '$line'" \
-				"it is no comment, no '[set]', no patch name and no indented '+path'"
+				"it is neither a comment, '[set]', a patch name nor an indented '+path'"
 		fi
 	done <"$series"
 	if [ -n "$name" ]; then q_tail=$pending; else q_head+=$pending; fi
 }
 
-# queue_read_name GUARD: the part of queue_read that is for a patch's own line.
+# queue_read_name GUARD: for queue_read, reads the line of a patch.
 queue_read_name() {
 	local base
 	[[ -z $1 || " ${bases[*]} " == *" $1 "* ]] ||
-		die "$series: there is no base '$1'" "it guards $name" "there are: ${bases[*]}"
+		die "$series: there is no base '$1'" "it is the guard of $name" "the bases are ${bases[*]}"
 	[ "$name" = "${1:+$1/}${name##*/}" ] ||
 		die "$series: $name is in the wrong place" \
-			"a patch for one base is in its directory, one for all bases in none" \
-			"patches/${1:+$1/}${name##*/}, and the line '${1:+$1: $1/}${name##*/}'"
+			"a patch for one base is in patches/<base>/, a patch for all bases in patches/" \
+			"move it to patches/${1:+$1/}${name##*/}, with the line '${1:+$1: $1/}${name##*/}'"
 	for base in ${1:-"${bases[@]}"}; do
 		[ -z "${seen[$base/${name##*/}]:-}" ] ||
 			die "$series names ${name##*/} twice" "for Linux $base"
@@ -85,7 +86,7 @@ queue_read_name() {
 	[[ -n $1 && $1 != "$q_base" ]] || q_patches+=("$name")
 }
 
-# queue_print: the page of what queue_read reads.
+# queue_print: print the contents page from the variables that queue_read sets.
 queue_print() {
 	local name set=''
 	printf '%s' "$q_head"
@@ -98,8 +99,9 @@ queue_print() {
 	printf '%s' "$q_tail"
 }
 
-# queue_print_notes NAME SET: the lines before a patch that follows one of SET. If it
-# begins another set they say so: where they did, or behind their blank lines.
+# queue_print_notes NAME SET: print the lines before patch NAME, which follows a patch
+# of SET. If NAME begins another set, its '[set]' line goes where it was, or behind the
+# blank lines.
 queue_print_notes() {
 	local line begin='' notes=${q_notes[$1]:-}
 	[ "${q_set[$1]:-}" = "$2" ] || begin="[${q_set[$1]}]"
@@ -120,8 +122,8 @@ queue_print_notes() {
 	done < <(printf '%s' "$notes")
 }
 
-# queue_exact NAME: has the patch exact line numbers on q_base? Not if its numbers
-# are those of the default base, nor on another version than the pinned one.
+# queue_exact NAME: must the patch have exact line numbers on q_base? A patch for all
+# bases has those of the default base, and no patch has those of an unpinned version.
 queue_exact() {
 	[[ $q_pinned -eq 1 && ( -n ${q_guard[$1]} || $q_base = "${BASES%% *}" ) ]]
 }
@@ -136,13 +138,13 @@ queue_files() {
 	done | sort
 }
 
-# queue_all TOP: those, the patches of all bases and the contents page.
+# queue_all TOP: the same files, the patches of all bases and the contents page.
 queue_all() {
 	(cd "$1" && find patches -name '*.patch' -o -path patches/series | sort)
 	queue_files "$1"
 }
 
-# queue_state TOP: one hash of all that, and of the modes.
+# queue_state TOP: one hash of the files of queue_all and their modes.
 queue_state() {
 	(cd "$1" && queue_all . | xargs -rd '\n' stat -c '%a %n' &&
 		queue_all . | xargs -rd '\n' sha256sum --) | sha256sum | cut -d' ' -f1
@@ -153,13 +155,13 @@ queue_named() {
 	sed -n 's/^[[:space:]]\{1,\}+//p' | sort -u
 }
 
-# queue_own TOP: the files of queue_files that are not of other bases only.
+# queue_own TOP: the files of queue_files except those that only other bases have.
 queue_own() {
 	comm -23 <(queue_files "$1") <(comm -23 <(queue_named <"$1/patches/series") \
 		<(base_lines "$q_base" "$1/patches/series" | queue_named))
 }
 
-# queue_stamp TOP BASE_ID: one hash of everything that makes the series of q_base.
+# queue_stamp TOP BASE_ID: one hash of everything that the series of q_base is made of.
 queue_stamp() {
 	{
 		echo "$2"
@@ -173,12 +175,12 @@ queue_stamp() {
 	} | sha256sum | cut -d' ' -f1
 }
 
-# queue_strays TOP: a patch or a new file that the series does not name, for any base.
+# queue_strays TOP: stop at a patch or a new file that the series names for no base.
 queue_strays() {
 	local path
 	while IFS= read -r path; do
 		die "$path is in no patch" "patches/series has no '+$path' line" \
-			"add one below the patch that brings it in, or remove the file"
+			"add the line below the patch that adds the file, or remove the file"
 	done < <(comm -23 <(queue_files "$1") <(printf '%s' "${q_new[@]}" | sort -u))
 	while IFS= read -r path; do
 		[ -n "${q_notes[${path#patches/}]+x}" ] ||

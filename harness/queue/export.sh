@@ -2,18 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0
 # The commits of build/<base>/linux (base..series) -> patches/ and the new files.
 #
-#   export.sh             write what changed, remove what went away
-#   GUARD=NAME... export.sh  these patches become this base's own; other bases keep
-#                         what they have. GUARD=all: each that is new or changed
-#   FORCE=1 export.sh     even if patches/ was edited since the last make tree, and
-#                         if the patches no longer apply to another base
+#   export.sh             write changed patches and files, remove dropped ones
+#   GUARD=NAME... export.sh  make these patches this base's own; other bases keep
+#                         theirs. GUARD=all: all new or changed patches
+#   FORCE=1 export.sh     export even if patches/ was edited since the last make tree,
+#                         or if the patches no longer apply to another base
 #
-# See stage.sh for what becomes of each commit. What other bases get of it has to
-# apply there, or nothing is written. Line numbers are those of the default base, or
-# of the only one that has the patch.
+# stage.sh describes how each commit is exported. Patches for other bases must apply
+# there, or nothing is written. Line numbers are those of the default base, or of the
+# only base that has the patch.
 #
-# Afterwards branch "series" is what an import of patches/ gives (the same
-# tree, normalised commit ids): nothing can get lost on the way.
+# Afterwards branch "series" is replaced by an import of patches/ (the same tree,
+# normalised commit ids), so nothing can get lost.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
@@ -39,11 +39,11 @@ base_id=$(qgit -C "$LINUX" rev-parse refs/tags/base)
 queue_base "$LINUX"
 if [ "$(queue_stamp "$TOP" "$base_id")" != "$synced_stamp" ] && [ -z "${FORCE:-}" ]; then
 	die "patches/ or a new file changed since the last 'make tree'" \
-		"this export would overwrite that" \
-		"save your commits, or take the tree's side with FORCE=1"
+		"this export would overwrite that change" \
+		"save your commits, or overwrite it with FORCE=1"
 fi
 
-# apply_elsewhere BASE: to what BASE gets of the export, in a subshell.
+# apply_elsewhere BASE: apply the patches that BASE would get. Runs in a subshell.
 apply_elsewhere() {
 	local repo
 	q_base=$1
@@ -54,8 +54,8 @@ apply_elsewhere() {
 	mkdir -p "$BUILD"
 	queue_scratch "$repo"
 	queue_import "$q_repo" "$staged"
-	# Exact line numbers there: on the default base all, on any other its own, which
-	# may come from a patch that was for all.
+	# Set exact line numbers: on the default base of all patches, on any other base of
+	# its own patches, which may come from a patch that was for all bases.
 	if [ "$q_pinned" -eq 1 ]; then
 		GUARD='' queue_export "$q_repo" "$q_commit" "$staged" "$staged.exact"
 		rm -rf "$staged"
@@ -63,7 +63,7 @@ apply_elsewhere() {
 	fi
 }
 
-# elsewhere BASE: say what to do if they do not.
+# elsewhere BASE: check that the patches apply to BASE, or say what to do.
 elsewhere() {
 	local status=0 why=$q_tmp/elsewhere name
 	set +e
@@ -73,18 +73,18 @@ elsewhere() {
 	cat "$why" >&2
 	[ "$status" -ne 0 ] || return 0
 	if [ -n "${FORCE:-}" ]; then
-		say "export: FORCE: notice: what is written was not seen to apply to Linux $1"
+		say "export: FORCE: notice: could not confirm that the patches apply to Linux $1"
 		return
 	fi
 	name=$(grep -o -m1 '^error: patches/[^ ]*\.patch' "$why") ||
 		die "nothing is exported: cannot apply the patches to Linux $1" "see above" \
-			"FORCE=1 make export does without"
+			"FORCE=1 make export skips this check"
 	name=${name#error: patches/}
 	[ "$name" = "${name##*/}" ] ||
 		die "nothing is exported: the patches do not apply to Linux $1" "see above" \
-			"FORCE=1 make export; then mend $name (BASE=$1 make tree), or drop the line '$1: $name' in patches/series"
+			"FORCE=1 make export; then repair $name (BASE=$1 make tree), or drop the line '$1: $name' in patches/series"
 	die "nothing is exported: the patches would no longer apply to Linux $1" "see above" \
-		"GUARD=$name make export: it is for $q_base only, and $1 keeps what it has (GUARD takes several names)"
+		"GUARD=$name make export: the new text is for $q_base only, and $1 keeps its own (GUARD takes several names)"
 }
 
 staged=$q_tmp/staged
@@ -98,9 +98,9 @@ queue_import "$LINUX" "$staged"
 	"$(qgit -C "$LINUX" rev-parse 'series^{tree}')" ] ||
 	die "the export does not import to the same tree" "a bug in harness/queue/" \
 		"the commits are still in $linux; report it"
-# That took a while, and what is installed is the whole of it.
+# The import took a while, and the installation would overwrite changes made meanwhile.
 [ "$(queue_state "$TOP")" = "$state" ] ||
-	die "nothing is exported: patches/ or a new file changed meanwhile" "" "make export, again"
+	die "nothing is exported: patches/ or a new file changed meanwhile" "" "run 'make export' again"
 queue_install "$staged" "$TOP"
 qgit -C "$LINUX" update-ref -m export refs/heads/series "$q_commit"
 echo "$q_commit $(queue_stamp "$TOP" "$base_id")" >"$synced_file"

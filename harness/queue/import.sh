@@ -5,9 +5,9 @@
 # shellcheck source=harness/queue/contents.sh
 . "$TOP/harness/queue/contents.sh"
 
-# queue_import REPO TOP: TOP's series for q_base as commits on REPO's tag base, into
-# q_commit, and in q_moved the patches whose line numbers are not those of the
-# base. Touches no branch and no work tree. Needs queue_tmp.
+# queue_import REPO TOP: commit TOP's series for q_base on REPO's tag base. Sets
+# q_commit to the last commit and q_moved to the patches whose line numbers are not
+# those of the base. Touches no branch and no work tree. Needs queue_tmp.
 queue_import() {
 	local repo=$1 top=$2 index=$q_tmp/index n=0 name tree before q_may_move=1
 	declare -gA q_owner=()
@@ -44,7 +44,7 @@ queue_add() {
 		[ -n "$path" ] || continue
 		[[ -f $top/$path && ! -L $top/$path ]] ||
 			die "patches/series: new file $path is missing" \
-				"$name brings it in, but it is not in the repository" \
+				"$name adds it, but it is not in the repository" \
 				"restore it, or drop its '+' line"
 		[[ " ${QUEUE_DIRS[*]} " == *" ${path%%/*} "* && $path == */* ]] ||
 			die "patches/series: $path is not inside one of Linux's directories"
@@ -64,7 +64,8 @@ queue_add() {
 		GIT_INDEX_FILE=$3 qgit -C "$4" update-index --add --index-info <"$q_tmp/add"
 }
 
-# queue_check NAME REPO BEFORE AFTER: the diff touched only Linux's own files.
+# queue_check NAME REPO BEFORE AFTER: stop if the diff touched files that are not
+# Linux's own.
 queue_check() {
 	local status path
 	while IFS=$'\t' read -r status path; do
@@ -77,7 +78,7 @@ queue_check() {
 			;;
 		?:?*)
 			die "patches/$1 changes $path" \
-				"that is a new file which ${q_owner[$path]} brings in whole" \
+				"${q_owner[$path]} adds that file, whole" \
 				"change $path itself"
 			;;
 		esac

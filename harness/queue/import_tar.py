@@ -4,12 +4,12 @@
 
 usage: import_tar.py SUBJECT EPOCH <tree.tar | git fast-import
 
-One commit on refs/heads/import and the tag "base" with a fixed identity and
-date, so that the same tarball always gives the same commit id.  The first
-path component is dropped.  Nothing is unpacked on disk.
+The stream has one commit on refs/heads/import and the tag "base", with a fixed
+identity and date, so that the same tarball always gives the same commit id.
+The first path component is dropped.  Nothing is unpacked on disk.
 
-Debian's packaging adds an "ignore everything" block to the top .gitignore;
-it is dropped, or no new file could ever be added to the tree.
+Debian's packaging adds an "ignore everything" block to the top .gitignore.  It
+is dropped, or no new file could be added to the tree.
 """
 
 import re
@@ -22,7 +22,7 @@ DEBIAN_IGNORE = re.compile(rb"(?:^#[^\n]*\n)*^/\*\n(?:^!?/?debian/?\n)*", re.M)
 
 
 def quoted(path):
-    """The path as fast-import reads it; only odd names need quotes."""
+    """The path in fast-import's syntax; only odd names need quotes."""
     if path.startswith('"') or "\n" in path:
         path = path.replace("\\", "\\\\").replace('"', '\\"')
         path = '"' + path.replace("\n", "\\n") + '"'
@@ -34,7 +34,7 @@ def data(out, content):
 
 
 def entries(tar):
-    """Yield (mode, path, content or None, size) for what git can hold."""
+    """Yield (mode, path, content or file object, size) for each member git can hold."""
     for member in tar:
         path = member.name.removeprefix("./").partition("/")[2]
         if member.issym():

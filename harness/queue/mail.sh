@@ -1,31 +1,31 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154 # q_* and mail_* go from script to script
-# Commits -> mails, from whoever sends them. Sourced after queue.sh.
+# Commits -> mails. Sourced after queue.sh.
 #
 # A cover is a file:
 #   Subject: TEXT          the subject
-#   Needs: SET...          only of a set of the series, see sets.sh
-#   To: NAME <ADDRESS>     who gets the mails, beside those whom MAINTAINERS names;
+#   Needs: SET...          sets to apply before; only for a set of the series (sets.sh)
+#   To: NAME <ADDRESS>     recipients, besides those in MAINTAINERS;
 #   Cc: NAME <ADDRESS>     any number of each
 #   (a blank line)
 #   the text. A paragraph whose first line begins with "7.3: " is for that base only.
 
-# mail_identity: from now on commits are yours, or it stops.
+# mail_identity: make the user the author of later commits, or stop.
 mail_identity() {
 	local ident commands="git config --global user.name '...'; git config --global user.email '...'"
-	# Asked of git itself: environment, the repository's and the user's config.
+	# git looks at the environment, the repository's and the user's configuration.
 	ident=$(git -C "$TOP" -c user.useConfigOnly=true var GIT_AUTHOR_IDENT 2>/dev/null) ||
 		die "mails need your name and your address" "git has no user.name or user.email for you" "$commands"
 	q_author_name=${ident%% <*}
 	q_author_email=${ident#*<}
 	q_author_email=${q_author_email%%>*}
 	[[ $q_author_name != "$QUEUE_NAME" && $q_author_email != "$QUEUE_EMAIL" ]] ||
-		die "$q_author_name <$q_author_email> is nobody" \
-			"patches/ has that in place of an author" "$commands"
+		die "git's user is $q_author_name <$q_author_email>, which is nobody's address" \
+			"patches/ has it in place of an author" "$commands"
 }
 
-# mail_own REPO FROM TIP: the commits FROM..TIP, made by that author, into mail_tip.
-# With SIGNOFF set they are signed off.
+# mail_own REPO FROM TIP: remake the commits FROM..TIP with the user as author, signed
+# off if SIGNOFF is set. Sets mail_tip to the last.
 mail_own() {
 	local commit date
 	mail_tip=$3
@@ -41,24 +41,25 @@ mail_own() {
 	done
 }
 
-# cover_check FILE FIELD...: it is there, is whole, and has no other fields.
+# cover_check FILE FIELD...: stop if the cover is missing, incomplete, or has other
+# fields.
 cover_check() {
 	local name=${1#"$TOP/"} bad
 	[ -s "$1" ] || die "$name is missing" "it is the cover of a set of mails" \
 		"write it: 'Subject: ...', a blank line, the text"
 	! bad=$(sed '/^$/,$d' "$1" | grep -vEm1 "^(Subject|$(IFS='|'; echo "${*:2}")): [^ ]") ||
-		die "$name: cannot read the line '$bad'" "above the first blank line are fields: Subject ${*:2}"
-	[ "$(cover_field "$1" Subject | wc -l)" -eq 1 ] || die "$name needs one Subject"
-	sed '1,/^$/d' "$1" | grep -q . || die "$name has no text" "" "write it, below a blank line"
+		die "$name: cannot read the line '$bad'" "only the fields Subject ${*:2} may be above the first blank line"
+	[ "$(cover_field "$1" Subject | wc -l)" -eq 1 ] || die "$name needs exactly one Subject"
+	sed '1,/^$/d' "$1" | grep -q . || die "$name has no text" "" "write it below a blank line"
 	! grep -qi '^Signed-off-by:' "$1" || die "$name carries a Signed-off-by" "" "remove the line"
 }
 
-# cover_field FILE FIELD: what its lines have, one a line.
+# cover_field FILE FIELD: print the values of FIELD, one a line.
 cover_field() {
 	sed -n "/^\$/q; s/^$2: //p" "$1"
 }
 
-# cover_text FILE [BASE]: the paragraphs that are for it.
+# cover_text FILE [BASE]: print the paragraphs for all bases and those for BASE.
 cover_text() {
 	sed '1,/^$/d' "$1" | awk -v base="${2:-}:" '
 		/^$/ { if (!left_out) print; left_out = 0; inside = 0; next }
@@ -67,17 +68,17 @@ cover_text() {
 		!left_out'
 }
 
-# mail_id NAME: b4's change-id, the same in each version of what it names.
+# mail_id NAME: print b4's change-id, which is the same in each version of a set.
 mail_id() {
 	printf '%s-kmbuf-%s-%s\n' "$(date -u -d "@$QUEUE_EPOCH" +%Y%m%d)" "$1" \
 		"$(printf 'kmbuf %s' "$1" | sha1sum | cut -c1-12)"
 }
 
-# mail_write REPO FROM TIP TO NAME PREFIX: the mails of FROM..TIP and their cover
-# into the directory TO. The cover is $q_tmp/cover: subject, blank line, text. Who gets
-# them is in TO/recipients, if that is there. NAME is what mail_id names; $mail_needs
-# are the names of what is between the tag base and FROM. PREFIX stands in front of
-# subjects.
+# mail_write REPO FROM TIP TO NAME PREFIX: write the mails of FROM..TIP and their cover
+# into the directory TO. The cover is $q_tmp/cover: subject, blank line, text. The
+# recipients are in TO/recipients, if that exists. NAME is the set's name for mail_id;
+# $mail_needs has the names of the sets between the tag base and FROM. PREFIX goes in
+# front of subjects.
 mail_write() {
 	local repo=$1 to=$4 line needed
 	local -a header=()

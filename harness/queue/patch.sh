@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154 # q_* go from script to script
-# One patch: a file in git am's form <-> a commit. Sourced by queue.sh.
+# One patch: a file in git am's format <-> a commit. Sourced by queue.sh.
 
-# queue_message FILE WHERE: refuse what git am would cut, or what is not ours.
+# queue_message FILE WHERE: refuse a message that git am would cut or misread, or that
+# has a Signed-off-by.
 queue_message() {
 	local bad
 	! grep -qi '^Signed-off-by:' "$1" ||
 		die "$2 carries a Signed-off-by" \
-			"whoever mails the series adds theirs (make series SIGNOFF=1)" \
+			"the sender of the series adds it (make series SIGNOFF=1)" \
 			"remove the line"
 	! bad=$(grep -nEm1 '^(---|diff -|Index: |From [^ ]+ [A-Z][a-z]{2} )' "$1") ||
 		die "$2: the message has the line '${bad#*:}'" \
@@ -17,19 +18,19 @@ queue_message() {
 			"git am takes that for a mail header" "reword it"
 }
 
-# queue_mail TOP PATCH: take a patch apart, into message and diff in q_tmp.
+# queue_mail TOP PATCH: split a patch into message and diff in q_tmp.
 queue_mail() {
 	qgit mailinfo -b "$q_tmp/body" "$q_tmp/diff" <"$1/$2" >"$q_tmp/info" ||
-		die "$2 is not in git am's form"
+		die "$2 is not in git am's format"
 	grep -q '^Subject: .' "$q_tmp/info" || die "$2 has no Subject"
 	{ sed -n 's/^Subject: //p' "$q_tmp/info"; echo; cat "$q_tmp/body"; } |
 		qgit stripspace >"$q_tmp/message"
 	queue_message "$q_tmp/message" "$2"
 }
 
-# queue_apply FILE DIFF INDEX REPO: apply, or stop and name the hunk. FILE is the
-# patch that DIFF comes from. Other lines than it has are never taken for them;
-# other line numbers only if q_may_move is 1, and then FILE is added to q_moved.
+# queue_apply FILE DIFF INDEX REPO: apply DIFF, or stop and name the hunk. FILE is the
+# patch that DIFF comes from. Changed context is never accepted. Other line numbers
+# are accepted only if q_may_move is 1; FILE is then added to q_moved.
 queue_apply() {
 	local patch=$1 diff=$2 log=$q_tmp/apply.log file line hunk linux=${q_base:+ to Linux $q_base}
 	if GIT_INDEX_FILE=$3 qgit -C "$4" apply --cached -v --whitespace=nowarn \
@@ -50,28 +51,28 @@ queue_apply() {
 				print; exit }' "$diff")
 		die "$patch does not apply$linux: $file, hunk ${hunk:-at line ${line##*:}}" \
 			"the lines it expects are not there" \
-			"adapt the patch; the tree in build/ keeps the last good series"
+			"change the patch; the tree in build/ still has the last good series"
 	fi
 	if line=$(grep -m1 -E '^Hunk #.*\((offset|.*fuzz)' "$log"); then
 		file=$(awk '/^Checking patch / { f = $3; sub(/\.\.\.$/, "", f) }
 			/^Hunk #.*(offset|fuzz)/ { print f; exit }' "$log")
 		die "$patch does not apply exactly: $file, ${line%.}" \
-			"its line numbers or context are old" \
-			"set the hunk right; 'make export' writes exact ones from the tree in build/"
+			"its line numbers or context are out of date" \
+			"correct the hunk; 'make export' writes exact hunks from the tree in build/"
 	fi
 	die "$patch does not apply$linux" \
-		"$(grep -m1 '^error: ' "$log" || tail -n 1 "$log")" "see the patch"
+		"$(grep -m1 '^error: ' "$log" || tail -n 1 "$log")" "correct the patch"
 }
 
-# queue_commit REPO N TREE: patch N of the series, on top of q_commit.
+# queue_commit REPO N TREE: commit patch N of the series on top of q_commit.
 queue_commit() {
 	q_commit=$(GIT_AUTHOR_DATE="$((QUEUE_EPOCH + $2 * 60)) +0000" \
 		GIT_COMMITTER_DATE="$((QUEUE_EPOCH + $2 * 60)) +0000" \
 		qgit -C "$1" commit-tree -p "$q_commit" -F "$q_tmp/message" "$3")
 }
 
-# queue_describe REPO COMMIT: the message into q_tmp, the patch's name, which comes
-# from its subject, into q_name.
+# queue_describe REPO COMMIT: write the message to q_tmp, and set q_name to the patch's
+# name, which comes from the subject.
 queue_describe() {
 	qgit -C "$1" log -1 --format='%s%n%n%b' "$2" | qgit stripspace >"$q_tmp/message"
 	q_name=$(qgit -C "$1" log -1 --format=%f "$2" | cut -c1-52).patch
@@ -80,8 +81,8 @@ queue_describe() {
 	queue_message "$q_tmp/message" "commit ${2:0:12} (${q_name%.patch})"
 }
 
-# queue_write_patch REPO COMMIT [DIFF_OPTION]: git am's form, with nothing in it
-# that changes when other patches do: no commit id, no blob ids, one date for all.
+# queue_write_patch REPO COMMIT [DIFF_OPTION]: print the patch in git am's format, with
+# nothing that changes when other patches do: no commit id, no blob ids, one date for all.
 queue_write_patch() {
 	local diff=$q_tmp/export.diff
 	qgit -C "$1" diff-tree -p --no-commit-id --no-renames --no-color --full-index \

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034 # q_* go from script to script
-# The patch queue: git repositories on a base. Sourced after lib.sh. What is in
-# patches/ is read and written by contents.sh, turned into commits by import.sh,
-# and made of commits by stage.sh; patch.sh is about a single patch.
+# The patch queue: git repositories on a base. Sourced after lib.sh. contents.sh
+# reads and writes patches/series, import.sh turns patches into commits, stage.sh
+# turns commits into patches, and patch.sh handles a single patch.
 
 QUEUE_NAME="io_uring kmbuf series"
 QUEUE_EMAIL=kmbuf@localhost
-# The base's date; patch n is n minutes younger. Fixed, so that commit ids are.
+# The base's date; patch n is n minutes younger. Fixed dates make commit ids fixed.
 QUEUE_EPOCH=1789000000
 
 # shellcheck source=harness/bases/bases.sh
@@ -15,11 +15,11 @@ QUEUE_EPOCH=1789000000
 . "$TOP/harness/queue/patch.sh"
 
 export LC_ALL=C
-# A git hook may have called us: forget which repository it is about.
+# A git hook may have called us: forget the hook's repository.
 # shellcheck disable=SC2046 # a list of names
 unset $(git rev-parse --local-env-vars)
 
-# qgit: git with nobody's configuration, so that it works the same everywhere.
+# qgit: git without the user's configuration, so that it works the same everywhere.
 qgit() {
 	GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 \
 	GIT_AUTHOR_NAME=${q_author_name:-$QUEUE_NAME} \
@@ -31,22 +31,22 @@ qgit() {
 		-c core.hooksPath=/dev/null -c init.defaultBranch=series "$@"
 }
 
-# queue_sources TREE: the id of the files of a work tree as they are, edits that
-# no commit has and new files included. Needs queue_tmp.
+# queue_sources TREE: print the id of a work tree's files, including uncommitted edits
+# and new files. Needs queue_tmp.
 queue_sources() {
 	cp "$(qgit -C "$1" rev-parse --path-format=absolute --git-path index)" "$q_tmp/sources"
 	GIT_INDEX_FILE=$q_tmp/sources qgit -C "$1" add -A
 	GIT_INDEX_FILE=$q_tmp/sources qgit -C "$1" write-tree
 }
 
-# queue_tmp: a scratch directory in q_tmp, gone at exit.
+# queue_tmp: make a scratch directory, q_tmp, that is removed at exit.
 queue_tmp() {
 	q_tmp=$(mktemp -d)
 	trap 'rm -rf "$q_tmp"' EXIT
 }
 
-# queue_base REPO: sets q_base, the base that REPO's tag base is, and q_pinned: is it
-# the pinned version of the package? Line numbers of patches are those of that one.
+# queue_base REPO: sets q_base to the base of REPO's tag base, and q_pinned to 1 if that
+# is the pinned version of the package, which the line numbers of patches are for.
 queue_base() {
 	local subject
 	q_base=$(base_of "$1")
@@ -57,8 +57,8 @@ queue_base() {
 	[ "$subject" != "Linux $BASE_VERSION ($BASE_PACKAGE)" ] || q_pinned=1
 }
 
-# queue_link REPO BASE: make REPO see BASE's objects and its tag. Bases that it
-# saw before stay visible while they exist: its work trees may still be at one.
+# queue_link REPO BASE: make BASE's objects and tag visible in REPO. Bases that were
+# visible before stay so while they exist, as a work tree may still use one.
 queue_link() {
 	local list dir
 	list=$(qgit -C "$1" rev-parse --absolute-git-dir)/objects/info/alternates
@@ -70,15 +70,15 @@ queue_link() {
 	} | awk '!seen[$0]++' >"$q_tmp/alternates"
 	cp "$q_tmp/alternates" "$list"
 	qgit -C "$1" update-ref refs/tags/base "$(qgit -C "$2" rev-parse refs/tags/base)"
-	# They choose the function names in hunk headers, and a repository without
-	# a work tree would not look for them.
+	# Attributes choose the function names in hunk headers, and a repository without a
+	# work tree would not find them.
 	mkdir -p "${list%/objects/*}/info"
 	qgit -C "$2" cat-file blob refs/tags/base:.gitattributes 2>/dev/null \
 		>"${list%/objects/*}/info/attributes" || true
 	queue_base "$1"
 }
 
-# queue_scratch BASE: a bare repository in q_repo that holds only commits.
+# queue_scratch BASE: set q_repo to a bare repository for commits only.
 queue_scratch() {
 	q_repo=$BUILD/queue.git
 	[ -d "$q_repo/refs" ] || qgit init -q --bare "$q_repo"

@@ -1,8 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Proves, without touching build/<base>/linux, that nothing gets lost between the two
-# forms of the series, and that line numbers are exact where they have to be. Prints
-# TAP.
+# Proves, without touching build/<base>/linux, that nothing gets lost between patches
+# and commits, and that line numbers are exact where they have to be. Prints TAP.
 #
 #   roundtrip.sh
 set -euo pipefail
@@ -24,14 +23,14 @@ point() {
 	fi
 }
 
-# copy_series TO: the files that an export writes.
+# copy_series TO: copy the files that an export writes.
 copy_series() {
 	mkdir -p "$1"
 	queue_all "$TOP" | tar -C "$TOP" -cf - -T - | tar -C "$1" -xf -
 }
 
-# mailed_tree: git am of the sets of mails, in their order, on the base; only the files
-# that the series touches are checked out.
+# mailed_tree: print the id of the tree that git am makes of the sets of mails, in their
+# order, on the base. Only the files that the series touches are checked out.
 mailed_tree() {
 	local am=$BUILD/am set
 	rm -rf "$am"
@@ -56,7 +55,7 @@ queue_import "$q_repo" "$TOP"
 imported=$q_commit
 tree=$(qgit -C "$q_repo" rev-parse "$imported^{tree}")
 
-# import -> export: no file changes, comes or goes.
+# import -> export: no file is changed, added or removed.
 copy_series "$q_tmp/before"
 GUARD='' queue_export "$q_repo" "$imported" "$TOP" "$q_tmp/after" >&2
 status=0
@@ -70,12 +69,12 @@ mailed=$(mailed_tree) || status=1
 point $status "git am of the sets of mails, in their order, gives the same tree hash"
 [ "$status" -eq 0 ] || echo "# patches/: $tree, ${BUILD#"$TOP/"}/mails: ${mailed:-did not apply}"
 
-# What gets built and tested is what the patches say.
+# The tree that gets built and tested is the patches' tree.
 status=0
 if [ -f "$LINUX/.git/kmbuf-synced" ]; then
 	[ "$(qgit -C "$LINUX" rev-parse 'HEAD^{tree}')" = "$tree" ] || status=1
 	[ -z "$(qgit -C "$LINUX" status --porcelain)" ] || status=1
 fi
 point $status "${LINUX#"$TOP/"} holds nothing that is not exported"
-[ "$status" -eq 0 ] || echo "# commit and 'make export', or 'make tree FORCE=1'"
+[ "$status" -eq 0 ] || echo "# commit and run 'make export', or drop the edits with 'make tree FORCE=1'"
 exit $failed

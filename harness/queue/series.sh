@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# patches/ and the new files -> build/<base>/series/, the series as it is mailed: a
-# directory for each set of it (sets.sh), with a cover, whole patches, and who gets
-# them. They are from you (git's user.name, user.email).
+# patches/ and the new files -> build/<base>/series/, the mails of the series: for each
+# set (sets.sh) a directory with a cover, whole patches, and the recipients. The mails
+# are from you (git's user.name, user.email).
 #
-#   series.sh            from you
-#   SIGNOFF=1 series.sh  from you, with your Signed-off-by
-#   series.sh --check    the same mails for lint and the round trip, from nobody to
-#                        nobody, into build/<base>/mails/
+#   series.sh            write the mails
+#   SIGNOFF=1 series.sh  the same, with your Signed-off-by
+#   series.sh --check    the same mails for lint and the round trip, without sender
+#                        and recipients, in build/<base>/mails/
 #
-# The file order names the sets in the order in which 'git am' takes them.
-# 'git send-email build/<base>/series/SET/0*' sends one, cover first.
+# The file "order" lists the sets in the order for 'git am'.
+# 'git send-email build/<base>/series/SET/0*' sends one set, cover first.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
@@ -32,12 +32,12 @@ case $#,${1:-} in
 *) die "usage: series.sh [--check]" ;;
 esac
 
-# recipients SET: who gets it, and somebody has to.
+# recipients SET: print the recipients, or stop if there are none.
 recipients() {
 	sets_recipients "$1" "$q_tmp/maintainers" >"$q_tmp/recipients"
 	grep '^To: ' "$q_tmp/recipients" ||
-		die "nobody gets the set [$1]" "MAINTAINERS names no maintainer of its files" \
-			"name one in patches/cover.d/$1: 'To: NAME <ADDRESS>'"
+		die "the set [$1] has no recipient" "MAINTAINERS names no maintainer of its files" \
+			"add one to patches/cover.d/$1: 'To: NAME <ADDRESS>'"
 	grep '^Cc: ' "$q_tmp/recipients" || true
 }
 

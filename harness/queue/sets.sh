@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154 # q_*, mail_* and set_* go from script to script
-# The sets of mails that the series is sent in, each to those whom it concerns.
-# Sourced after import.sh and mail.sh.
+# The series is mailed in sets, each to its own recipients. Sourced after import.sh and
+# mail.sh.
 #
-# patches/series says which patch is in which set, and the order of the sets.
-# patches/cover.d/SET is the cover (mail.sh). Its field Needs names sets that have to be
-# applied before: each set applies to the base with what it needs, and nothing else.
+# patches/series has the order of the sets and the patches of each set.
+# patches/cover.d/SET is the cover (mail.sh). Its field Needs names the sets to apply
+# before: each set applies to the base with these sets, and nothing else.
 
-# sets_read TOP: of the series that queue_import has read last, into
+# sets_read TOP: read the sets of the series that queue_import has read last, into
 #   set_names         the sets that q_base has patches in, in order
 #   set_patches[set]  numbers of these patches, from 1
 #   set_needs[set]    the sets that it needs, and that those need, in order
@@ -18,7 +18,7 @@ sets_read() {
 	for name in "${q_lines[@]}"; do
 		[ -n "${q_set[$name]}" ] || die "patches/$name is in no set" \
 			"patches/series has no '[set]' line above it" \
-			"move it below one, or write one; patches/cover.d/ has a cover for each"
+			"move it below a '[set]' line, or add one, with a cover in patches/cover.d/"
 		set_patches[${q_set[$name]}]=''
 	done
 	for name in "${q_sets[@]}"; do
@@ -41,14 +41,14 @@ sets_read() {
 	done
 }
 
-# sets_find_needs SET: called in the order of the sets.
+# sets_find_needs SET: fill in set_needs. Called in the order of the sets.
 sets_find_needs() {
 	local need all=' ' name
 	for need in $(cover_field "$set_top/patches/cover.d/$1" Needs); do
 		[ -n "${set_patches[$need]+x}" ] ||
-			die "patches/cover.d/$1 needs '$need'" "there is no such set" "there are: ${q_sets[*]}"
+			die "patches/cover.d/$1 needs '$need'" "there is no such set" "the sets are ${q_sets[*]}"
 		[ -n "${set_needs[$need]+x}" ] ||
-			die "patches/cover.d/$1 needs '$need'" "which does not come before it in patches/series"
+			die "patches/cover.d/$1 needs '$need'" "[$need] does not come before [$1] in patches/series"
 		all+="$need ${set_needs[$need]} "
 	done
 	set_needs[$1]=''
@@ -57,8 +57,8 @@ sets_find_needs() {
 	done
 }
 
-# sets_stack SET: in set_from the base with what SET needs, in set_tip SET on that.
-# q_commit is the whole series, which a stack shares as far as it can.
+# sets_stack SET: set set_from to the base with the sets that SET needs, and set_tip to
+# SET on top. q_commit is the whole series; a stack shares its commits as far as possible.
 sets_stack() {
 	local name last=0 n
 	local -a commits
@@ -76,7 +76,7 @@ sets_stack() {
 	done
 }
 
-# sets_pick SET COMMIT: COMMIT on top of set_tip, which another stack may have done.
+# sets_pick SET COMMIT: put COMMIT on top of set_tip, unless another stack already did.
 sets_pick() {
 	local key=$set_tip:$2 index=$q_tmp/stack subject date
 	declare -gA set_picked
@@ -87,9 +87,9 @@ sets_pick() {
 		GIT_INDEX_FILE=$index qgit -C "$q_repo" read-tree "$set_tip"
 		qgit -C "$q_repo" diff-tree -p --full-index --no-renames "$2^" "$2" |
 			GIT_INDEX_FILE=$index qgit -C "$q_repo" apply --cached --whitespace=nowarn 2>"$q_tmp/apply.log" ||
-			die "the set [$1] does not apply to the base with what it needs: ${set_needs[$1]:-nothing}" \
+			die "the set [$1] does not apply to the base with the sets it needs: ${set_needs[$1]:-none}" \
 				"'$subject': $(grep -m1 '^error: ' "$q_tmp/apply.log")" \
-				"name what it needs in patches/cover.d/$1, 'Needs: ...', or move the patch"
+				"add the missing set to 'Needs: ...' in patches/cover.d/$1, or move the patch"
 		qgit -C "$q_repo" log -1 --format=%B "$2" >"$q_tmp/message"
 		set_picked[$key]=$(GIT_AUTHOR_DATE=$date GIT_COMMITTER_DATE=$date qgit -C "$q_repo" \
 			commit-tree -p "$set_tip" -F "$q_tmp/message" \
@@ -98,7 +98,8 @@ sets_pick() {
 	set_tip=${set_picked[$key]}
 }
 
-# sets_cover SET: the cover for mail_write, with the base and the place of SET.
+# sets_cover SET: print the cover for mail_write, with the base and the place of SET in
+# the order.
 sets_cover() {
 	local file=$set_top/patches/cover.d/$1 name place=0
 	for name in "${set_names[@]}"; do
@@ -120,7 +121,7 @@ sets_cover() {
 	done
 }
 
-# sets_recipients SET TREE: those whom MAINTAINERS and the cover name.
+# sets_recipients SET TREE: print the recipients that MAINTAINERS and the cover name.
 sets_recipients() {
 	local file=$set_top/patches/cover.d/$1
 	qgit -C "$q_repo" diff --no-renames "$set_from" "$set_tip" >"$q_tmp/set.diff"

@@ -2,19 +2,19 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # q_* go from script to script
 # Commits -> patches/ and the new files. Sourced after import.sh.
 #
-# Which line of patches/series a commit is: the one that has its name, which comes
-# from the subject; for another subject, the one that stood in its place, if both
-# touch a file. What becomes of it:
+# A commit belongs to the line of patches/series with its name, which comes from the
+# subject. A commit with a new subject belongs to the line that stood in its place, if
+# both touch a common file. A patch is exported by its kind:
 #   of this base only   is written
 #   for all bases       is written if the file no longer makes this commit, with
-#                       whatever line numbers; stays for all
+#                       whatever line numbers; stays for all bases
 #   new                 is written, for all bases
-#   gone                is removed; other bases that have had it keep it, as theirs
-# GUARD names commits, by the names of their patches, which become this base's own if
-# they are new or changed ("all": each that is). Other bases keep what they have.
+#   dropped             is removed; other bases that had it keep it as their own
+# GUARD has names of patches that become this base's own if they are new or changed
+# ("all": all such patches). Other bases keep theirs.
 
-# queue_export REPO REF FROM TO: write the series FROM, with the commits base..REF
-# as its patches for q_base, into the directory TO. Needs queue_tmp.
+# queue_export REPO REF FROM TO: write the series FROM into the directory TO, with the
+# commits base..REF as its patches for q_base. Needs queue_tmp.
 queue_export() {
 	local repo=$1 ref=$2 from=$3 to=$4 commit name
 	queue_read "$from"
@@ -29,7 +29,7 @@ queue_export() {
 		name=$q_name
 		[ -z "${commits[$name]:-}" ] ||
 			die "two commits have the same subject: ${commits[$name]:0:12} and ${commit:0:12}" \
-				"both are ${name%.patch}: its first 52 characters name a patch" \
+				"both patches would be named ${name%.patch}, from the subject's first 52 characters" \
 				"reword one of them (git rebase -i base)"
 		commits[$name]=$commit
 		names+=("$name")
@@ -74,7 +74,7 @@ queue_owners() {
 			;;
 		*)
 			[ -z "${q_owner[$path]:-}" ] ||
-				die "$path is made by ${q_owner[$path]%.patch} and changed again by ${name%.patch}" \
+				die "$path is added by ${q_owner[$path]%.patch} and changed again by ${name%.patch}" \
 					"a new file arrives whole in one patch" \
 					"squash the later change into the first (git rebase -i base)"
 			;;
@@ -82,7 +82,7 @@ queue_owners() {
 	done < <(qgit -C "$repo" diff-tree -r --no-commit-id --no-renames "$commit")
 }
 
-# guarded NAME: GUARD says that this one is for q_base only.
+# guarded NAME: true if GUARD makes this patch q_base's own.
 guarded() {
 	[[ ${GUARD:-} = all || " ${GUARD:-} " == *" $1 "* ]]
 }
@@ -92,17 +92,17 @@ stage_guards() {
 	[ "${GUARD:-}" != all ] || return 0
 	for name in ${GUARD:-}; do
 		[ -n "${commits[$name]:-}" ] || die "GUARD names $name" \
-			"no commit has that name" "they are listed in patches/series, without directories"
+			"no commit has that name" "take a name from patches/series, without its directory"
 	done
 }
 
-# touches PATCH NEW_FILES: what it changes, one a line.
+# touches PATCH NEW_FILES: print the files that the patch changes, one a line.
 touches() {
 	sed -n 's/^diff --git a\/\(.*\) b\/.*/\1/p' "$1" 2>/dev/null || true
 	printf '%s' "$2"
 }
 
-# stage_match: in old[name], the line that the commit of this name has had.
+# stage_match: set old[name] to the line that the commit of this name had.
 stage_match() {
 	local name line i j=0 common
 	local -a run=() lines
@@ -117,7 +117,8 @@ stage_match() {
 		i=${place[$name]:-}
 		[ -z "$i" ] || old[$name]=${q_patches[i]} taken[$i]=1
 	done
-	# Reworded: between two that are matched, as many commits as lines without a match.
+	# A run of reworded commits, between two matched ones, is matched if as many lines are
+	# without a match there.
 	for name in "${names[@]}" ''; do
 		if [[ -n $name && -z ${old[$name]:-} ]]; then
 			run+=("$name")
@@ -156,7 +157,7 @@ stage_same() {
 	done < <(GIT_INDEX_FILE=$index qgit -C "$repo" diff-index --cached --no-renames --name-only "${commits[$1]}")
 }
 
-# stage_changed NAME LINE: it no longer does.
+# stage_changed NAME LINE: true if the file of LINE no longer makes this commit.
 stage_changed() {
 	[ -n "${changed[$1]:-}" ] || {
 		changed[$1]=0
@@ -165,15 +166,15 @@ stage_changed() {
 	[ "${changed[$1]}" -eq 1 ]
 }
 
-# stage_differs NAME LINE: it no longer does, or the commit has other new files.
+# stage_differs NAME LINE: the same, or the commit has other new files.
 stage_differs() {
 	stage_changed "$1" "$2" ||
 		[ "$(printf '%s' "${new_files[$1]:-}" | sort)" != "$(printf '%s' "${q_new[$2]}" | sort)" ]
 }
 
-# stage_patches: the patches, and in q_lines and so on the page that names them.
-# What only other bases have stays behind the patch that it follows, or in front of
-# this base's patch of the same name.
+# stage_patches: write the patches, and fill q_lines etc. with the new contents page. A
+# patch that only other bases have stays behind the patch that it follows, or in front
+# of this base's patch of the same name.
 stage_patches() {
 	local i line name guard anchor=first carry='' others
 	local -A slots=() left=() changed=() theirs=()
@@ -197,7 +198,7 @@ stage_patches() {
 				stage_leave "before $name" "$line"
 				guard=$q_base
 			elif [[ -z $guard && ${GUARD:-} != all ]] && guarded "$name"; then
-				say "export: notice: $name did not change, so it stays for all bases, in spite of GUARD"
+				say "export: notice: $name did not change, so it stays for all bases despite GUARD"
 			fi
 			stage_put "$name" "$line" "$guard"
 		fi
@@ -206,7 +207,7 @@ stage_patches() {
 	for name in "${names[@]}"; do
 		[ -z "${old[$name]:-}" ] || continue
 		guard=''
-		# Another base has one of this name: nobody has it in common.
+		# If another base has a patch of this name, this one is q_base's own.
 		[ -z "${theirs[$name]:-}" ] && ! guarded "$name" || guard=$q_base
 		stage_put "$name" '' "$guard"
 	done
@@ -216,7 +217,7 @@ stage_patches() {
 		done)
 }
 
-# stage_sets: every line has a set, and those of a set stand together.
+# stage_sets: give every line a set; stop if the lines of a set do not stand together.
 stage_sets() {
 	local line before='' set=${q_sets[0]:-} begun=' '
 	for line in "${q_lines[@]}"; do
@@ -225,14 +226,14 @@ stage_sets() {
 			[[ $begun != *" ${q_set[$line]} "* ]] ||
 				die "${line##*/} is of the set [${q_set[$line]}], and comes after ${before##*/} of [$set]" \
 					"the patches of a set stand together" \
-					"move the commit (git rebase -i base), or first its line to another set in patches/series (make tree)"
+					"move the commit (git rebase -i base), or first move its line in patches/series to another set (make tree)"
 			set=${q_set[$line]} begun+="$set "
 		fi
 		before=$line
 	done
 }
 
-# stage_slot I: where line I, of another base, goes.
+# stage_slot I: print the place of line I, which is another base's.
 stage_slot() {
 	local j=$(($1 + 1)) next
 	while [[ $j -lt ${#q_lines[@]} && -n ${q_guard[${q_lines[j]}]} &&
@@ -247,15 +248,15 @@ stage_slot() {
 	fi
 }
 
-# stage_line SLOT LINE GUARD NEW_FILES: a line of the new page, with the comments
-# that wait for one.
+# stage_line SLOT LINE GUARD NEW_FILES: add a line to the new page, below the comments
+# that were carried over.
 stage_line() {
 	slots[$1]+=$2$'\n'
 	q_guard[$2]=$3 q_new[$2]=$4 q_notes[$2]=$carry
 	carry=''
 }
 
-# stage_leave SLOT LINE: the other bases keep this patch, each for itself.
+# stage_leave SLOT LINE: give each other base its own copy of this patch.
 stage_leave() {
 	local base
 	for base in $others; do
@@ -266,7 +267,7 @@ stage_leave() {
 	done
 }
 
-# stage_put NAME LINE GUARD: the commit's patch, which was LINE if it was there.
+# stage_put NAME LINE GUARD: write the commit's patch, which had LINE before, or none.
 stage_put() {
 	local to_name=${3:+$3/}$1 new
 	new=$(printf '%s' "${new_files[$1]:-}" | sort)
@@ -281,8 +282,8 @@ stage_put() {
 	[[ -z $2 || $2 = "$to_name" ]] || rm -f "$to/patches/$2"
 }
 
-# stage_files: new files, whole, from the tip (no later commit changed them). Those
-# that no base has any more are gone.
+# stage_files: write new files whole, from the tip (no later commit changed them), and
+# remove those that no base has any more.
 stage_files() {
 	local path line
 	local -A named=()
@@ -294,7 +295,7 @@ stage_files() {
 		qgit -C "$repo" cat-file blob "$ref:$path" >"$q_tmp/file"
 		[[ -n ${named[$path]:-} || ! -e $from/$path ]] || cmp -s "$q_tmp/file" "$from/$path" ||
 			die "$path would be overwritten" \
-				"a file of that name is there, but no '+' line names it" "move it away"
+				"a file of that name exists, but no '+' line names it" "move it away"
 		cp "$q_tmp/file" "$to/$path"
 		if [[ $(qgit -C "$repo" ls-tree "$ref" -- "$path") == 100755* ]]; then
 			chmod +x "$to/$path"
@@ -312,8 +313,7 @@ stage_files() {
 	done
 }
 
-# queue_install FROM TOP: what was written to FROM becomes TOP's series; touches only
-# what differs.
+# queue_install FROM TOP: make the series in FROM TOP's; touch only files that differ.
 queue_install() {
 	local file
 	while IFS= read -r file; do

@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # patches/ and the new files -> build/<base>/linux, an editable git tree with one
-# commit a patch (branch "series", tag "base"), and build/<base>/bare, the same
-# tree at the base. Only files that change get new times, so a rebuild stays small.
+# commit a patch (branch "series", tag "base"), and build/<base>/bare, the base
+# without patches. Only changed files get new times, so a rebuild stays small.
 #
-#   tree.sh          make or update both
-#   tree.sh --new    of the base alone, without a patch: to bring the series to a
-#                    base that has none yet
+#   tree.sh          make or update both trees
+#   tree.sh --new    make both without patches, to port the series to a new base
 #   FORCE=1 tree.sh  also throw away edits and commits that were not exported
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
@@ -22,11 +21,11 @@ case $#,${1:-} in
 esac
 base=$("$TOP/harness/queue/base.sh" --path)
 linux=${LINUX#"$TOP/"} bare=${BARE#"$TOP/"}
-# "HEAD STAMP" of the last import or export: what patches/ and the tree agree on.
+# "HEAD STAMP" of the last import or export, when patches/ and the tree agreed.
 synced_file=$LINUX/.git/kmbuf-synced
 synced_head='' synced_stamp=''
 
-# What the tree holds that patches/ does not: prints a reason, or nothing.
+# Prints how the tree differs from patches/, or nothing.
 unexported() {
 	local branch dirty
 	branch=$(qgit -C "$LINUX" symbolic-ref -q --short HEAD || true)
@@ -40,8 +39,8 @@ unexported() {
 	fi
 }
 
-# Another directory than last time (a moved or copied checkout): git keeps
-# absolute paths between a worktree and its repository.
+# git keeps absolute paths between a worktree and its repository: correct them in a
+# checkout that was moved or copied.
 repair_worktree() {
 	local admin=$LINUX/.git/worktrees/bare
 	[ -d "$admin" ] && [ -d "$BARE" ] || return 0
@@ -65,10 +64,10 @@ update_linux() {
 	stamp=$(queue_stamp "$TOP" "$(qgit -C "$LINUX" rev-parse refs/tags/base)")
 	if [ -n "$synced_head" ]; then
 		qgit -C "$LINUX" cat-file -e 'HEAD^{tree}' 2>/dev/null ||
-			die "$linux lost the base under it" "a base was removed from $CACHE" \
-				"bring it back (make base), or remove $linux and $bare"
+			die "$linux has lost its base" "the base's repository was removed from $CACHE" \
+				"make it again (make base), or remove $linux and $bare"
 		why=$(unexported)
-		[ "$new_base" -eq 0 ] || die "$linux is there already" "" "edit it, or remove $linux and $bare"
+		[ "$new_base" -eq 0 ] || die "$linux exists already" "" "edit it, or remove $linux and $bare"
 		if [[ $stamp = "$synced_stamp" && ( -z ${FORCE:-} || -z $why ) ]]; then
 			[ -z "$why" ] || say "tree: notice: $linux differs from patches/: $why"
 			say "tree: patches/ did not change; $linux stays as it is"
@@ -76,7 +75,7 @@ update_linux() {
 		fi
 		[ -z "$why" ] || [ -n "${FORCE:-}" ] ||
 			die "$linux would be overwritten" "$why, and patches/ changed as well" \
-				"'make export' writes it to patches/ (see git diff there); FORCE=1 throws it away"
+				"'make export' writes the work to patches/ (see git diff there); FORCE=1 throws it away"
 	fi
 	import_patches
 	new=$q_commit
@@ -105,15 +104,15 @@ import_patches() {
 		return
 	fi
 	[[ " $BASES " == *" $q_base "* ]] ||
-		say "tree: notice: harness/bases/default does not name Linux $q_base: patches need not apply" \
-			"(harness/queue/tree.sh --new begins without them)"
+		say "tree: notice: harness/bases/default does not name Linux $q_base: patches may not apply" \
+			"(harness/queue/tree.sh --new makes a tree without them)"
 	queue_import "$LINUX" "$TOP"
 	for patch in "${q_moved[@]}"; do
 		! queue_exact "${patch#patches/}" || inexact+=("$patch")
 	done
 	[ ${#inexact[@]} -eq 0 ] ||
 		say "tree: notice: ${#inexact[@]} patches do not have the line numbers of Linux $q_base" \
-			"(${inexact[0]} ...): 'make export' sets them right"
+			"(${inexact[0]} ...): 'make export' corrects them"
 }
 
 update_bare() {

@@ -2,18 +2,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # Packages of other Debian suites, through a private apt root in the cache.
 #
-#   apt.sh version [src:]PKG           the newest version
-#   apt.sh versions [src:]PKG          all of them, newest first
-#   apt.sh have [src:]PKG              the same, or nothing, if the suites do not
-#                                      have it (not to be able to ask is an error)
+#   apt.sh version [src:]PKG           print the newest version
+#   apt.sh versions [src:]PKG          print all versions, newest first
+#   apt.sh have [src:]PKG              the same, but print nothing if no suite has
+#                                      the package (unreadable lists are an error)
 #   apt.sh deb PKG[=VERSION] DIR       download a .deb into DIR, print its path
 #   apt.sh source PKG[=VERSION] DIR    download a source, print the .dsc's path
 #   apt.sh install PKG...              install from the machine's own release
 #   apt.sh mirror                      print the address of the Debian archive
 #
-# The mirror is the one this machine's own apt uses for its Debian release, and
-# the machine's apt settings (proxy, Check-Valid-Until ...) stay in force; the
-# lists and caches of the private root are its own. Results go to stdout,
+# The private root uses the mirror and the settings (proxy, Check-Valid-Until ...)
+# of this machine's apt, but its own lists and caches. Results go to stdout,
 # progress to stderr.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
@@ -24,20 +23,20 @@ export LC_ALL=C
 ROOT=$CACHE/apt
 CONF=$ROOT/apt.conf
 LOG=$LOGS/apt.log
-# The suites of every base, and those that sources come from.
+# The suites of every base, and the suites that source packages come from.
 SUITES=$(for base in $(bases_all); do
 	# shellcheck source=harness/bases/7.2
 	(. "$TOP/harness/bases/$base" && tr ' ' '\n' <<<"$BASE_SUITES")
 done | awk '!seen[$0]++' | paste -sd' ')
 SOURCE_SUITES="forky sid"
-# What the configuration below was made for.
+# Identifies the configuration below; another tag makes it anew.
 TAG="# $ROOT: $SUITES, sources: $SOURCE_SUITES"
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
 
-# The address of the Debian archive, as the machine's own apt knows it. apt
-# parses its .list and .sources files for us; other vendors use the release's
-# name as well, so what calls itself Debian wins, then what looks like it (a
-# machine that never ran 'apt-get update' knows no origins).
+# The address of the Debian archive, from the machine's own apt, which parses its
+# .list and .sources files for us. Other vendors use the release's name as well, so
+# an archive that calls itself Debian wins, then one whose address looks like Debian
+# (a machine that never ran 'apt-get update' knows no origins).
 mirror() {
 	# shellcheck disable=SC2016 # apt expands these
 	local release='' format='$(ORIGIN)|$(LABEL)|$(RELEASE)|$(COMPONENT)|$(REPO_URI)'
@@ -53,18 +52,18 @@ mirror() {
 		$1 == "Debian" && $2 == "Debian" { score += 8 }
 		$5 ~ /\/debian\/?$/ { score += 4 }
 		$3 == release { score += 2 }
-		# A field that apt does not know stays as it is spelt.
+		# apt prints the name of a field that it does not know.
 		$1 != "Debian" && $1 !~ /^(\$\(ORIGIN\))?$/ { next }
 		score > best { best = score; uri = $5 }
 		END { if (uri) print uri }'
 }
 
-# need_mirror: sets uri to it, or stops.
+# need_mirror: sets uri to the mirror, or stops.
 need_mirror() {
 	uri=$(mirror) || die "apt-get indextargets failed" "this is not a Debian machine?" ""
 	[ -n "$uri" ] || die "no Debian mirror found" \
 		"this machine's apt configuration names no Debian archive with component main" \
-		"run 'apt-get indextargets' to see what it knows"
+		"run 'apt-get indextargets' to see its archives"
 }
 
 write_config() {
@@ -83,14 +82,14 @@ write_config() {
 			echo "deb-src [target=Sources$signed] $uri $suite main"
 		done
 	} >"$ROOT/sources.new"
-	# Another mirror or another list of suites: read it all again. A file that
-	# is the same keeps its time, or apt would build its cache anew.
+	# With another mirror or other suites, read all lists again. An unchanged file
+	# keeps its time, or apt would rebuild its cache.
 	if ! cmp -s "$ROOT/sources.new" "$ROOT/sources.list"; then
 		rm -f "$ROOT/stamp"
 		mv "$ROOT/sources.new" "$ROOT/sources.list"
 	fi
 	rm -f "$ROOT/sources.new"
-	# Read after the machine's own settings (apt-get -c), so that it wins.
+	# apt reads this file (-c) after the machine's own settings, so it wins.
 	cat >"$CONF" <<-END
 		Dir::State "$ROOT/state";
 		Dir::State::lists "$ROOT/state/lists";
@@ -112,7 +111,7 @@ write_config() {
 	END
 }
 
-# explain WHAT: die with the cause that apt's log shows.
+# explain ERROR: die with the cause that apt's log shows.
 explain() {
 	local what=$1 cause next
 	tail -n 5 "$LOG"
@@ -121,8 +120,8 @@ explain() {
 		cause="disk full: no space left under $CACHE"
 		next="free some space, or move the cache with KMBUF_CACHE=<dir>"
 	elif grep -qiE 'hash sum mismatch|unexpected size|checksum' "$LOG"; then
-		cause="checksum mismatch: what the mirror sent is not what its signed index promises"
-		next="try again; a proxy or a mirror in the middle of an update is the usual cause"
+		cause="checksum mismatch: a downloaded file differs from the mirror's signed index"
+		next="try again; the usual cause is a proxy, or a mirror that is being updated"
 	elif grep -qiE 'could not (resolve|connect)|temporary failure|unable to connect|connection (failed|refused|timed out|reset)|network is unreachable|no route to host|proxy' "$LOG"; then
 		cause="no network: $(grep -iEm1 'resolve|connect|temporary failure|unreachable|no route|proxy' "$LOG")"
 		next="check the network and the proxy in apt's configuration, then try again"
@@ -139,7 +138,7 @@ explain() {
 	die "$what" "$cause" "$next"
 }
 
-# Sets update_failed; whether that matters depends on what is then found.
+# Sets update_failed. That is fatal only if the wanted package is not found then.
 update_failed=
 refresh() {
 	mkdir -p "$ROOT"
@@ -147,7 +146,7 @@ refresh() {
 	need_space "$ROOT" 400 "package lists"
 	say "apt: reading the lists of $SUITES (private, in the cache)"
 	update_failed=
-	# On a full disk apt can wait for ever.
+	# apt can hang on a full disk.
 	if timeout -k 5 900 apt-get -c "$CONF" update --error-on=any >"$LOG" 2>&1; then
 		touch "$ROOT/stamp"
 	else
@@ -156,7 +155,7 @@ refresh() {
 	refreshed=1
 }
 
-# versions [src:]PKG: newest first; nothing when there is none.
+# versions [src:]PKG: print all versions, newest first.
 versions() {
 	local kind=Packages
 	[ "$1" = "${1#src:}" ] || kind=Sources
@@ -169,7 +168,8 @@ not_every_list() {
 		say "apt: notice: not every list could be read (see $LOG); going on"
 }
 
-# find_package [src:]PKG [VERSION]: sets found (a list) and version (wanted or newest).
+# find_package [src:]PKG [VERSION]: sets found (all versions) and version (VERSION or
+# the newest).
 find_package() {
 	refreshed=
 	[ -n "$(find "$ROOT/stamp" -mmin -1440 2>/dev/null)" ] || refresh
@@ -192,7 +192,7 @@ find_package() {
 		"check the name; Debian may have moved on"
 }
 
-# have [src:]PKG: sets found. Lists of a day ago will do: what is gone stays gone.
+# have [src:]PKG: sets found. Lists may be a day old: a removed package stays removed.
 have() {
 	[ -n "$(find "$ROOT/stamp" -mmin -1440 2>/dev/null)" ] || refresh
 	found=$(versions "$1")
@@ -200,7 +200,7 @@ have() {
 	not_every_list
 }
 
-# fetch VERB [src:]PKG [VERSION] DIR PATTERN: download, print the new file's path.
+# fetch VERB [src:]PKG [VERSION] DIR PATTERN: download and print the new file's path.
 fetch() {
 	local verb=$1 pkg=$2 want=$3 dir=$4 pattern=$5 name=${2#src:} try file
 	mkdir -p "$dir"
@@ -215,7 +215,7 @@ fetch() {
 			echo "$file" >&3
 			return 0
 		fi
-		# The lists may be older than the mirror: once more with new ones.
+		# The lists may be older than the mirror: try once more with new lists.
 		[ "$try" = first ] || break
 		grep -q '404' "$LOG" || break
 		rm -f "$ROOT/stamp"
@@ -223,7 +223,7 @@ fetch() {
 	explain "download failed: $name $version"
 }
 
-# install PKG...: the one verb that changes the system; its own apt, as root.
+# install PKG...: with the machine's own apt, as root. No other verb changes the system.
 install() {
 	mkdir -p "$ROOT"
 	need_space / 1500 "packages"
@@ -251,10 +251,10 @@ if [ "$1" = install ]; then
 	exit
 fi
 mkdir -p "$ROOT"
-# One at a time; checkouts share the cache.
+# Checkouts share the cache: one process at a time.
 exec 9>"$ROOT/lock"
 flock 9
-# Asking apt for the mirror takes a second or two: only with new lists.
+# Asking apt for the mirror takes a second or two, so do it only for new lists.
 grep -qxF "$TAG" "$ROOT/sources.list" 2>/dev/null || rm -f "$ROOT/stamp"
 pkg=${2%%=*}
 want=

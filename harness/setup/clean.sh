@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Removes build/, of all bases: trees, kernels, logs. The cache (downloads, tools, ccache)
-# stays; its path is printed.
+# Removes build/ with the trees, kernels and logs of all bases. The cache (downloads,
+# tools, ccache) stays; its path is printed.
 #
-#   clean.sh          refuses while a tree holds work that is not exported
-#   FORCE=1 clean.sh  does not ask
+#   clean.sh          stop if a tree has commits or edits that are not exported
+#   FORCE=1 clean.sh  remove them as well
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
 
-# build/linux is of a time without bases.
+# build/linux dates from before there were bases.
 for synced in "$BUILDS"/{linux,*/*}/.git/kmbuf-synced; do
 	[[ -f $synced && -z ${FORCE:-} ]] || continue
 	tree=${synced%/.git/*}

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Everything the other verbs need, once: Debian packages (harness/setup/packages), and
-# in the cache's tools/ what Debian 12 lacks or has too old:
-#   virtme-ng/        unpacked, run from there
-#   sparse/bin/       built; Debian 12's cannot check Linux 7.2
-#   liburing-2.15/    built source with its test programs' sources
-#   liburing/         include/ and lib/ of it
+# Installs what the other verbs need, once: Debian packages (harness/setup/packages),
+# and in the cache's tools/ programs that Debian 12 lacks or has too old a version of:
+#   virtme-ng/        unpacked; runs from there
+#   sparse/bin/       built; Debian 12's sparse cannot check Linux 7.2
+#   liburing-2.15/    built source tree, with the sources of its test programs
+#   liburing/         include/ and lib/ of liburing-2.15
 #   libfuse-3.18.3/   source
-#   sshfs/            and what it runs with, unpacked; Debian 12's is for an older
-#                     libfuse
+#   sshfs/            unpacked, with the libraries it needs; Debian 12's sshfs is for
+#                     an older libfuse
 #
-#   setup.sh          as root: installs missing packages; as a user: names them
+#   setup.sh          as root, install missing packages; as a user, only name them
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 apt=$TOP/harness/setup/apt.sh
@@ -41,20 +41,20 @@ install_packages() {
 			"" "see $LOGS/apt.log"
 }
 
-# done_before NAME: this tool is there already.
+# done_before NAME: true if this tool is installed already.
 done_before() {
 	[ -e "$TOOLS/$1.stamp" ] || return 1
-	say "setup: $1 $(cat "$TOOLS/$1.stamp") is there"
+	say "setup: $1 $(cat "$TOOLS/$1.stamp") is installed"
 }
 
-# fresh NAME: an empty directory to build the tool in, in the variable new.
+# fresh NAME: makes an empty directory to build the tool in, and sets new to it.
 fresh() {
 	new=$TOOLS/$1.new
 	rm -rf "$new"
 	mkdir -p "$new"
 }
 
-# finish NAME VERSION DIR: put DIR in place; only now the tool counts.
+# finish NAME VERSION DIR: moves DIR into place. Only now the tool counts as installed.
 finish() {
 	rm -rf "${TOOLS:?}/$1"
 	mv "$3" "$TOOLS/$1"
@@ -63,7 +63,7 @@ finish() {
 	say "setup: $1 $2"
 }
 
-# pick_version PKG WANTED: the wanted one, else the newest, saying so.
+# pick_version PKG WANTED: prints version WANTED, or else the newest, with a notice.
 pick_version() {
 	local all version
 	all=$("$apt" versions "$1")
@@ -71,7 +71,7 @@ pick_version() {
 	if [ -z "$version" ]; then
 		version=${all%%$'\n'*}
 		dpkg --compare-versions "$version" gt "$2" ||
-			die "${1#src:} $2 is not to be had" "the suites have ${all//$'\n'/, }"
+			die "no ${1#src:} $2 or newer" "the suites have ${all//$'\n'/, }"
 		say "setup: notice: ${1#src:} $2 is gone; taking $version" >&2
 	fi
 	echo "$version"
@@ -91,18 +91,19 @@ virtme_ng() {
 	finish virtme-ng "$version" "$new"
 }
 
-# unpack_source PKG VERSION: Debian's source without Debian's patches, in $new/src.
+# unpack_source PKG VERSION: unpacks Debian's source, without Debian's patches, into
+# $new/src.
 unpack_source() {
 	local dsc
 	dsc=$("$apt" source "$1=$2" "$new/download")
-	# apt has checked it; the maintainer's own key need not be known here.
+	# apt has checked the signature; the maintainer's own key is not needed here.
 	(cd "$new" && run_logged "setup-unpack-$1" \
 		dpkg-source --no-copy --skip-patches -x "$dsc" src)
 	rm -rf "$new/download"
 }
 
-# The kernel's own probe (scripts/checker-valid.sh), and a fault to be found:
-# a checker that cannot run makes Kbuild succeed in silence.
+# Runs the kernel's own probe (scripts/checker-valid.sh), and plants a fault that sparse
+# must find: Kbuild succeeds silently when its checker cannot run.
 probe_sparse() {
 	local dir=$LOGS status=0
 	printf 'int u(const int *q);\nint u(const int *q)\n{\n\t__typeof_unqual__(*q) v = *q;\n\treturn v;\n}\n' \
@@ -122,7 +123,7 @@ sparse() {
 	fresh sparse
 	unpack_source sparse "$version"
 	say "setup: building sparse $upstream"
-	# Its Makefile still says 0.6.4; Debian names the version in the same way.
+	# sparse's Makefile still says 0.6.4. Debian overrides the version in the same way.
 	run_logged setup-sparse make -C "$new/src" -j"$(nproc)" HAVE_LLVM=no \
 		SPARSE_VERSION="$upstream" sparse
 	mkdir "$new/bin"
@@ -164,8 +165,8 @@ libfuse() {
 	finish libfuse-3.18.3 "$version" "$new/src"
 }
 
-# sshfs and all that it loads but libfuse, and the server that it talks to. The
-# newest of each: their versions belong together.
+# sshfs, the libraries it loads except libfuse, and the SFTP server. Of each package the
+# newest version, as their versions belong together.
 sshfs() {
 	local version pkg deb
 	! done_before sshfs || return 0
@@ -181,12 +182,13 @@ sshfs() {
 		rm -f "$deb"
 	done
 	probe_sshfs "$new/usr" ||
-		die "sshfs $version lacks more than libfuse" "its packages are not all it takes" \
+		die "sshfs $version lacks more libraries than libfuse" \
+			"the packages that setup.sh downloads for it are not enough" \
 			"see $LOGS/sshfs-libraries.log"
 	finish sshfs "$version" "$new"
 }
 
-# Only libfuse is missing, and nothing comes from this machine.
+# True if only libfuse is missing, and no library comes from this machine.
 probe_sshfs() {
 	local lib=$1/lib/x86_64-linux-gnu list=$LOGS/sshfs-libraries.log
 	local load=("$lib/ld-linux-x86-64.so.2" --inhibit-cache --library-path "$lib")
@@ -198,7 +200,7 @@ probe_sshfs() {
 }
 
 command -v dpkg-query apt-get >/dev/null ||
-	die "this is no Debian machine" "dpkg or apt is missing" \
+	die "this is not a Debian machine" "dpkg or apt is missing" \
 		"use Debian 12, for instance in a container"
 install_packages
 mkdir -p "$TOOLS"

@@ -5,21 +5,21 @@
 usage: compare.py --name SUITE --tests FILE --known LIST --skips LIST
                   [--json FILE] PATCHED BARE
 
-PATCHED and BARE hold one line a test, tab separated: name, verdict (pass, fail,
-skip), seconds, why. TESTS names what had to run, one a line. The lists hold
-"NAME  # reason" lines, NAME a regex for the whole name.
+PATCHED and BARE have one line a test, tab separated: name, verdict (pass, fail,
+skip), seconds, why. TESTS lists the tests that had to run, one a line. The lists
+have lines "NAME  # reason", where NAME is a regex for the whole name.
 
-What becomes of a test, by its verdict on the patched kernel:
-  pass  passed; a line of a list that it contradicts is reported
-  fail  known when it fails on the bare kernel as well and LIST says why,
-        failed otherwise; a pass on the bare kernel makes it a new failure
-  skip  known when LIST says why, failed otherwise
+The outcome of a test, by its verdict on the patched kernel:
+  pass  passed; a list's line for the test is reported
+  fail  known if the test fails on the bare kernel as well and LIST has a reason,
+        failed otherwise; a new failure if it passes on the bare kernel
+  skip  known if LIST has a reason, failed otherwise
 A test without a result failed. Names that are not in TESTS (a splat of a whole
 run) are judged in the same way; their absence is a pass.
 
 A known line "NAME flaky  # reason" allows a failure on the patched kernel alone.
 
-Exit status: 0 nothing failed, 1 something did, 2 an input is bad.
+Exit status: 0 no test failed, 1 at least one failed, 2 an input file is unusable.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def read_lines(path):
 
 
 def read_results(path):
-    """{name: (verdict, seconds, why)}; of two results the worse one stays."""
+    """Return {name: (verdict, seconds, why)}; of two results the worse one counts."""
     results = {}
     for number, line in enumerate(read_lines(path), 1):
         fields = line.split("\t")
@@ -86,7 +86,7 @@ class List:
 
 
 def judge(name, patched, bare, known, skips):
-    """(outcome, text): outcome passed, failed or known; text for the report."""
+    """Return (outcome, text): passed, failed or known, and a line for the report."""
     absent = ("fail", 0, "no result")
     verdict, _, why = patched.get(name, absent)
     bare_verdict, _, bare_why = bare.get(name, absent)
@@ -107,12 +107,12 @@ def judge(name, patched, bare, known, skips):
     if bare_verdict == "fail":
         return "passed", f"{name}: passes, fails on the bare kernel: {bare_why}"
     if skips.find(name) or (listed and not listed[0]):
-        return "passed", f"{name}: passes, though a list has it"
+        return "passed", f"{name}: passes, but a list has a line for it"
     return "passed", ""
 
 
 def compare(tests, patched, bare, known, skips):
-    """{outcome: count} and [(outcome, text)] of what is worth a line."""
+    """Return {outcome: count} and the report's lines as [(outcome, text)]."""
     counts = {"passed": 0, "failed": 0, "known": 0}
     report = []
     others = [name for name in (*patched, *bare) if name not in tests]

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Prints a C program that prints what a header defines.
+"""Print a C program that prints the definitions of a header.
 
 usage: definitions.py HEADER >program.c
 
-The program has a line for each macro with a value, each enumerator, each struct and
-each member of a struct, with its value, size, or offset and size. It is built with
-"-include" and that header, or another one: then it tells what that one has for the same
-names, and does not build if one is missing.
+The program prints a line for each macro with a value, each enumerator, each struct and
+each member of a struct, with its value, its size, or its offset and size. Build it with
+"-include" and HEADER or another header. With another header it prints that header's
+values for the same names, and does not build if a name is missing.
 """
 import re
 import subprocess
@@ -20,7 +20,7 @@ def cpp(*args):
 
 
 def macros(header):
-    """Names of macros without arguments that have a value, but for the version."""
+    """Yield the macros without arguments that have a value, except the version."""
     for name, value in re.findall(r"^#define ([A-Z]\w*) (.+)$",
                                   cpp("-dM", header), re.M):
         if re.match(r"(FUSE|FOPEN|FATTR|CUSE)_", name) and value[0] != '"' and \
@@ -29,7 +29,7 @@ def macros(header):
 
 
 def bodies(text, kind):
-    """Name and body of each struct or enum at the top level."""
+    """Yield name and body of each struct or enum at the top level."""
     for match in re.finditer(rf"^{kind}\s+(fuse_\w+|cuse_\w+)\s*\{{(.*?)^\}}", text,
                              re.M | re.S):
         yield match.groups()
@@ -48,7 +48,7 @@ def main():
         print(f'printf("{name} %lld\\n", (long long)({name}));')
     for struct, body in bodies(text, "struct"):
         print(f'printf("struct {struct} %zu\\n", sizeof(struct {struct}));')
-        # without the bodies of unnamed unions; their members are members here
+        # Members of unnamed unions count as members of the struct.
         for member in re.findall(r"(\w+)(?:\[[^]]*\])?;", body):
             place = f"offsetof(struct {struct}, {member})"
             # a flexible array has no size

@@ -4,16 +4,16 @@
 # other, each in a control group and a session of its own, each with a deadline.
 #
 # Results go to $KMBUF_RW/results, a line a test: name, verdict (pass, fail,
-# skip), seconds, why. $KMBUF_RW/current names the test that is running: if the
-# machine does not survive it, the host knows whom to blame. The output of a
-# test that fails is kept in $KMBUF_RW/log/.
+# skip), seconds, why. $KMBUF_RW/current names the running test, so that the host
+# knows which test ended the machine. The output of a failed test is kept in
+# $KMBUF_RW/log/.
 
 EACH_GROUP=/sys/fs/cgroup/test
 
-# each LIST FUNCTION SKIP_STATUS: FUNCTION NAME runs the test program of that
-# name, with "exec setsid". LIST has a name a line; EACH_DEADLINE is in seconds.
-# A function each_after, if there is one, tidies up after a test and fails,
-# saying why, when that is impossible.
+# each LIST FUNCTION SKIP_STATUS: run the tests in LIST, which has one name a line.
+# FUNCTION NAME runs the test program NAME, with "exec setsid". EACH_DEADLINE is in
+# seconds. A function each_after, if there is one, cleans up after a test. If it cannot,
+# it prints why and fails.
 each() {
 	local list=$1 run=$2 skip=$3 name status why took dirty
 	mkdir -p "$EACH_GROUP" "$KMBUF_RW/log"
@@ -35,7 +35,7 @@ each() {
 	rm -f "$KMBUF_RW/current"
 }
 
-# Sets status, took, and why if the deadline passed.
+# Runs one test. Sets status, took, and, after the deadline, why.
 each_run() {
 	local pid timer start=${EPOCHREALTIME/./}
 	(
@@ -57,7 +57,7 @@ each_run() {
 	took=$((took / 10)).$((took % 10))
 }
 
-# Ends what the test left behind. Fails when something cannot be killed.
+# Kills processes that the test left behind. Fails if one cannot be killed.
 each_reap() {
 	local n populated
 	for ((n = 0; n < 150; n++)); do
@@ -69,7 +69,7 @@ each_reap() {
 	return 1
 }
 
-# What the test's processes are doing.
+# Prints where the test's processes are in the kernel.
 each_stuck() {
 	local pid
 	while read -r pid; do
@@ -105,8 +105,8 @@ each_judge() {
 	esac
 }
 
-# Something holds what later tests need: power off, the host goes on in a new
-# machine. No sync, it might wait for the very thing.
+# The test left a state that breaks later tests: power off, and the host continues in a
+# new machine. No sync, which might hang for the same reason.
 each_give_up() {
 	sleep 1
 	echo 1 >/proc/sys/kernel/sysrq

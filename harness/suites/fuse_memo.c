@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A file system with one file, "memo", which is in memory: the worst case of zero
+ * A file system with one file, "memo", in the server's memory: the worst case of zero
  * copy, as all data goes through a bounce buffer.
  */
 #define FUSE_USE_VERSION 31

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A FUSE server with one file, "file", which is the one named by its first
- * argument. Threads of their own do reads and writes and reply, in turn in each
- * of the ways that there are, or with WAY in the environment in that one. With OWN
- * handlers do so themselves, and with STAYS as well they do not wait for data of the
- * file; with SLOW they take as many microseconds before.
+ * A FUSE server with one file, "file", whose data is in the file named by the first
+ * argument. Separate threads read, write and reply, using each way to reply in turn,
+ * or only the one in the environment variable WAY. With OWN the handlers do this
+ * themselves. With STAYS as well they do not wait for data of the file; with SLOW they
+ * first sleep that many microseconds.
  */
 #define FUSE_USE_VERSION 317
 #include <errno.h>
@@ -146,13 +146,13 @@ static void start(const struct job *model)
 	char *payload;
 	size_t size;
 
-	/* the data is not in memory of this process */
+	/* the data is not in this process's memory */
 	if (fuse_req_get_payload(model->req, &payload, &size, NULL) == -EOPNOTSUPP)
 		nr_zero_copy++;
 	take_time();
 	*job = *model;
 	job->way = only_way >= 0 ? (unsigned int)only_way : nr_jobs++ % WAYS;
-	/* a buffer of /dev/fuse is not there to stay */
+	/* a buffer of /dev/fuse is reused when the handler returns */
 	if (own || !fuse_req_is_uring(job->req)) {
 		work(job);
 		return;
@@ -173,7 +173,7 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 			      .off = off });
 }
 
-/* Only such a buffer is there to stay until the reply */
+/* Only such a buffer stays valid until the reply */
 static void on_write_buf(fuse_req_t req, fuse_ino_t ino,
 			 struct fuse_bufvec *in, off_t off,
 			 struct fuse_file_info *fi)

@@ -5,12 +5,11 @@
 #   kselftests.guest.sh [--plain] INSTALL_DIR TEST...
 #
 #   TEST      a program; with --plain, its arguments may follow after blanks
-#   --plain   not with kselftest's own runner: that starts twenty programs for
-#             one, and starting programs is what takes time in a debug kernel;
-#             and as many at a time as there are processors, since tests wait
+#   --plain   without kselftest's own runner, which starts twenty programs for
+#             each test, and that is slow on a debug kernel; runs as many tests
+#             at a time as there are processors, since tests wait
 #
-# Failures are judged on the host, from the KTAP that comes out: the status
-# says only whether the runner ran.
+# The host judges the KTAP output. The exit status only says whether the runner ran.
 set -euo pipefail
 
 plain=0
@@ -21,8 +20,8 @@ fi
 dir=$1
 shift
 
-# run_one NUMBER TEST: what the runner would do with it. Its output goes to a file
-# on the host, so that there is something to read of a test that never ends.
+# run_one NUMBER TEST: do for one test what the runner does. The output goes to a file on
+# the host, where it can be read even if the test never ends.
 run_one() {
 	local n=$1 test status=0
 	local -a command
@@ -42,7 +41,7 @@ run_one() {
 	} >"$KMBUF_RW/$n.ktap"
 }
 
-# end_one: wait for one of them, and print all that it had to say.
+# end_one: wait for one test and print its output.
 end_one() {
 	local pid n
 	wait -n -p pid || true
@@ -60,7 +59,7 @@ run_plain() {
 		[ "$key" != timeout ] || seconds=$value
 	done <settings
 	at_a_time=$(nproc)
-	# Tests that turn this on turn it off again, which others would notice.
+	# A test that enables this disables it again, which would disturb other tests.
 	[ ! -e /sys/module/fuse/parameters/enable_uring ] ||
 		echo Y >/sys/module/fuse/parameters/enable_uring
 	printf 'TAP version 13\n1..%d\n' $#
@@ -86,7 +85,7 @@ args=()
 for test in "$@"; do
 	args+=(-t "io_uring:$test")
 done
-# The runner loses its timeouts and its prefixes where these are missing.
+# Without these, the runner has no timeouts and no prefixes.
 for tool in /usr/bin/timeout /usr/bin/stdbuf /usr/bin/perl; do
 	[ -x "$tool" ] || {
 		echo "Bail out! no $tool"
@@ -94,5 +93,5 @@ for tool in /usr/bin/timeout /usr/bin/stdbuf /usr/bin/perl; do
 	}
 done
 "$dir/run_kselftest.sh" --no-error-on-fail "${args[@]}" | tee /run/kmbuf/ktap
-# The plan is the tests that reported, not the ones that were asked for.
+# The plan is the number of tests that reported, not of those requested.
 grep -c -E '^(not )?ok [0-9]+ ' /run/kmbuf/ktap >"$KMBUF_PLAN"

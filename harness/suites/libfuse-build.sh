@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154 # made, tree, uring, libraries belong to the script
-# Sourced by the scripts that build libfuse with our patches, for 3.18.3 and for the
-# master branch: the library, and test programs made of its objects. They set made,
-# tree, uring (liburing's installation) and libraries, which io_uring needs.
+# Sourced by the scripts that build libfuse with our patches, 3.18.3 or the master
+# branch: builds the library, and test programs from its objects. The scripts set made,
+# tree, uring (liburing's installation) and libraries (those that io_uring needs).
 
-# compile SOURCE DIR LIBURING [OPTION]...: the library and what comes with it.
+# compile SOURCE DIR LIBURING [OPTION]...: build the library, with its examples, tests
+# and utilities unless OPTIONs say otherwise.
 compile() {
 	local source=$1 dir=$2 liburing=$3
 	shift 3
@@ -21,8 +22,8 @@ compile() {
 		grep -q '^#define HAVE_URING$' "$dir/fuse_config.h"
 }
 
-# with_objects BUILD TO SOURCE WRAPPED...: a program linked with the objects of the
-# library, whose functions WRAPPED it replaces.
+# with_objects BUILD TO SOURCE WRAPPED...: link a program with the library's objects. The
+# program replaces the functions WRAPPED.
 with_objects() {
 	local build=$made/$1 to=$2 source=$3
 	shift 3
@@ -40,7 +41,7 @@ unit_program() {
 		io_uring_submit io_uring_submit_and_wait fuse_uring_commit
 }
 
-# sanitized SANITIZER: uring_serve.SANITIZER and uring_unit.SANITIZER.
+# sanitized SANITIZER: build uring_serve.SANITIZER and uring_unit.SANITIZER.
 sanitized() {
 	local sanitizer=$1
 	compile "$tree" "$made/$1" "$uring" -Db_sanitize="$1" -Db_lundef=false \
@@ -54,7 +55,7 @@ exported() {
 	nm -D --defined-only --with-symbol-versions "$1" | sed 's/^[0-9a-f]* //' | sort
 }
 
-# Three functions are new, in a version node of their own.
+# True if three functions are new, in a version node of their own, and nothing else.
 same_symbols() {
 	local old=$made/old/lib/libfuse3.so new=$made/new/lib/libfuse3.so
 	diff <(printf '%s\n' "A FUSE_KMBUF_1.0" \

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the VM: libfuse's own tests in one mode.
+# In the VM: runs libfuse's own tests in one mode.
 #
 #   libfuse-suite.guest.sh plain|io_uring|kmbuf|bufpool|zero_copy SOURCE BUILD [PATTERN]...
 #
-# Writes a line of verdict and name for each test to "$KMBUF_RW/results".
+# Writes a line with verdict and name for each test to "$KMBUF_RW/results".
 set -euo pipefail
 
 mode=$1 source=$2 build=$3
@@ -30,5 +30,5 @@ sed -n -E 's/^\+ *[0-9.]+s (PASS|FAIL|SKIP) +([^ ]+) .*/\1 \2/p' /tmp/said | sor
 for log in /tmp/run/*/*/logs; do
 	[ ! -d "$log" ] || { echo "== $log" && tail -n 40 "$log"/*.out; }
 done
-# 1 is for tests that failed, which is for others to judge.
+# Status 1 means that tests failed, which the host judges.
 [ "$status" -le 1 ]

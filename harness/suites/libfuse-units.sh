@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2154 # made belongs to the script
-# Sourced, after tests/points.sh, by scripts that run the test programs made of
+# Sourced, after tests/points.sh, by scripts that run the test programs built from
 # libfuse's objects, which are in $made.
 
-# What needs no FUSE device.
+# The tests that need no FUSE device.
 units() {
 	local unit sanitizer
 	for unit in in_use_after_stop no_request submit_again command_again free_before_commit \

@@ -9,15 +9,15 @@ set -uo pipefail
 list=$1
 export EACH_DEADLINE=300
 
-# Programs look for each other, and write files, in the current directory. That
-# is ext4, because O_DIRECT, NOWAIT and fixed buffers then meet the block layer.
+# Programs look for each other, and write files, in the current directory. It is on
+# ext4, so that O_DIRECT, NOWAIT and fixed buffers reach the block layer.
 if ! mkfs.ext4 -q /dev/ram0 || ! mkdir /tmp/work || ! mount /dev/ram0 /tmp/work; then
 	echo "Bail out! no file system on /dev/ram0"
 	exit 1
 fi
 cd /tmp/work || exit 1
 ln -s "$2"/*.t .
-# One that a test opens for writing.
+# A test opens this program for writing.
 cp --remove-destination "$2/exec-target.t" .
 echo 64 >/proc/sys/vm/nr_hugepages
 

@@ -1,19 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs liburing's own test programs, built from the source with the patches of
-# userspace/liburing, on the base kernel of the patched tree and of the bare one,
-# and compares.
+# Runs liburing's own test programs, built with the patches of userspace/liburing, on
+# the base kernels of the patched tree and of the bare tree, and compares the results.
 #
 #   liburing.sh [--all] [--fresh] [TEST]...
 #
-#   --all     every program; default: those harness/lists/liburing.default names
-#   --fresh   run the bare kernel again, though its results are in the cache
+#   --all     run every program; default: those in harness/lists/liburing.default
+#   --fresh   run the bare kernel again, even if its results are in the cache
 #
-# A program that fails on the patched kernel alone is a new failure. One that
-# fails on both needs a reason in harness/lists/liburing.known, one that is
-# skipped a reason in harness/lists/liburing.skip. The result goes to
-# build/<base>/results/liburing.json, every test's verdict and time to
-# build/<base>/liburing/{linux,bare}.tsv, the output of those that failed to
+# A program that fails on the patched kernel alone is a new failure. A program that
+# fails on both needs a reason in harness/lists/liburing.known, a skipped program a
+# reason in harness/lists/liburing.skip. The result goes to
+# build/<base>/results/liburing.json, each test's verdict and time to
+# build/<base>/liburing/{linux,bare}.tsv, the output of failed tests to
 # build/<base>/vm/liburing-*/log/.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
@@ -25,7 +24,7 @@ suite_options "$@"
 queue_tmp
 need_liburing_tests
 
-# Every program, but the helper of another test and those that need a sanitizer.
+# Every program, except the helper of another test and those that need a sanitizer.
 suite_all() {
 	local file
 	for file in "$LIBURING_TESTS"/*.t; do

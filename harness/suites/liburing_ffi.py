@@ -1,11 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""In the VM: kernel-managed buffers through liburing-ffi, as another language
-calls it.
+"""In the VM: test kernel-managed buffers through liburing-ffi, called as from
+another language.
 
 usage: liburing_ffi.py LIBRARY linux|bare
 
-Exit status: 0 all is as it has to be, 1 it is not.
+Exit status: 0 all checks passed, 1 a check failed.
 """
 
 import ctypes
@@ -42,11 +42,11 @@ class Cqe(ctypes.Structure):
 
 def need(condition, what):
     if not condition:
-        sys.exit(f"liburing_ffi.py: not so: {what}")
+        sys.exit(f"liburing_ffi.py: check failed: {what}")
 
 
 def check_ring(lib, ring):
-    """A ring on a kernel that has them."""
+    """Check a KMBUF ring, on a kernel that has them."""
     reg = Reg(buf_size=PAGE, ring_entries=NR)
     err = ctypes.c_int(1)
     handle = lib.io_uring_setup_kmbuf_ring(ring, ctypes.byref(reg), ctypes.byref(err))
@@ -68,7 +68,7 @@ def check_ring(lib, ring):
 
 
 def check_no_ring(lib, ring):
-    """The same on a kernel that has none."""
+    """Check a kernel without KMBUF rings."""
     reg = Reg(buf_size=PAGE, ring_entries=NR)
     err = ctypes.c_int(0)
     need(not lib.io_uring_setup_kmbuf_ring(ring, ctypes.byref(reg), ctypes.byref(err)),

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Unloads what the debug kernel has as modules (ublk, FUSE, the mock) while a ring
-# holds buffers of theirs, and after that. Alone in its machine, since nothing
-# else can use them meanwhile.
+# Unloads the debug kernel's modules (ublk, FUSE, the mock) while a ring holds their
+# buffers, and after that. Runs alone in its machine, since nothing else can use the
+# modules meanwhile.
 #
 #   modules.sh
 #
-# Prints TAP. Needs the kselftests of the debug kernel; builds them if need be.
+# Prints TAP. Builds the kselftests of the debug kernel if they are missing.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/suites/thirdparty.sh"
@@ -19,7 +19,7 @@ test=test_module_unload
 	die "no modules in $kernel" "" "harness/kernel/kernel.sh --fresh linux debug"
 [ -x "$install/io_uring/$test" ] || "$TOP/harness/suites/kselftests.sh" --build linux debug >&2
 
-# An earlier run's points must not pass for this one's.
+# Do not mistake an earlier run's points for this run's.
 rm -f "$BUILD/vm/modules/output"
 status=0
 "$TOP/harness/vm/vm.sh" --kernel "$kernel" --name modules --plan 1 --timeout 600 \

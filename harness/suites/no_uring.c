@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs a program for which io_uring_setup(2) fails, by a seccomp filter.
+ * Runs a program under a seccomp filter that makes io_uring_setup(2) fail with ERRNO.
  *
  *   no_uring ERRNO PROGRAM [ARGUMENT]...
  */

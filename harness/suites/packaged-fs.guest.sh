@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the VM: Debian's sshfs, with a libfuse that is not Debian's, shows a directory
-# of an SFTP server, to which it talks through a pipe. A tree is copied there and
-# compared, in each mode.
+# In the VM: Debian's sshfs runs with our libfuse and mounts a directory of an SFTP
+# server, which it talks to through a pipe. In each mode a tree is copied there and
+# compared.
 #
 #   packaged-fs.guest.sh PROGRAMS LIBRARY TREE MODE...
 #
-# PROGRAMS is the usr of the unpacked packages, LIBRARY where libfuse3.so.4 is, MODE
-# "plain" or options.
+# PROGRAMS is the usr of the unpacked packages, LIBRARY the directory of libfuse3.so.4,
+# MODE "plain" or mount options.
 set -euo pipefail
 . "$(dirname "$0")/../tests/points.sh"
 . "$(dirname "$0")/fuse.guest.sh"
@@ -20,7 +20,8 @@ export out=/tmp/out
 : >"$out"
 cd /tmp
 
-# make_tree: what is copied: many small files, one large, and what is no file.
+# make_tree: make the tree to copy: many small files, a large one, an empty directory, a
+# link.
 make_tree() {
 	mkdir -p mnt tree/empty
 	cp -r "$source" tree/files
@@ -36,7 +37,7 @@ make_tree() {
 		awk '{ n += 2 * int(($1 + 131071) / 131072) } END { print n }')
 }
 
-# list DIR: types, modes, names, sizes of files, where links lead.
+# list DIR: print types, modes and names, sizes of files, targets of links.
 list() {
 	(cd "$1" && find . -type d -printf '%y %m %p\n' -o -printf '%y %m %p %s %l\n' | sort)
 }
@@ -45,7 +46,7 @@ same() {
 	diff tree.list <(list "$1") && (cd "$1" && sha256sum --check --quiet /tmp/tree.sums)
 }
 
-# sshfs starts this in place of ssh; the arguments are for ssh only.
+# sshfs starts this in place of ssh. It ignores ssh's arguments.
 make_pipe() {
 	cat >sftp <<-END
 		#!/bin/sh
@@ -54,12 +55,13 @@ make_pipe() {
 	chmod 755 sftp
 }
 
-# silent: sshfs has said nothing, apart from libnuma, which this kernel is not for.
+# silent: sshfs printed nothing, except libnuma's message about a system call that this
+# kernel lacks.
 silent() {
 	! grep -v '^mbind: Function not implemented$' said
 }
 
-# mounts OPTION: it is there, and runs with the library that is to be tried.
+# mounts OPTION: true if sshfs mounts, and runs with the library under test.
 mounts() {
 	local i
 	rm -rf shown && mkdir shown || return
@@ -81,10 +83,9 @@ copies() {
 		echo 3 >/proc/sys/vm/drop_caches && same mnt && same shown
 }
 
-# went WAY: there are at least four requests for each file: to look it up, to
-# create it, to flush it, to release it; and each piece that does not fit behind a
-# header is written and read in a buffer. No file asks for zero copy, so that it
-# is only ready to be used.
+# went MODE: check the counters. There are at least four requests for each file: lookup,
+# create, flush, release. Each piece that does not fit behind a header is written and
+# read in a buffer. No file asks for zero copy, so zero copy is set up but not used.
 went() {
 	local answers slots buffer small
 	mountpoint -q mnt || return
@@ -104,7 +105,8 @@ went() {
 	esac
 }
 
-# in_kmbuf BUFFER SMALL: that many requests, through memory of the kernel.
+# in_kmbuf BUFFER SMALL: true if enough requests went through kernel-managed buffers, and
+# enough small ones.
 in_kmbuf() {
 	[ "$1" -ge "$pieces" ] && [ "$2" -gt $((4 * files)) ]
 }
@@ -122,12 +124,12 @@ make_tree
 make_pipe
 for mode in "$@"; do
 	option=${mode#plain}
-	point "$mode: it mounts, with the patched library" mounts "$option"
-	point "$mode: a copied tree is the same, here and there" copies
+	point "$mode: sshfs mounts, with the patched library" mounts "$option"
+	point "$mode: a copied tree is the same in the mount and on the server" copies
 	: >ways
-	point "$mode: the kernel counted it where it belongs" went "$mode"
+	point "$mode: the kernel's counters agree" went "$mode"
 	sed 's/^/# /' ways
-	point "$mode: it ends well" ends
+	point "$mode: sshfs ends without an error" ends
 done
 echo "1..$n"
 echo "$n" >"$KMBUF_PLAN"

@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# A file system that Debian packages, sshfs, with the patched libfuse in place of
-# the one it was linked with, otherwise unchanged: in each mode it shows a
-# directory of an SFTP server, a tree is copied there, and the kernel's counters
-# have to say which way the data took.
+# Runs Debian's sshfs, unchanged, with the patched libfuse in place of Debian's: in each
+# mode it mounts a directory of an SFTP server, a tree is copied there, and the kernel's
+# counters must agree with the mode.
 #
 #   packaged-fs.sh
 #
@@ -29,14 +28,15 @@ as_packaged() {
 	(cd "$package" && md5sum --check --quiet sshfs.md5sums)
 }
 
-# fuse_symbols KIND FILE: those that FILE defines or leaves undefined, with versions.
+# fuse_symbols KIND FILE: print libfuse's symbols that FILE defines or leaves undefined,
+# with versions.
 fuse_symbols() {
 	nm -D "--$1-only" --with-symbol-versions "$2" | grep -o '[^ ]*@.*FUSE_.*' |
 		sed 's/@@/@/' | sort
 }
 
-# has_symbols PROGRAM LIBRARY: every symbol that it takes from libfuse is there, in
-# the version that it asks for.
+# has_symbols PROGRAM LIBRARY: true if LIBRARY has every libfuse symbol that PROGRAM uses,
+# in the same version.
 has_symbols() {
 	local wanted missing
 	wanted=$(fuse_symbols undefined "$1") && [ -n "$wanted" ] &&

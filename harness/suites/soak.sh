@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Ends FUSE file systems on the debug kernel while all is going on, by an abort
-# or by the server's death, far more often than "make test" does. Nothing may be
-# left: of memory, of what is charged for it, or on the kernel's log.
+# Ends FUSE file systems under traffic on the debug kernel, by an abort or by the
+# server's death, far more often than "make test" does. No memory and no memory charge
+# may be left over, and nothing may be in the kernel's log.
 #
-#   soak.sh [ROUNDS]     default 500, in equal parts for each kind of server
+#   soak.sh [ROUNDS]     default 500, split equally between the kinds of server
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/suites/thirdparty.sh"

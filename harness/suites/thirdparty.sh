@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Sourced, after lib.sh, by the scripts that run test programs in the VM:
-# where trees and kernels are, liburing, and test suites of other projects,
-# which run on the patched kernel and on the bare one and are compared.
+# Sourced, after lib.sh, by the scripts that run test programs in the VM: finds trees
+# and kernels, builds liburing's tests, runs test suites of other projects on the
+# patched kernel and on the bare one, and compares the results.
 
 # shellcheck source=harness/bases/bases.sh
 . "$TOP/harness/bases/bases.sh"
 
-# tree_dir TREE / kernel_dir TREE CONFIG: paths, or stop. TREE: linux, bare, or a
-# base for the bare tree of that one.
+# tree_dir TREE / kernel_dir TREE CONFIG: print the path, or stop. TREE: linux, bare, or
+# a base, for its bare tree.
 tree_dir() {
 	local dir
 	case $1 in
 	linux) dir=$LINUX ;;
 	bare) dir=$BARE ;;
 	[0-9]*) dir=$BUILDS/$1/bare ;;
-	*) die "no tree '$1'" "it is neither linux nor bare, nor a base" ;;
+	*) die "no tree '$1'" "TREE is linux, bare, or a base" ;;
 	esac
 	[ -f "$dir/Makefile" ] || die "no source tree in $dir" "" "make tree"
 	echo "$dir"
@@ -31,21 +31,21 @@ kernel_dir() {
 	echo "$dir"
 }
 
-# list_lines LIST: the lines of a file in harness/lists that are for the Linux of the
-# patched tree; a line for one base only begins with it ("7.2: ...").
+# list_lines LIST: print the lines of a file in harness/lists that are for the patched
+# tree's Linux. A line for one base only begins with it ("7.2: ...").
 list_lines() {
 	base_lines "$(base_of "$LINUX")" "$TOP/harness/lists/$1"
 }
 
-# has_pools TREE: its kernel has buffer pools of the server (Linux 7.3).
+# has_pools TREE: true if its kernel has FUSE buffer pools (Linux 7.3).
 has_pools() {
 	local headers
 	headers=$(kernel_dir "$1" base)/usr/include/linux
 	grep -q FUSE_HAS_IO_URING_BUFPOOL "$headers/fuse.h"
 }
 
-# list_reason LIST TEXT: the reason of the line whose pattern is TEXT, a regex
-# for the whole of it; fails when there is none.
+# list_reason LIST TEXT: print the reason of the first line whose regex matches the
+# whole TEXT; fails if there is none.
 list_reason() {
 	local line pattern
 	while IFS= read -r line; do
@@ -65,7 +65,7 @@ list_line_reason() {
 
 LIBURING_SRC=$TOOLS/liburing-2.15
 
-# need_liburing: the library and its headers, from setup.sh.
+# need_liburing: stop without the library and its headers, which setup.sh builds.
 need_liburing() {
 	if [ ! -f "$TOOLS/liburing/lib/liburing.a" ] || [ ! -f "$LIBURING_SRC/configure" ]; then
 		die "no liburing in $TOOLS/liburing" "" "make setup"
@@ -76,21 +76,22 @@ liburing_version() {
 	cat "$LIBURING_SRC.stamp"
 }
 
-# liburing_pristine DIR: the source as it was unpacked.
+# liburing_pristine DIR: copy the unpacked source to DIR.
 liburing_pristine() {
 	cp -a "$LIBURING_SRC/." "$1/"
 	make -s -C "$1" clean
 	rm -f "$1/config.log"
 }
 
-# liburing_import: build/userspace/liburing. Needs userspace.sh.
+# liburing_import: make build/userspace/liburing. Needs userspace.sh.
 liburing_import() {
 	need_liburing
 	userspace_import liburing "$(liburing_version)" liburing_pristine
 }
 
-# need_liburing_tests: its test programs and those of our patches, built once for
-# each state of the source and each base, into the directory LIBURING_TESTS. Needs userspace.sh.
+# need_liburing_tests: build liburing's test programs, with those of our patches, into
+# the directory LIBURING_TESTS, once for each state of the source and each base. Needs
+# userspace.sh.
 need_liburing_tests() {
 	local headers id
 	liburing_import
@@ -108,15 +109,15 @@ need_liburing_tests() {
 			die "liburing's tests do not build" "" "see $LOGS/liburing-tests-build.log"
 	fi
 	touch "$LIBURING_TESTS/.built"
-	# The newest four: other checkouts may have other patches.
+	# Keep the newest four: other checkouts may have other patches.
 	find "$TOOLS" -maxdepth 2 -path '*/liburing-tests-*/.built' -printf '%T@ %h\n' |
 		sort -rn | sed '1,4d; s/^[^ ]* //' | xargs -rd '\n' rm -rf --
 	exec 8>&-
 }
 
-# build_liburing_tests TO HEADERS: linked with the static archive, so that they
-# run wherever they are. With the distribution's older kernel headers some tests
-# would be empty.
+# build_liburing_tests TO HEADERS: link the tests with the static archive, so that they
+# run from any directory. With the distribution's older kernel headers some tests would
+# be empty.
 build_liburing_tests() (
 	set -e
 	rm -rf "$1"
@@ -132,8 +133,8 @@ build_liburing_tests() (
 	rm -rf "$1.build"
 )
 
-# build_kublk KERNEL TO: the ublk server of the kernel's selftests, static, so
-# that it needs nothing from the machine it runs on.
+# build_kublk KERNEL TO: build the ublk server of the kernel's selftests, linked
+# statically, so that it needs nothing from the machine it runs on.
 build_kublk() {
 	mkdir -p "$2.obj"
 	env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL make \
@@ -145,8 +146,8 @@ build_kublk() {
 
 # suite_run SUITE TREE VM_OPTION...: runs SUITE.guest.sh for the tests in
 # $suite_tests on TREE's base kernel, and writes one line a test to
-# build/<base>/SUITE/TREE.tsv: name, verdict, seconds, why. A test that takes the
-# machine with it is charged, and the rest runs in a new one.
+# build/<base>/SUITE/TREE.tsv: name, verdict, seconds, why. A test that ends the
+# machine fails, and the other tests run in a new machine.
 suite_run() {
 	local suite=$1 tree=$2 results=$BUILD/$1/$2.tsv rest=$BUILD/$1/$2.rest
 	local kernel n=0 idle=0 name rw left status
@@ -157,7 +158,7 @@ suite_run() {
 	while left=$(wc -l <"$rest") && [ "$left" -gt 0 ]; do
 		n=$((n + 1))
 		if [ "$n" -gt 8 ]; then
-			say "$suite-$tree: the machine died too often, $left tests did not run"
+			say "$suite-$tree: earlier tests ended 8 machines, $left tests did not run"
 			sed 's/$/\tfail\t0\tdid not run: earlier tests ended 8 machines/' "$rest" >>"$results"
 			break
 		fi
@@ -165,7 +166,7 @@ suite_run() {
 		[ "$n" -eq 1 ] || name=$name-$n
 		rw=$BUILD/vm/$name
 		say "$name: $left test programs"
-		# Results of an earlier run must not pass for this one's.
+		# Do not mistake an earlier run's results for this run's.
 		rm -f "$rw/results" "$rw/current"
 		status=0
 		"$TOP/harness/vm/vm.sh" --kernel "$kernel" --name "$name" "$@" \
@@ -186,10 +187,10 @@ suite_run() {
 	done
 }
 
-# suite_machine NAME STATUS RWDIR: result lines that the guest could not write.
+# suite_machine NAME STATUS RWDIR: print result lines that the guest could not write.
 suite_machine() {
 	local name=$1 status=$2 current splat=0 why
-	# Nothing ran: it is the machine's fault, not a test's.
+	# If nothing ran, it is the machine's fault, not a test's.
 	[ "$status" -ne 0 ] && [ -e "$3/results" ] || return 0
 	current=$(cat "$3/current" 2>/dev/null) || true
 	/usr/bin/python3 "$TOP/harness/vm/splats.py" "$LOGS/$name.console" >/dev/null 2>&1 || splat=$?
@@ -203,7 +204,7 @@ suite_machine() {
 	fi
 }
 
-# suite_options ARG...: the command line of a suite.
+# suite_options ARG...: read the command line of a suite.
 suite_options() {
 	suite_everything=0 suite_fresh=0 suite_wanted=()
 	while [ $# -gt 0 ]; do
@@ -234,11 +235,11 @@ suite_select() {
 	fi
 	missing=$(grep -v -x -F -f "$all" "$suite_tests.want") || true
 	[ -z "$missing" ] || die "$1 has no test $(echo "$missing" | xargs)" \
-		"asked for on the command line or in harness/lists/$1.default" "see $all"
+		"named on the command line or in harness/lists/$1.default" "$all lists all tests"
 	grep -x -F -f "$suite_tests.want" "$all" >"$suite_tests"
 }
 
-# bare_key SUITE: what the results of the bare kernel depend on.
+# bare_key SUITE: print a hash of everything that the bare kernel's results depend on.
 bare_key() {
 	local harness=$TOP/harness
 	{
@@ -251,9 +252,9 @@ bare_key() {
 	} | sha256sum | cut -d ' ' -f 1
 }
 
-# suite_both SUITE VM_OPTION...: the tests in $suite_tests on the patched kernel and on the
-# bare one, compared. "suite_build TREE" builds them, "suite_dir TREE" prints
-# where they are. Results of the bare kernel come from the cache when nothing
+# suite_both SUITE VM_OPTION...: run the tests in $suite_tests on the patched kernel and
+# on the bare one, and compare. "suite_build TREE" builds the tests, "suite_dir TREE"
+# prints their directory. Results of the bare kernel come from the cache if nothing that
 # they depend on has changed.
 suite_both() {
 	local suite=$1 results=$BUILD/$1 timeout=1800 key cached
@@ -279,7 +280,7 @@ suite_both() {
 		--tests "$suite_tests" --known "$results/known" --skips "$results/skip" \
 		--json "$BUILD/results/$suite.json" \
 		"$results/linux.tsv" "$results/bare.tsv" || return 1
-	# Only results that agree with the lists are worth keeping.
+	# Keep only results that agree with the lists.
 	mkdir -p "$CACHE/results"
 	cp "$results/bare.tsv" "$cached.$$"
 	mv "$cached.$$" "$cached"

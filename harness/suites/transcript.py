@@ -1,20 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0
-"""Run the commands that Markdown texts show, and compare what they print.
+"""Run the commands in Markdown texts, and compare their output with the text.
 
 usage: transcript.py FILE.md...
 
 Blocks that begin with "```console" are the text's terminal. Lines that begin
-with "# " are commands: one shell runs those of a text in order, in the directory
-that has the text's name without ".md". The lines up to the next command are what
-the command has to print, standard error included. A word that is N stands for any
-decimal number.
+with "# " are commands. One shell runs all commands of a text in order, in the
+directory with the text's name without ".md". The lines up to the next command are
+the expected output, standard error included. The word N stands for any decimal
+number.
 
-Prints TAP, a point for each command. A command has to exit with 0. After one that
-does not end in a minute, the text's other commands do not run, and fail.
+Prints TAP, a point for each command. A command has to exit with 0. If a command
+does not end within a minute, the text's later commands do not run, and fail.
 
-Exit status: 0 every command did what its text says, 1 one did not, 2 usage, or a
-text has no command.
+Exit status: 0 all commands printed what their texts say, 1 a command did not,
+2 usage, or a text has no command.
 """
 
 import os
@@ -31,7 +31,7 @@ DONE = re.compile(rf"\n{MARK} (\d+)\n$".encode())
 
 
 def steps(text):
-    """The commands of a text, each with what it has to print."""
+    """Return the commands of a text, each with its expected output."""
     found, inside = [], False
     for line in text.splitlines():
         if line.startswith("```"):
@@ -46,7 +46,7 @@ def steps(text):
 
 
 def agrees(wanted, got):
-    """Is what was printed what the text says?"""
+    """Does the output agree with the text?"""
     if len(wanted) != len(got):
         return False
     return all(re.fullmatch(r"\d+".join(map(re.escape, NUMBER.split(line))), out)
@@ -63,10 +63,10 @@ class Shell:
         self.stuck = False
 
     def run(self, command, deadline=DEADLINE):
-        """Exit status, None if there is none; and the lines that it printed."""
+        """Return the exit status, or None if there is none, and the output lines."""
         if self.stuck:
             return None, ["not run"]
-        # What it prints last need not end in a newline.
+        # The output need not end in a newline.
         script = f'{{ {command}\n}} </dev/null; echo "\n{MARK} $?"\n'
         self.shell.stdin.write(script.encode())
         self.shell.stdin.flush()
@@ -83,7 +83,7 @@ class Shell:
             output += more
 
     def read(self, seconds):
-        """What there is to read in that time; nothing when that ends."""
+        """Wait that long for output and return it; return nothing at the end."""
         pipe = self.shell.stdout
         if not select.select([pipe], [], [], max(seconds, 0))[0]:
             return b""
@@ -95,7 +95,7 @@ def lines(output):
 
 
 def check(text, todo, number, deadline=DEADLINE):
-    """Runs the steps of a text, the first of which is this number: how many failed."""
+    """Run the steps of a text, counting from number. Return how many failed."""
     shell, failed = Shell(os.path.splitext(os.path.basename(text))[0]), 0
     for number, (command, wanted) in enumerate(todo, number):
         status, got = shell.run(command, deadline)

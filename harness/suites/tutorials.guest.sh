@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the VM: the terminals of the tutorials.
+# In the VM: runs the commands in the tutorials' terminals.
 #
 #   tutorials.guest.sh MADE LIBRARIES TEXT...
 #
-# MADE has a directory with the programs of each TEXT, LIBRARIES is a path of them.
+# MADE has a directory with the programs of each TEXT; LIBRARIES is a library path.
 set -euo pipefail
 
 made=$1 libraries=$2

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The tutorials, docs/tutorial-*.md: their programs are taken out of the text and built
-# with the commands that the text has, warnings being errors. In a virtual machine the
-# commands of their terminals run, and have to print what the text says. The example
-# of the kernel's documentation is built as well.
+# Tests the tutorials, docs/tutorial-*.md: extracts their programs, and builds them with
+# the commands in the text, with warnings as errors. Then the commands of the terminals
+# in the text run in a virtual machine, and have to print what the text says. The
+# example in the kernel's documentation is built as well.
 #
 #   tutorials.sh
 #
@@ -34,12 +34,12 @@ flock -n 8 || die "another $name.sh is running" "" "wait for it to end"
 exec 9>"$KERNEL/.lock"
 flock -n 9 || die "another build is writing $KERNEL" "" "wait for it to end"
 
-# A kernel that comes from the cache has no more than what runs.
+# A kernel from the cache has no files for building modules.
 prepare_modules() {
 	kbuild_make "$LINUX" "$(basename "$KERNEL")" modules_prepare
 }
 
-# programs TEXT DIR: as they are printed.
+# programs TEXT DIR: extract the programs as printed.
 programs() {
 	local program
 	rm -rf "$2" && mkdir -p "$2" || return
@@ -50,8 +50,8 @@ programs() {
 	userspace_commands "$1" >"$2/commands" && [ -s "$2/commands" ]
 }
 
-# The harness's kernels have no Module.symvers. A symbol that is missing makes
-# insmod fail.
+# The harness's kernels have no Module.symvers, so a missing symbol only makes insmod
+# fail.
 make() {
 	command make CC="$TOP/harness/kernel/cc.sh" HOSTCC='ccache gcc' W=1 KCFLAGS=-Werror \
 		KBUILD_MODPOST_WARN=1 "$@" 8>&- 9>&-
@@ -61,7 +61,7 @@ cc() {
 	gcc -O2 -Wall -Wextra -Werror "$@"
 }
 
-# build DIR: with what the text tells readers to have.
+# build DIR: build with the libraries that the text asks for.
 build() (
 	cd "$1" || exit
 	export -f cc make
@@ -69,7 +69,7 @@ build() (
 	bash -eux commands
 )
 
-# lines_of FILE MOST: of code.
+# lines_of FILE MOST: true if FILE has at most MOST lines of code.
 lines_of() {
 	local lines
 	lines=$(grep -v -c -E '^\s*(/\*.*\*/)?$' "$1")
@@ -77,8 +77,8 @@ lines_of() {
 	[ "$lines" -le "$2" ]
 }
 
-# example: that of the kernel's documentation, with the functions that it leaves to
-# the server.
+# example: build the example in the kernel's documentation, with declarations of the
+# functions that it leaves to the server.
 example() {
 	{
 		cat <<-'END'
@@ -108,7 +108,7 @@ texts=("$TOP"/docs/tutorial-*.md)
 for text in "${texts[@]}"; do
 	dir=$made/$(basename "$text" .md)
 	point "$(basename "$text") has programs and how to build them" programs "$text" "$dir"
-	point "they build" build "$dir"
+	point "its programs build" build "$dir"
 done
 exec 9>&-
 point "the example of fuse-io-uring.rst builds" example

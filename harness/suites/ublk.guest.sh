@@ -27,7 +27,7 @@ run() {
 	exec setsid "./test_$1.sh"
 }
 
-# Devices that a failed test left would stand in the next one's way.
+# Devices that a failed test left would disturb the next test.
 each_after() {
 	local left
 	if compgen -G '/dev/ublkc*' >/dev/null; then

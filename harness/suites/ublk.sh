@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs Linux's own ublk selftests, of the patched tree and of the bare one, each
-# on its base kernel, and compares.
+# Runs Linux's own ublk selftests, those of the patched tree and of the bare tree, each
+# on its base kernel, and compares the results.
 #
 #   ublk.sh [--all] [--fresh] [TEST]...
 #
-#   --all     every test; default: those harness/lists/ublk.default names
-#   --fresh   run the bare kernel again, though its results are in the cache
-#   TEST      for instance null_01
+#   --all     run every test; default: those in harness/lists/ublk.default
+#   --fresh   run the bare kernel again, even if its results are in the cache
+#   TEST      for example null_01
 #
 # Lists and results are like liburing.sh's: harness/lists/ublk.*, build/<base>/ublk/.
 set -euo pipefail
@@ -17,7 +17,7 @@ set -euo pipefail
 suite_options "$@"
 need_liburing
 
-# The tests are the patched tree's; the bare one has them all.
+# The patched tree lists the tests; the bare tree has the same ones.
 suite_all() {
 	make -s --no-print-directory -C "$LINUX/tools/testing/selftests/ublk" \
 		COLLECTION=ublk emit_tests | sed -n 's/^ublk:test_\(.*\)\.sh$/\1/p'

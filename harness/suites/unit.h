@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Programs that have a case for each name. */
+/* For test programs that run the case whose name is the argument. */
 #ifndef UNIT_H
 #define UNIT_H
 
@@ -10,7 +10,7 @@
 
 #define CHECK(cond) do {						\
 	if (!(cond)) {							\
-		printf("line %d: %s is not so\n", __LINE__, #cond);	\
+		printf("line %d: check failed: %s\n", __LINE__, #cond);	\
 		fflush(stdout);						\
 		_exit(1);						\
 	}								\

@@ -2,7 +2,7 @@
 /*
  * Linked with the objects of libfuse and -Wl,--wrap=fuse_uring_do_cmd: with
  * REFUSE="32=12,33=12" in the environment, the commands 32 and 33 fail with error
- * 12 and do not get to the kernel. With error 0 they only seem to succeed.
+ * 12 and do not reach the kernel. With error 0 they seem to succeed.
  */
 #include "uring_refuse.h"
 
@@ -20,7 +20,7 @@ int __wrap_fuse_uring_do_cmd(struct fuse_ring_queue *queue, uint32_t cmd_op,
 
 atomic_uint uring_commands[64];
 
-/* The error that the command has to fail with, or -1 */
+/* The error for this command, or -1 */
 static int refused(uint32_t cmd_op)
 {
 	const char *at = getenv("REFUSE");

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Threads that share the io_uring of a queue, as libfuse's fuse_uring_serve.c and
- * fuse_uring_zc.c have it, without a FUSE device: a command of an entry is a write
- * to a pipe, which a client reads, and when that is done the entry has its next
- * request. Memory of the process stands for the pages of the client; as its
- * addresses stand for offsets it is at a low one. Linked with the objects of
- * libfuse, see uring_programs in userspace-libfuse.sh.
+ * Tests threads that share the io_uring of a queue, in libfuse's fuse_uring_serve.c
+ * and fuse_uring_zc.c, without a FUSE device: an entry's command is a write to a pipe,
+ * which a client reads; then the entry gets its next request. Memory of the process
+ * stands for the client's pages. It is at a low address, since its addresses stand for
+ * offsets. Linked with the objects of libfuse, see uring_programs in
+ * userspace-libfuse.sh.
  *
  *   uring_serve CASE
  */
@@ -37,7 +37,7 @@
 
 static struct fuse_session session;
 static struct fuse_uring_counters counters[2];
-/* the entry whose commit the kernel does not take */
+/* the entry whose commit the kernel refuses */
 static struct fuse_ring_ent *_Atomic bad_ent;
 static struct fuse_ring_pool *pool;
 static int answers[2];
@@ -65,7 +65,7 @@ static char *slot_mem(const struct fuse_ring_ent *ent)
 	return (char *)BASE + ((ent->ring_queue->qid * DEPTH) + ent->zc.slot) * SLOT;
 }
 
-/* What fuse_uring_zc_copy() has to be told for a byte of the slot */
+/* The argument of fuse_uring_zc_copy() for a byte of the slot */
 static size_t slot_off(const struct fuse_ring_ent *ent, size_t off)
 {
 	return (size_t)slot_mem(ent) + off;
@@ -76,7 +76,7 @@ static void init_ring(struct fuse_ring_queue *queue)
 	struct io_uring_params params = {
 		.flags = IORING_SETUP_SQE128 | IORING_SETUP_SUBMIT_ALL |
 			 IORING_SETUP_CQSIZE | IORING_SETUP_COOP_TASKRUN,
-		/* as few as there may be, so that they run over */
+		/* the minimum, so that the completion queue overflows */
 		.cq_entries = 2 * DEPTH + 1,
 	};
 	struct iovec iov[DEPTH];
@@ -249,7 +249,7 @@ static void hold_all(struct fuse_ring_ent *ent, unsigned int nr)
 	hold(ent);
 }
 
-/* More parts than the completion queue has room for */
+/* More parts than fit into the completion queue */
 static void copy_many_parts(struct fuse_ring_ent *ent, unsigned int nr)
 {
 	if (nr >= DEPTH) {
@@ -271,7 +271,7 @@ static void many_parts(void)
 	stop();
 }
 
-/* A pipe that has its data byte by byte */
+/* A pipe that gets its data byte by byte */
 static void *write_slowly(void *arg)
 {
 	(void)arg;
@@ -325,7 +325,7 @@ static void *copy_file(void *arg)
 	return NULL;
 }
 
-/* One is slow, and must not take the other's result for its own */
+/* A slow thread must not take the other's result for its own */
 static void two_parts(void)
 {
 	pthread_t slow, fast;
@@ -393,7 +393,7 @@ static void flush(void)
 	stop();
 }
 
-/* With the last request all of them get their replies */
+/* The last request's handler replies to all of them */
 static void reply_to_all(struct fuse_ring_ent *ent, unsigned int nr)
 {
 	if (nr >= DEPTH) {
@@ -454,7 +454,7 @@ static void *copy_and_go(void *arg)
 	return NULL;
 }
 
-/* As one that waits for the only thread of a pool */
+/* A handler that waits for the only thread of a pool */
 static void wait_for_another(struct fuse_ring_ent *ent, unsigned int nr)
 {
 	if (nr < 50) {
@@ -525,7 +525,7 @@ static void wait_for_ever(struct fuse_ring_ent *ent, unsigned int nr)
 	fuse_uring_commit(ent);
 }
 
-/* Two threads wait for I/O that nothing comes of */
+/* Two threads wait for I/O that never ends */
 static void stop_while_waiting(void)
 {
 	const double at = now();
@@ -583,7 +583,7 @@ static struct fuse_bufvec *parts_of(unsigned int nr)
 
 static int many_pipes[NR_AT_ONCE][2];
 
-/* The data of each is there when that of the next one has been read */
+/* Each part's data arrives only after the next part's has been read */
 static void *write_last_first(void *arg)
 {
 	static char some[FEW];
@@ -634,7 +634,7 @@ static void copy_at_once(struct fuse_ring_ent *ent, unsigned int nr)
 		fuse_uring_commit(ent);
 }
 
-/* Reads that would never end one after another, here and in another thread */
+/* Reads that would never end if done in sequence, here and in another thread */
 static void at_once(void)
 {
 	for (int i = 0; i < NR_AT_ONCE; i++)
@@ -644,7 +644,7 @@ static void at_once(void)
 	stop();
 }
 
-/* What is copied ends where one of them ends, or is in error */
+/* The copy ends at the first part that ends early or fails */
 static void copy_with_a_gap(struct fuse_ring_ent *ent, unsigned int nr)
 {
 	struct fuse_bufvec dst = slot_vec(ent, 5 * FEW);
@@ -682,7 +682,7 @@ static void at_once_with_a_gap(void)
 
 static int sockets[2];
 
-/* Two ends of a connection: of a kind that sends pages, or of one that copies */
+/* Two ends of a connection, of a kind that sends pages or of a kind that copies */
 static void connect_sockets(int family)
 {
 	struct sockaddr_in addr = {
@@ -718,7 +718,7 @@ static ssize_t send_slot(struct fuse_ring_ent *ent, size_t size)
 	return fuse_uring_zc_copy(&dst, 0, &slot, slot_off(ent, 0), size);
 }
 
-/* All of it, though there is less room in the socket */
+/* Everything is sent, though the socket has less room */
 static void *receive(void *arg)
 {
 	static char some[PART];
@@ -843,7 +843,7 @@ static void stress(void)
 	for (uintptr_t i = 0; i < NR_WORKERS; i++)
 		workers[i] = thread(work, (void *)i);
 	skip_answers(NR_JOBS);
-	/* the rest has nobody to read it */
+	/* nobody reads the rest */
 	fcntl(answers[1], F_SETFL, O_NONBLOCK);
 	for (size_t qid = 0; qid < 2; qid++)
 		fuse_uring_stop_queue(queue_at(qid));

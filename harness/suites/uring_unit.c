@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What libfuse's io_uring code does when something fails, without a FUSE device:
- * the session has no file descriptor, so that the kernel refuses each command
- * that gets there with -EBADF. Linked with the objects of libfuse, see
- * uring_programs in userspace-libfuse.sh.
+ * Tests how libfuse's io_uring code handles failures, without a FUSE device: the
+ * session has no file descriptor, so the kernel refuses each command that reaches it
+ * with -EBADF. Linked with the objects of libfuse, see uring_programs in
+ * userspace-libfuse.sh.
  *
  *   uring_unit CASE
  */
@@ -212,7 +212,7 @@ static void reply_after_stop(void)
 	fuse_session_destroy(se);
 }
 
-/* The threads wait for the answer to FUSE_INIT; nobody but destroy stops them */
+/* The threads wait for the answer to FUSE_INIT; only destroy stops them */
 static void stop_before_start(void)
 {
 	fuse_session_destroy(start("io_uring"));
@@ -252,7 +252,7 @@ static void give_up(void)
 	stop(se);
 }
 
-/* The kernel takes no payload buffer that is smaller */
+/* The kernel's smallest payload buffer */
 static void whole_pages(void)
 {
 	const struct { size_t max_write, payload; } sizes[] = {
@@ -310,7 +310,7 @@ static void pool_is_explicit(void)
 	fuse_session_destroy(se);
 }
 
-/* Numbers that do not fit, and do not become others that do */
+/* Numbers that are out of range must not be truncated to valid ones */
 static void numbers(void)
 {
 	const char *const wrong[] = {

@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# libfuse's master branch with the patches of userspace/libfuse-master: applies them
-# exactly, builds the library, its examples and its tests after each patch, compares
-# what it exports, and runs the tests that need no FUSE device.
+# Tests libfuse's master branch with the patches of userspace/libfuse-master: applies
+# them exactly, builds the library, its examples and its tests after each patch, compares
+# the exported symbols, and runs the tests that need no FUSE device.
 #
 #   userspace-libfuse-master.sh [--tree] REPOSITORY
 #
-#   REPOSITORY  a git repository of libfuse, which has the commit below
-#   --tree      only build/userspace/libfuse-master, a git tree with a commit a patch
+#   REPOSITORY  a git repository of libfuse that has the commit below
+#   --tree      only make build/userspace/libfuse-master, a git tree with a commit a patch
 #
-# Prints TAP. Not part of make test: no package has that commit. Needs liburing as
-# userspace-liburing.sh leaves it, and a machine that allows io_uring.
+# Prints TAP. Not part of make test, because no package has that commit. Needs liburing,
+# built by userspace-liburing.sh, and a machine that allows io_uring.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
@@ -71,8 +71,8 @@ echo "TAP version 13"
 say "$name: build"
 point "master builds without the patches" compile_old
 point "it builds after each patch" userspace_each libfuse-master "$uring"
-point "it builds" compile_new
-point "it exports the same symbols, and three that are new" same_symbols
+point "it builds with all patches" compile_new
+point "it exports the same symbols and three new ones" same_symbols
 point "the test programs build" unit_programs
 for sanitizer in address thread; do
 	point "they build with -fsanitize=$sanitizer" sanitized "$sanitizer"

@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the VM: files are copied through libfuse's examples, the program of the
-# README and a server with threads of its own.
+# In the VM: copies files through libfuse's examples, the program of the README and a
+# server with its own threads.
 #
 #   userspace-libfuse.guest.sh linux|bare|pools|four MADE
 #
-# In each mode the io_urings of the server, the kernel's counters and the library
-# have to say what was in use. On the bare kernel only fallbacks are tried. "pools" is
-# for any kernel that has buffer pools (Linux 7.3), and tries these. "four" is for a
-# machine with that many CPUs, and tries what they need more memory for.
+# The server's io_urings, the kernel's counters and the library must agree with each
+# mode. On the bare kernel only fallbacks are tested. "pools" tests buffer pools, on any
+# kernel that has them (Linux 7.3). "four" is for a machine with four CPUs, and tests
+# the limits of locked memory with four queues.
 set -euo pipefail
 . "$(dirname "$0")/../tests/points.sh"
 . "$(dirname "$0")/fuse.guest.sh"
@@ -27,7 +27,8 @@ head -c 5000001 /dev/urandom >large
 head -c 70000 large >small
 server=''
 
-# serve COMMAND...: until $at is mounted. What it says goes to the file said.
+# serve COMMAND...: start a server and wait until $at is mounted. Output goes to the file
+# said.
 serve() {
 	"$@" >said 2>&1 &
 	server=$!
@@ -54,7 +55,7 @@ serve_example() {
 	serve "$example" "$@"
 }
 
-# The server has to end well, and not before.
+# Unmounts. The server must still run, and must end without an error.
 unserve() {
 	local status=0
 	umount "$at" || return
@@ -71,7 +72,7 @@ copied() {
 		echo 3 >/proc/sys/vm/drop_caches && cmp "$from" "$to"
 }
 
-# copies NAME: files through mnt, buffered and not, and what is in the end of one.
+# copies NAME: copy files through mnt, buffered and direct, and append to one.
 copies() {
 	copied large "mnt/$1" &&
 		copied "mnt/$1" back iflag=direct &&
@@ -80,8 +81,8 @@ copies() {
 		printf 'the end' >>"mnt/$1" && [ "$(tail -c 7 "mnt/$1")" = "the end" ]
 }
 
-# sectors NAME: reads and writes of a file that the server has open with O_DIRECT,
-# as the client does, in all kinds of sizes that are whole sectors.
+# sectors NAME: read and write a file that server and client have open with O_DIRECT, in
+# various sizes of whole sectors.
 sectors() {
 	local bs
 	head -c 4608000 large >"mnt/$1" || return
@@ -93,8 +94,8 @@ sectors() {
 	done
 }
 
-# uses MODE: so say the io_urings and, where there are some, the kernel's counters. A
-# few requests are too small for zero copy.
+# uses MODE: true if the io_urings and the kernel's counters, where it has some, agree
+# with MODE. A few requests are too small for zero copy.
 uses() {
 	local buffer zero_copy inline copied answers slots
 	buffer=$(counter buffer) zero_copy=$(counter zero_copy) inline=$(counter inline)
@@ -121,8 +122,8 @@ uses() {
 	esac
 }
 
-# in_use MODE: so said the library, through the one program that asks it. It counts
-# the requests whose data is not in memory of the process, too.
+# in_use MODE: true if the library reported MODE, through the one program that asks it,
+# which also counts the requests whose data is not in the process's memory.
 in_use() {
 	local words='' requests
 	case $1 in
@@ -140,8 +141,9 @@ in_use() {
 	esac && counted "$1" "$requests"
 }
 
-# counted MODE REQUESTS: so say the library's counters, REQUESTS of which had zero copy.
-# A quarter of these is for memory, and each other one has I/O on its slot.
+# counted MODE REQUESTS: true if the library's counters agree with MODE and REQUESTS, the
+# number with zero copy. A quarter of these goes through memory; each of the others has
+# I/O on its slot.
 counted() {
 	local requests zero_copy linked slot_io bounced dev_requests
 	eval "$(sed -n 's/^stats: //p' said)"
@@ -156,7 +158,7 @@ counted() {
 	esac
 }
 
-# linked MODE: replies do not wait for data of the file, and nobody else does.
+# linked MODE: replies are linked to the file's I/O, so that no thread waits for it.
 linked() {
 	local status=0 requests zero_copy linked slot_io bounced dev_requests
 	OWN=1 STAYS=1 WAY=0 serve_example fuse_threads "$1" || return
@@ -166,7 +168,8 @@ linked() {
 	[ "$linked" -eq "$zero_copy" ] && [ "$linked" -gt 10 ] && [ "$bounced" -eq 0 ]
 }
 
-# as_printed: the program of the commands in userspace/libfuse.md, with its libraries.
+# as_printed: run the program that the commands in userspace/libfuse.md built, with its
+# libraries.
 as_printed() {
 	local status=0
 	rm -f disk.file
@@ -176,7 +179,7 @@ as_printed() {
 	unserve && [ "$status" -eq 0 ]
 }
 
-# pages OPTIONS: a write has no more than a page, and what is less counts as one.
+# pages OPTIONS: copy with max_write of a page; smaller values count as one page.
 pages() {
 	local status=0
 	serve_example fuse_threads "$1" || return
@@ -184,8 +187,8 @@ pages() {
 	unserve && [ "$status" -eq 0 ]
 }
 
-# full EXAMPLE OPTIONS: a disk that has no room for all of a write says so, and keeps
-# as much of it as without FUSE.
+# full EXAMPLE OPTIONS: a write to a disk that fills up fails, and stores as much data as
+# without FUSE.
 full() {
 	local status=0 src=/tmp/disk/src
 	serve_example "$1" "$2" || return
@@ -206,13 +209,13 @@ works() {
 	unserve && [ "$status" -eq 0 ] && { [ "$1" != fuse_threads ] || in_use "$3"; }
 }
 
-# no_kmbuf_rings: no io_uring of the server has any.
+# no_kmbuf_rings: true if no io_uring of the server has a KMBUF ring.
 no_kmbuf_rings() {
 	! ring_info | grep 'entries=.*pins='
 }
 
-# refused MODE LIST OPTIONS SAYS: with fuse_threads, where commands fail as LIST says.
-# Memory that the kernel has not taken is given back.
+# refused MODE LIST OPTIONS TEXT: run fuse_threads with the failing commands of LIST.
+# Memory that the kernel did not use must be given back.
 refused() {
 	local status=0 text=$4
 	REFUSE=$2 serve_example fuse_refused "$3" || return
@@ -220,7 +223,7 @@ refused() {
 	unserve && says "$text" && in_use "$1" && [ "$status" -eq 0 ]
 }
 
-# works_on_disk EXAMPLE OPTIONS: where memory for O_DIRECT has to be aligned.
+# works_on_disk EXAMPLE OPTIONS: the same on a disk, where O_DIRECT needs aligned memory.
 works_on_disk() {
 	local status=0 src=/tmp/disk/src
 	serve_example "$1" "$2" || return
@@ -228,7 +231,7 @@ works_on_disk() {
 	unserve && [ "$status" -eq 0 ]
 }
 
-# says TEXT: that, once, and nothing else of the kind.
+# says TEXT: true if the server printed this message once, and no other of its kind.
 says() {
 	[ "$(grep -c -E 'cannot use|refuses' said)" -eq 1 ] && grep -q -F -x "fuse: cannot use $1" said
 }
@@ -251,7 +254,7 @@ falls_back() {
 	unserve && says "$text" && [ "$status" -eq 0 ]
 }
 
-# fits MODE SAYS COMMAND...: with a pool that is smaller than usual.
+# fits MODE TEXT COMMAND...: the mode works with a pool that is smaller than usual.
 fits() {
 	local status=0 mode=$1 text=$2
 	shift 2
@@ -260,8 +263,8 @@ fits() {
 	unserve && [ "$(cat said)" = "fuse: $text" ] && [ "$status" -eq 0 ]
 }
 
-# without_io_uring SAYS [COMMAND...]: that is all that is said, by a server that COMMAND
-# runs.
+# without_io_uring TEXT [COMMAND...]: a server that COMMAND runs prints this and nothing
+# else.
 without_io_uring() {
 	local status=0 text=$1
 	shift
@@ -279,7 +282,7 @@ disabled() {
 	return "$status"
 }
 
-# refuses OPTIONS TEXT: no mount, but this message.
+# refuses OPTIONS TEXT: the mount fails with this message.
 refuses() {
 	local status=0
 	timeout 10 "$made/fuse_memo" -f -o "$1" mnt >said 2>&1 || status=$?
@@ -359,7 +362,7 @@ pools() {
 		"a buffer pool: the kernel refuses the pool: Cannot allocate memory. Instead: /dev/fuse"
 }
 
-# Commands that the kernel does not take though it offered them.
+# Commands that the kernel offers and then refuses.
 refusals() {
 	local what="kernel-managed buffers: the kernel refuses" why="Cannot allocate memory. Instead:"
 	local next="a buffer for each entry" headers="headers in kernel memory, and a buffer for each entry"
@@ -391,7 +394,7 @@ parallel() {
 	return "$status"
 }
 
-# one_at_a_time MODE: the loop of fuse_threads is that of a single thread.
+# one_at_a_time MODE: fuse_threads uses a single-threaded loop.
 one_at_a_time() {
 	local status=0
 	SLOW=2000 serve_example fuse_threads "$1" || return
@@ -399,8 +402,8 @@ one_at_a_time() {
 	unserve && [ "$status" -eq 0 ] && grep -x 'at a time: 1' said
 }
 
-# ends SECONDS HOW MODE [VARIABLE=VALUE]...: a server whose reads never end, as its file
-# is a fifo, and which a client waits for.
+# ends SECONDS HOW MODE [VARIABLE=VALUE]...: a server ends although its reads, of a fifo,
+# never do, and a client waits for them.
 ends() {
 	local seconds=$1 how=$2 mode=$3 client status=0 start
 	shift 3
@@ -424,7 +427,7 @@ ends() {
 	return "$status"
 }
 
-# What file systems that wait make of the end.
+# The end of file systems with waiting requests.
 endings() {
 	local mode how
 	for mode in io_uring io_uring_kmbuf io_uring_zero_copy; do
@@ -448,11 +451,11 @@ direct() {
 				works_on_disk "$example" "$options"
 		done
 	done
-	point "the disk is not in use any more" umount disk
+	point "the disk is no longer in use" umount disk
 	for options in rw io_uring io_uring_kmbuf io_uring_zero_copy; do
 		point "a disk of 1000 KiB" mount -t tmpfs -o size=1000k none disk
 		point "passthrough_ll: a disk that is full, $options" full passthrough_ll "$options"
-		point "it is not in use any more" umount disk
+		point "the disk is no longer in use" umount disk
 	done
 }
 
@@ -485,10 +488,10 @@ fallbacks() {
 	point "over the usual 8 MiB: fewer buffers" \
 		fits kmbuf "2 buffers of 1024 KiB in place of 4: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize" \
 		dropped 8192 io_uring_kmbuf
-	point "over 1 MiB: smaller ones" \
+	point "over 1 MiB: smaller buffers" \
 		fits kmbuf "1 buffer of 256 KiB in place of 4: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 1024 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize" \
 		dropped 1024 io_uring_kmbuf
-	point "what the user has asked for stays: $instead" \
+	point "the user's own numbers are not reduced: $instead" \
 		falls_back "$mode" memo "kernel-managed buffers: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize. Instead: $instead" \
 		dropped 8192 io_uring_kmbuf,io_uring_kmbuf_bufs=4,io_uring_kmbuf_bufsize=1048576
 	[ "$bufpool" -eq 1 ] ||
@@ -497,7 +500,7 @@ fallbacks() {
 			serve_example fuse_memo io_uring_bufpool
 }
 
-# two_mounts SAYS SAYS: of one user, whose limit they share.
+# two_mounts TEXT TEXT: two mounts of one user, which share the user's limit.
 two_mounts() {
 	local first status=0
 	dropped 8192 io_uring_kmbuf || return
@@ -513,7 +516,7 @@ two_mounts() {
 	unserve && [ "$(cat said)" = "fuse: $1" ] && [ "$status" -eq 0 ]
 }
 
-# Each queue has buffers of its own.
+# Each queue has its own buffers.
 four() {
 	local need=$((4 * (4 * 1024 + 8)))
 	local queues="in place of 4: 4 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize"
@@ -539,7 +542,7 @@ without_kernel() {
 without_uring() {
 	local text
 	echo N >"$enable"
-	point "a kernel that does not want io_uring: none" \
+	point "a kernel with FUSE over io_uring disabled: no io_uring" \
 		falls_back none memo "io_uring: the kernel does not offer FUSE over io_uring. Enable it: echo Y > $enable" \
 		serve_example fuse_memo io_uring_zero_copy
 	echo Y >"$enable"

@@ -1,18 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# libfuse with the patches of userspace/libfuse: builds it, compares what it
-# exports with the unpatched one, and copies files through its examples and the
-# program of userspace/libfuse.md on the patched kernel, in each mode, and on the
-# bare one, where it has to do without.
+# Tests libfuse with the patches of userspace/libfuse: builds it, compares its exported
+# symbols with the unpatched library's, and copies files through its examples and the
+# program of userspace/libfuse.md, on the patched kernel in each mode, and on the bare
+# kernel with fallbacks.
 #
 #   userspace-libfuse.sh [--tree | --build | --fresh | --all]
 #
-#   --tree    only build/userspace/libfuse, a git tree with a commit a patch
-#   --build   only the library and its examples, for others to use
-#   --fresh   build again, though nothing changed
-#   --all     libfuse's own tests as well: unpatched on the bare kernel, patched in
-#             four modes on the patched one, and with buffer pools on the bare one
-#             if that has some (Linux 7.3), and no failure that is new
+#   --tree    only make build/userspace/libfuse, a git tree with a commit a patch
+#   --build   only build the library and its examples, for other scripts
+#   --fresh   build again even if nothing changed
+#   --all     run libfuse's own tests as well: the unpatched ones on the bare kernel, the
+#             patched ones in four modes on the patched kernel, and with buffer pools on
+#             a bare kernel that has them (Linux 7.3). New failures are errors
 #
 # Prints TAP. Builds liburing first if it is not there.
 set -euo pipefail
@@ -64,7 +64,7 @@ compile_old() {
 		compile "$made/old.source" "$made/old" "$old_uring"
 }
 
-# The option has to be all that is missing.
+# Built with an old liburing, the library lacks only this option.
 compile_without() {
 	compile "$tree" "$made/without" "$old_uring" &&
 		! grep -q HAVE_URING_KMBUF "$made/without/fuse_config.h"
@@ -75,8 +75,8 @@ compile_new() {
 		grep -q '^#define HAVE_URING_KMBUF$' "$made/new/fuse_config.h"
 }
 
-# One struct has a bit less of padding. Nothing else is to differ in what programs
-# can see; abidiff's status is 4 for a change that need not break anything.
+# One struct has one bit less of padding; nothing else that programs see may differ.
+# abidiff's status is 4 for a change that need not break programs.
 same_abi() {
 	local status=0 report=$q_tmp/abi
 	abidiff --no-added-syms --headers-dir1 "$made/old.source/include" \
@@ -88,12 +88,12 @@ same_abi() {
 		grep -E 'size changed|offset changed|deletion'
 }
 
-# defined_by HEADER: what it has for the names of the library's header.
+# defined_by HEADER: print HEADER's definitions of the names in the library's header.
 defined_by() {
 	gcc -w -include "$1" -o "$made/definitions" "$made/definitions.c" && "$made/definitions"
 }
 
-# Each definition is the kernel's. The kernel may have more: it may be a newer one.
+# True if each definition equals the kernel's. A newer kernel may have more.
 same_headers() {
 	local ours=$tree/include/fuse_kernel.h
 	python3 "$TOP/harness/suites/definitions.py" "$ours" >"$made/definitions.c" &&
@@ -103,7 +103,7 @@ same_headers() {
 		diff "$made/definitions.ours" "$made/definitions.kernel"
 }
 
-# with_library SOURCE: the program of that name, which uses the library.
+# with_library SOURCE: build the program SOURCE with the library.
 with_library() {
 	local to
 	to=$made/$(basename "$1" .c)
@@ -119,8 +119,8 @@ readme_program() {
 		with_library "$made/kmbuf-file.c"
 }
 
-# Only these commands are not as printed: packages are there already, and so are the
-# sources of Debian. With the program they end in what the guest runs.
+# Run the commands in the texts as printed, except for apt-get: packages are installed
+# already, and so are Debian's sources. The guest runs the resulting program.
 recipe() {
 	local home=$made/recipe
 	rm -rf "$home" && mkdir -p "$home/bin" &&
@@ -156,14 +156,14 @@ recipe() {
 		[ ! -e "$home/kmbuf/etc/init.d" ]
 }
 
-# The test programs that only this harness has, two of them for the library.
+# Build the harness's own test programs, two of them with the library.
 guest_programs() {
 	gcc -O2 -Wall -Wextra -Werror -o "$made/no_uring" "$TOP/harness/suites/no_uring.c" &&
 		with_library "$TOP/harness/suites/fuse_threads.c" &&
 		with_library "$TOP/harness/suites/fuse_memo.c"
 }
 
-# uring_unit, and fuse_refused: fuse_threads where commands fail as $REFUSE says.
+# Build uring_unit, and fuse_refused: fuse_threads whose commands fail as in $REFUSE.
 uring_programs() {
 	local sanitizer=''
 	unit_program new uring_unit &&
@@ -171,7 +171,7 @@ uring_programs() {
 }
 
 library_points() {
-	point "it builds" compile_new
+	point "it builds with all patches" compile_new
 }
 
 build_points() {
@@ -181,12 +181,12 @@ build_points() {
 			userspace_each libfuse "$uring" -Dexamples=false -Dtests=false
 	point "it builds with a liburing that has no kernel-managed buffers" \
 		userspace_once "libfuse-without-$sources" compile_without
-	point "the commands of userspace/libfuse.md end in a program, as printed" recipe
+	point "the commands of userspace/libfuse.md, as printed, build a program" recipe
 	library_points
 }
 
-# suite TREE MODE WHICH: libfuse's own tests, in one machine. The results are
-# lines of a verdict and a name.
+# suite TREE MODE WHICH: run libfuse's own tests in one machine. The results are lines
+# with a verdict and a name.
 suite() {
 	local vm=$name-suite-$1-$2-$3 results=$BUILD/vm/$name-suite-$1-$2-$3/results
 	local source=$tree
@@ -197,8 +197,8 @@ suite() {
 		[ "$(wc -l <"$results")" -ge 80 ]
 }
 
-# no_new_failures OLD_TREE TREE MODE: what fails with the patches fails without, now or as
-# harness/lists/libfuse.known says.
+# no_new_failures OLD_TREE TREE MODE: true if each test that fails with the patches also
+# fails without them, in this run or according to harness/lists/libfuse.known.
 no_new_failures() {
 	local verdict test why status=0
 	local old=$BUILD/vm/$name-suite-$1-plain-old/results
@@ -226,10 +226,10 @@ suite_points() {
 	done
 	has_pools bare || return 0
 	point "libfuse's tests run on the bare kernel, mode bufpool" suite bare bufpool new
-	point "no failure is new there, mode bufpool" no_new_failures bare bare bufpool
+	point "no failure is new on the bare kernel, mode bufpool" no_new_failures bare bare bufpool
 }
 
-# Of what is compiled, and of that and the commands in the texts.
+# Hashes: "sources" of the compiled sources, "key" of these and the texts' commands.
 sources=$({
 	userspace_stamp libfuse "$(cat "$TOOLS/libfuse-3.18.3.stamp")"
 	cat "$TOP/harness/suites/$name.sh" "$TOP/harness/suites/libfuse-build.sh" \
@@ -242,11 +242,11 @@ echo "TAP version 13"
 userspace_build
 
 point "its definitions are the kernel's" same_headers
-point "it exports the same symbols, and three that are new" same_symbols
-point "what it exports has not changed" same_abi
+point "it exports the same symbols and three new ones" same_symbols
+point "its exported symbols and types have not changed" same_abi
 point "the program of userspace/libfuse.md builds as printed" readme_program
 point "the guest's programs build" guest_programs
-point "those with the objects of the library build" uring_programs
+point "the programs with the library's objects build" uring_programs
 for sanitizer in address thread; do
 	point "they build with -fsanitize=$sanitizer" sanitized "$sanitizer"
 done

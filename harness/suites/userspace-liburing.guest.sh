@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# In the VM: liburing's programs for kernel-managed buffers.
+# In the VM: runs liburing's programs for kernel-managed buffers.
 #
 #   userspace-liburing.guest.sh linux|bare MADE
 #
-# On the bare kernel the test programs have to skip, and the others to fall back
+# On the bare kernel the test programs must skip, and the other programs must fall back
 # and say so.
 set -euo pipefail
 . "$(dirname "$0")/../tests/points.sh"
@@ -20,7 +20,7 @@ linux) test_status=0 copy="memory: kernel-managed buffers" sum="memory of the ke
 bare) test_status=77 copy="memory: our own, .*: Invalid argument" sum="memory of our own (Invalid argument)" ;;
 esac
 
-# ends STATUS COMMAND...: with this status.
+# ends STATUS COMMAND...: true if COMMAND exits with STATUS.
 ends() {
 	local status=0 want=$1
 	shift
@@ -34,14 +34,16 @@ copies() {
 	"$made/new/examples/kmbuf-cp" "$1" to 2>said && cat said && grep -q -x "$copy" said && cmp "$1" to
 }
 
-# refuses_device: what is no file has no size, and the target stays as it is.
+# refuses_device: kmbuf-cp refuses a device, which has no size, and the target does not
+# change.
 refuses_device() {
 	cp one to
 	! "$made/new/examples/kmbuf-cp" /dev/zero to 2>said && cat said &&
 		grep -q -x "/dev/zero: not a regular file" said && cmp one to
 }
 
-# sums COMMAND FILE SAYS: prints what sum(1) prints, and which memory it has.
+# sums COMMAND FILE TEXT: true if COMMAND prints the same as sum(1), and TEXT, the memory
+# it uses.
 sums() {
 	local -a ours theirs
 	local program=$1 file=$2
@@ -55,7 +57,7 @@ as_user() {
 	"$@"
 }
 
-# Again as a user who may lock nothing.
+# Run kmbuf-sum as a user who may not lock memory.
 sums_unprivileged() {
 	cp "$made/bin/kmbuf-sum.static" "$1" .
 	as_user() {
@@ -84,10 +86,10 @@ for library in shared static libc ffi; do
 done
 point "kmbuf-sum: an empty file" sums "$made/bin/kmbuf-sum.static" empty "$sum"
 if [ "$kernel" = linux ]; then
-	point "kmbuf-sum: over RLIMIT_MEMLOCK, memory of its own" \
+	point "kmbuf-sum: over RLIMIT_MEMLOCK, it uses its own memory" \
 		sums_unprivileged large "memory of our own (Cannot allocate memory)"
 fi
-point "the calls by way of liburing-ffi" \
+point "the calls through liburing-ffi" \
 	python3 "$(dirname "$0")/liburing_ffi.py" "$made/install/lib/liburing-ffi.so.2" "$kernel"
 echo "1..$n"
 echo "$n" >"$KMBUF_PLAN"

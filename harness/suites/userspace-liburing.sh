@@ -1,17 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# liburing with the patches of userspace/liburing: builds it, compares what it
-# exports with the unpatched one, and runs its new test programs, its example and
+# Tests liburing with the patches of userspace/liburing: builds it, compares its exported
+# symbols with the unpatched library's, and runs its new test programs, its example and
 # the program of userspace/README.md on the patched kernel and on the bare one.
 #
 #   userspace-liburing.sh [--tree | --build | --fresh]
 #
-#   --tree    only build/userspace/liburing, a git tree with a commit a patch
-#   --build   only the library, for others to use
-#   --fresh   build again, though nothing changed
+#   --tree    only make build/userspace/liburing, a git tree with a commit a patch
+#   --build   only build the library, for other scripts
+#   --fresh   build again even if nothing changed
 #
-# Prints TAP. The library for others to use is in
-# build/userspace/liburing.made/install.
+# Prints TAP. Other scripts use the library in build/userspace/liburing.made/install.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 . "$TOP/harness/queue/queue.sh"
@@ -46,7 +45,7 @@ liburing_import
 
 warnings="-Wall -Wextra -Werror"
 
-# compile SOURCE DIR CFLAGS CONFIGURE_OPTION...: the library, out of its source.
+# compile SOURCE DIR CFLAGS CONFIGURE_OPTION...: build the library outside its source.
 compile() {
 	local source=$1 dir=$2 cflags=$3
 	shift 3
@@ -57,7 +56,7 @@ compile() {
 }
 cc="ccache gcc"
 
-# As the distribution builds it.
+# Build it as the distribution does.
 compile_debian() {
 	local cflags ldflags DEB_BUILD_MAINT_OPTIONS=hardening=+all
 	export DEB_BUILD_MAINT_OPTIONS
@@ -80,7 +79,7 @@ programs() {
 		make -C "$made/new/examples" CFLAGS="-g -O2 $warnings" kmbuf-cp
 }
 
-# Nothing that programs rely on went away or changed; abidiff compares types, too.
+# True if no symbol or type that programs rely on went away or changed.
 same_abi() {
 	abidiff --no-added-syms "$made/old/src/$1.so.2.15" "$made/new/src/$1.so.2.15"
 }
@@ -89,15 +88,15 @@ exported() {
 	nm -D --defined-only --with-symbol-versions "$1" | sed -n 's/.* T //p' | sort
 }
 
-# The calls in the header that the patches brought in: all of them, or those that
-# are no inline functions.
+# Prints the calls that the patches add to the header, except those that match a regex.
 calls() {
 	qgit -C "$tree" diff refs/tags/base HEAD -- src/include/liburing.h |
 		sed -n 's/^+//p' | tr '\n' ' ' | sed 's/[;{}]/&\n/g' |
 		grep -v -E "${1:-^\$}" | grep -o -E 'io_uring_[a-z_]+\(' | tr -d '(' | sort -u
 }
 
-# new_symbols LIBRARY CALLS: those of CALLS, in our version node, are all that is new.
+# new_symbols LIBRARY CALLS: true if the new symbols are exactly CALLS, in our version
+# node.
 new_symbols() {
 	# shellcheck disable=SC2086 # a list of names
 	diff <(printf '%s@@LIBURING_KMBUF_1.0\n' $2) \
@@ -105,7 +104,7 @@ new_symbols() {
 			<(exported "$made/new/src/$1.so.2.15" | grep -v '^LIBURING_'))
 }
 
-# The definitions are those of the kernel.
+# True if the library's definitions equal the kernel's.
 same_headers() {
 	local kernel ours=$made/install/include/liburing query='/^struct io_uring_query_kmbuf/,/^}/p'
 	kernel=$(kernel_dir linux base)/usr/include/linux &&
@@ -119,7 +118,7 @@ same_headers() {
 			<(sed -n "$query" "$ours/io_uring/query.h")
 }
 
-# includes COMPILER OPTION HEADER...: these compile in this order.
+# includes COMPILER OPTION HEADER...: true if the headers compile in this order.
 includes() {
 	local header compiler=$1 option=$2
 	shift 2
@@ -138,14 +137,14 @@ all_includes() {
 		includes "g++ -x c++" -std=c++20 liburing.h "$kernel"
 }
 
-# A page for every call, and no complaint about any of them.
+# True if every call has a manual page, and groff accepts all pages.
 manual() {
 	local call page pages=$made/install/man
 	: >"$q_tmp/manual"
 	for call in $(calls); do
 		[ -s "$pages/man3/$call.3" ] || echo "no page: $call" >>"$q_tmp/manual"
 	done
-	# A page may stand for another one, named from the top of all pages.
+	# A page may include another one, by its path from the top of all pages.
 	for page in "$pages"/man[37]/*kmbuf*.[37] "$pages"/man2/io_uring_register.2 \
 		"$pages"/man3/io_uring_register_query.3; do
 		(cd "$pages" && groff -s -I . -man -Tutf8 -ww -z "$page") >>"$q_tmp/manual" 2>&1 ||
@@ -155,7 +154,7 @@ manual() {
 	[ ! -s "$q_tmp/manual" ]
 }
 
-# kmbuf_sum TO LIBRARY...: the program of the README, as it is printed there.
+# kmbuf_sum TO LIBRARY...: build the README's program as printed.
 kmbuf_sum() {
 	local to=$1
 	shift
@@ -185,7 +184,7 @@ build_points() {
 	point "it builds after each patch" \
 		userspace_once "liburing-each-$key" userspace_each liburing "-O1 $warnings"
 	point "the new test programs and the example build" programs
-	point "without the patches, it builds as well" compile_old
+	point "it builds without the patches" compile_old
 }
 
 key=$({
@@ -197,13 +196,13 @@ echo "TAP version 13"
 userspace_build
 
 point "its definitions are the kernel's" same_headers
-point "its headers go with C and C++ and the kernel's" all_includes
+point "its headers compile as C and C++ and with the kernel's" all_includes
 for library in liburing liburing-ffi; do
-	point "$library.so exports all that it did, unchanged" same_abi "$library"
+	point "$library.so exports all its old symbols, unchanged" same_abi "$library"
 done
-point "liburing.so exports the new calls, and nothing else" \
+point "liburing.so exports the new calls and no other new symbol" \
 	new_symbols liburing "$(calls IOURINGINLINE)"
-point "liburing-ffi.so exports the inline ones, too" new_symbols liburing-ffi "$(calls)"
+point "liburing-ffi.so exports the new inline calls, too" new_symbols liburing-ffi "$(calls)"
 point "the manual is complete" manual
 point "the program of userspace/README.md builds as printed" readme_program
 for kernel in linux bare; do

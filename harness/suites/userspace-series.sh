@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# userspace/NAME/*.patch -> build/userspace/series/NAME/, mails from you, as those of
-# the kernel (harness/queue/series.sh): a cover, whole patches, and who gets them.
+# userspace/NAME/*.patch -> build/userspace/series/NAME/, mails from you like the
+# kernel's (harness/queue/series.sh): a cover, whole patches, and the recipients.
 #
 #   userspace-series.sh [NAME...]   default: liburing libfuse
 #   SIGNOFF=1 userspace-series.sh   with your Signed-off-by
@@ -21,7 +21,7 @@ for name; do
 	out=$USERSPACE/series/$name
 	cover_check "$cover" To Cc
 	[ -n "$(cover_field "$cover" To)" ] ||
-		die "nobody gets the patches of $name" "" "name one in userspace/cover.d/$name: 'To: NAME <ADDRESS>'"
+		die "the patches of $name have no recipient" "" "add one to userspace/cover.d/$name: 'To: NAME <ADDRESS>'"
 	"$TOP/harness/suites/userspace-$name.sh" --tree
 	read -r head _ <"$(userspace_synced "$name")"
 	[ "$(qgit -C "$USERSPACE/$name" rev-parse HEAD)" = "$head" ] ||

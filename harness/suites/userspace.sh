@@ -3,7 +3,7 @@
 # Sourced, after lib.sh and queue.sh, by the scripts that build other projects
 # with the patches of userspace/: NAME below is liburing or libfuse.
 
-# What an import and the tree agree on: "HEAD STAMP".
+# The file with "HEAD STAMP" of the last import or export.
 userspace_synced() {
 	echo "$USERSPACE/$1/.git/kmbuf-synced"
 }
@@ -12,7 +12,7 @@ userspace_patches() {
 	(cd "$TOP" && find "userspace/$1" -name '*.patch' | sort)
 }
 
-# userspace_stamp NAME VERSION: one hash of what makes the tree.
+# userspace_stamp NAME VERSION: one hash of everything that the tree is made of.
 userspace_stamp() {
 	{
 		echo "$2"
@@ -20,8 +20,8 @@ userspace_stamp() {
 	} | sha256sum | cut -d ' ' -f 1
 }
 
-# userspace_base NAME VERSION PRISTINE: the project's own source is the tag base.
-# PRISTINE DIR fills an empty directory with it.
+# userspace_base NAME VERSION PRISTINE: commit the project's own source as the tag base.
+# PRISTINE DIR writes that source into an empty directory.
 userspace_base() {
 	local repo=$USERSPACE/$1 source=$q_tmp/pristine commit
 	mkdir -p "$source"
@@ -39,14 +39,14 @@ userspace_base() {
 	rm -rf "$source"
 }
 
-# userspace_unborn REPO: an import began here and did not get to the end.
+# userspace_unborn REPO: true if an import began here and was interrupted.
 userspace_unborn() {
 	[ -d "$1/.git" ] && ! qgit -C "$1" rev-parse -q --verify HEAD >/dev/null
 }
 
-# userspace_import NAME VERSION PRISTINE: build/userspace/NAME is a git tree with
-# one commit a patch on the tag base; patches apply exactly, or this stops. What
-# was not exported is not overwritten. Needs queue_tmp.
+# userspace_import NAME VERSION PRISTINE: make build/userspace/NAME, a git tree with one
+# commit a patch on the tag base. Stops at a patch that does not apply exactly. Never
+# overwrites work that was not exported. Needs queue_tmp.
 userspace_import() {
 	local repo=$USERSPACE/$1 stamp head='' synced='' patch tree n=0
 	stamp=$(userspace_stamp "$1" "$2")
@@ -57,9 +57,9 @@ userspace_import() {
 			-z $(qgit -C "$repo" status --porcelain) ]] ||
 			die "build/userspace/$1 would be overwritten" \
 				"it was edited, and userspace/$1 changed as well" \
-				"export it (harness/suites/userspace-export.sh $1), or remove it"
+				"export your edits (harness/suites/userspace-export.sh $1), or remove the tree"
 	elif [ -e "$repo" ] && ! userspace_unborn "$repo"; then
-		die "build/userspace/$1 is not what this script makes" "" "remove it"
+		die "build/userspace/$1 was not made by this script" "" "remove it"
 	fi
 	userspace_base "$@"
 	q_commit=$(qgit -C "$repo" rev-parse 'refs/tags/base^{commit}')
@@ -77,7 +77,7 @@ userspace_import() {
 	say "userspace: build/userspace/$1 has $n patches on $2"
 }
 
-# userspace_export NAME: the commits of build/userspace/NAME are the patches.
+# userspace_export NAME: turn the commits of build/userspace/NAME into the patches.
 userspace_export() {
 	local repo=$USERSPACE/$1 to=$TOP/userspace/$1 commit version n=0
 	[ -d "$repo/.git" ] || die "there is no build/userspace/$1" "" "harness/suites/userspace-$1.sh makes it"
@@ -100,21 +100,21 @@ userspace_export() {
 	say "export: userspace/$1 has $n patches"
 }
 
-# userspace_checkout NAME REVISION TO: the files of a commit, in a new directory.
+# userspace_checkout NAME REVISION TO: write the files of a commit to a new directory.
 userspace_checkout() {
 	rm -rf "$3"
 	mkdir -p "$3"
 	qgit -C "$USERSPACE/$1" archive "$2" | tar -x -C "$3"
 }
 
-# userspace_once KEY COMMAND...: COMMAND, unless it went well with that key before,
-# in whatever checkout, and nobody asked to do all of it again (--fresh).
+# userspace_once KEY COMMAND...: run COMMAND, unless it succeeded with this key before,
+# in any checkout, and --fresh was not given.
 userspace_once() {
 	local mark=$CACHE/userspace/$1
 	shift
 	if [ "${fresh:-0}" -eq 0 ] && [ -e "$mark" ]; then
 		touch "$mark"
-		echo "nothing has changed since it went well"
+		echo "unchanged since it succeeded"
 		return
 	fi
 	"$@" || return
@@ -123,8 +123,8 @@ userspace_once() {
 	touch "$mark"
 }
 
-# userspace_each NAME ARGUMENT...: what is there after each patch but the last
-# builds, with the script's compile SOURCE DIR ARGUMENT...
+# userspace_each NAME ARGUMENT...: build the tree after each patch except the last, with
+# the script's compile SOURCE DIR ARGUMENT...
 userspace_each() {
 	local commit repo=$USERSPACE/$1
 	for commit in $(qgit -C "$repo" rev-list --reverse refs/tags/base..HEAD~1); do
@@ -135,9 +135,9 @@ userspace_each() {
 	rm -rf "$made"/each "$made"/each.*
 }
 
-# userspace_build: the points of the script's library_points, if it is to build only
-# (--build), and end there; or those of its build_points. Neither does anything in a
-# checkout where it has with this $key, but for --fresh.
+# userspace_build: run the script's build_points, or, with --build, its library_points
+# and exit. Does nothing if this checkout did the same with this $key, unless --fresh is
+# given.
 userspace_build() {
 	if [ "$only_build" -eq 1 ]; then
 		if ! grep -q -s -x -F -- "$key" "$made/.built" "$made/.library"; then
@@ -166,8 +166,8 @@ userspace_build() {
 	echo "$key" >"$made/.built"
 }
 
-# userspace_program FILE NAME: the program that FILE, a Markdown text, prints with
-# "/* NAME: ..." or "# NAME: ..." as its first line. Fails if there is none.
+# userspace_program FILE NAME: print the program in FILE, a Markdown text, whose first
+# line is "/* NAME: ..." or "# NAME: ...". Fails if there is none.
 userspace_program() {
 	awk -v name="$2:" '
 		/^```(c|make|diff)$/ { inside = 1; first = 1; next }
@@ -177,8 +177,8 @@ userspace_program() {
 		END { exit !printed }' "$1"
 }
 
-# userspace_recipe FILE: the commands that FILE, a Markdown text, prints first below
-# "Build it". Fails if there are none.
+# userspace_recipe FILE: print the first commands below "Build it" in FILE, a Markdown
+# text. Fails if there are none.
 userspace_recipe() {
 	awk '
 		/^## / { inside = $0 == "## Build it" }
@@ -187,14 +187,14 @@ userspace_recipe() {
 		END { exit !found }' "$1"
 }
 
-# userspace_programs FILE: the names of all programs that FILE prints.
+# userspace_programs FILE: print the names of all programs in FILE.
 userspace_programs() {
 	awk '
 		/^```(c|make|diff)$/ { first = 1; next }
 		first { if (($1 == "/*" || $1 == "#") && sub(/:$/, "", $2)) print $2; first = 0 }' "$1"
 }
 
-# userspace_commands FILE: the commands that FILE says they are built with.
+# userspace_commands FILE: print the commands in FILE that build the programs.
 userspace_commands() {
 	awk '/^```sh$/ { inside = 1; next } /^```/ { inside = 0 } inside { print }' "$1"
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the tests of the demo's judges share: the files of a good run."""
+"""Common code of the tests of the demo's checks: the files of a good run."""
 
 import contextlib
 import io
@@ -10,7 +10,7 @@ import tempfile
 import unittest
 
 FILES, BYTES, FIO = 3, 9000, 4096
-# What fio needs for that, and again to read it.
+# The number of requests in which fio writes that, and the number in which it reads it.
 FIO_REQUESTS = 4
 FACTS = {
     "kernel": "7.2.12-test", "files": FILES, "bytes": BYTES, "checksums_equal": FILES,
@@ -38,9 +38,9 @@ def fio(written, read, error=0):
 
 
 class DemoCase(unittest.TestCase):
-    """A directory with what fio and the guest leave, for the judge self.judge."""
+    """A directory with the files of fio and the guest, for the module self.judge."""
     judge = None
-    # What its faults call the place of the tree.
+    # The words for the tree's place in its faults.
     where = ""
 
     def setUp(self):
@@ -50,12 +50,12 @@ class DemoCase(unittest.TestCase):
         for mode in self.judge.MODES:
             os.mkdir(os.path.join(self.dir.name, mode))
             self.write(mode, "fio-write.json", fio(FIO, 0))
-            # fio may say something before the report
+            # fio may print a note before the report
             self.write(mode, "fio-read.json", "note\n" + fio(0, FIO))
             self.facts(mode)
 
     def good_facts(self, mode):
-        """Those that only this judge reads."""
+        """Facts that only this module reads."""
         raise NotImplementedError
 
     def write(self, mode, name, text):
@@ -84,7 +84,7 @@ class DemoCase(unittest.TestCase):
             return json.load(result)
 
     def assert_good(self):
-        """Returns the table: the cells of each row, in the order of the rows."""
+        """Return the table: the cells of each row, in order."""
         status, out, err = self.run_table()
         self.assertEqual((status, err), (0, ""))
         self.assertTrue(self.result()["ok"])
@@ -102,7 +102,7 @@ class DemoCase(unittest.TestCase):
     def assert_unreadable(self):
         self.assertEqual(self.run_table()[0], 2)
 
-    # What judge_data() has to find, whatever else is judged.
+    # The faults that judge_data() has to find.
 
     def check_data(self, mode):
         where = mode + " mode: "

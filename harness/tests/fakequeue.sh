@@ -19,7 +19,7 @@ unset GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL
 # shellcheck source=harness/tests/points.sh
 . "$src/tests/points.sh"
 run() { "$repo/harness/queue/$1.sh" "${@:2}" >"$out" 2>&1; }
-# stops VERB PATTERN...: the verb fails and its message holds every pattern.
+# stops VERB PATTERN...: the verb fails, and its message matches every pattern.
 stops() {
 	local verb=$1 pattern
 	shift
@@ -30,7 +30,7 @@ stops() {
 }
 g() { git -C "$linux" "$@"; }
 commits() { g rev-list series; }
-# snapshot: the series in the repository, to compare.
+# snapshot: print the state of the series in the repository.
 snapshot() {
 	(cd "$repo" && find patches io_uring include fs tools -type f -exec sha256sum {} + 2>/dev/null | sort -k2
 		stat -c '%a %n' io_uring/*)
@@ -39,11 +39,11 @@ same_as() { diff "$1" <(snapshot); }
 
 mkdir -p "$repo"/{harness,patches,io_uring} "$dir/cache"
 cp -r "$src"/{lib.sh,queue,bases,setup} "$repo/harness/"
-# lives_on BASE...: the bases, the default first.
+# lives_on BASE...: set the bases of the series, the default first.
 lives_on() { sed -i "s/^BASES=.*/BASES=\"$*\"/" "$repo/harness/bases/default"; }
 lives_on 7.2
 
-# header SUBJECT: of a patch without a diff.
+# header SUBJECT: print a patch without a diff.
 header() {
 	echo "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
 	echo "From: io_uring kmbuf series <kmbuf@localhost>"
@@ -51,7 +51,7 @@ header() {
 	printf 'Subject: [PATCH] %s\n\nWhy it is so.\n---\n' "$1"
 }
 
-# cover SET [FIELD...]: of a set of mails.
+# cover SET [FIELD...]: write the cover of a set of mails.
 cover() {
 	mkdir -p "$repo/patches/cover.d"
 	{
@@ -61,7 +61,7 @@ cover() {
 	} >"$repo/patches/cover.d/$1"
 }
 
-# fake_linux BASE DIR: a tiny source tree.
+# fake_linux BASE DIR: make a tiny source tree.
 fake_linux() {
 	mkdir -p "$2"/{io_uring,tools/testing}
 	seq 1 80 | sed 's/^/line /' >"$2/io_uring/rsrc.c"
@@ -77,7 +77,7 @@ fake_linux() {
 	mkdir "$2/scripts"
 	echo "MAINTAINERS" >"$2/MAINTAINERS"
 	cat >"$2/scripts/get_maintainer.pl" <<-'END'
-		# Somebody is for io_uring/, and nobody for all else.
+		# io_uring/ has a maintainer, other files have none.
 		open my $diff, "<", $ARGV[-1] or die "no diff";
 		my @lines = <$diff>;
 		print "U. Ring <uring\@example.org> (maintainer:IO_URING)\n" if grep { m{^\+\+\+ b/io_uring/} } @lines;
@@ -87,7 +87,7 @@ fake_linux() {
 	printf '*.o\n.*\n!.gitignore\n\n#\n# Debian packaging: ignore everything\n#\n/*\n!/debian/\n' >"$2/.gitignore"
 }
 
-# pinned BASE DIR: the tree is that base's pinned version, in the cache.
+# pinned BASE DIR: put the tree into the cache as that base's pinned version.
 pinned() {
 	# shellcheck source=harness/bases/7.2
 	(. "$repo/harness/bases/$1"

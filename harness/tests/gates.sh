@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
-# Sourced by the tests of the gates of harness/lint/: points of TAP, and commits
-# with planted defects on top of the base; no branch moves.
+# Sourced by the tests of the gates of harness/lint/: TAP points, and commits with
+# planted defects on top of the base. No branch moves.
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 gates=$top/harness/lint
@@ -23,13 +23,13 @@ skip() {
 	echo "ok $n - $1 # SKIP $2"
 }
 
-# gate NAME ARG...: run it; what it prints is in $dir/out.
+# gate NAME ARG...: run it, with its output in $dir/out.
 gate() {
 	local name=$1
 	shift
 	"$gates/$name.sh" "$@" >"$dir/out" 2>&1 </dev/null
 }
-# says REGEX TEXT: the gate's output has such a line.
+# says REGEX TEXT: a point; a line of the gate's output matches.
 says() {
 	local status=0
 	grep -q -E -- "$1" "$dir/out" || status=1
@@ -37,7 +37,7 @@ says() {
 	[ "$status" -eq 0 ] || sed -n '1,25s/^/# /p' "$dir/out"
 }
 
-# never REGEX TEXT: it has none.
+# never REGEX TEXT: a point; no line matches.
 never() {
 	local status=0
 	! grep -E -- "$1" "$dir/out" >"$dir/found" || status=1
@@ -45,7 +45,7 @@ never() {
 	sed 's/^/# /' "$dir/found"
 }
 
-# needs_linux GATE...: without build/<base>/linux these are skipped, by name.
+# needs_linux GATE...: skip these without build/<base>/linux.
 needs_linux() {
 	local name
 	if [ ! -d "$linux/.git" ]; then
@@ -58,7 +58,7 @@ needs_linux() {
 	export LINT_LINUX=$linux LINT_BASE=refs/tags/base
 }
 
-# commit PARENT TITLE: a commit of the files in $dir/tree, on no branch.
+# commit PARENT TITLE: commit the files in $dir/tree, on no branch.
 commit() {
 	local index=$dir/index path id
 	rm -f "$index"
@@ -71,16 +71,16 @@ commit() {
 	GIT_COMMITTER_EMAIL=t@localhost git -C "$linux" commit-tree -p "$1" -m "$2" \
 		"$(GIT_INDEX_FILE=$index git -C "$linux" write-tree)"
 }
-# file PATH: a copy of the base's file to edit, or an empty new one.
+# file PATH: copy the base's file to edit it, or make an empty one.
 file() {
 	mkdir -p "$dir/tree/$(dirname "$1")"
 	git -C "$linux" show "refs/tags/base:$1" >"$dir/tree/$1" 2>/dev/null || true
 }
 
-# defects: one commit in bad, and another on top of it in worse.
+# defects: set bad to a commit with defects, and worse to another one on top of it.
 defects() {
-	# A defect for gcc W=1, one for sparse, one for 32 bit, one for kernel-doc, and
-	# a file that no Makefile names.
+	# Defects for gcc W=1, sparse, 32 bit and kernel-doc, and a file that no Makefile
+	# names.
 	file io_uring/nop.c
 	cat >>"$dir/tree/io_uring/nop.c" <<'EOF'
 

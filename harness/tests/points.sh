@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154 # failed and out belong to the test
-# Sourced by tests of the harness: points of TAP for commands, whose output goes
-# to the file $out.
+# Sourced by tests of the harness: TAP points for commands, whose output goes to the
+# file $out.
 
 n=0 failed=0
-# point TEXT COMMAND...: ok when the command succeeds.
+# point TEXT COMMAND...: ok if the command succeeds.
 point() {
 	local text=$1
 	shift

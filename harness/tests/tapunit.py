@@ -6,7 +6,7 @@ import unittest
 
 
 class TapResult(unittest.TestResult):
-    """Prints one line a test, the tracebacks of a failed one before it."""
+    """Print one line for each test, after the tracebacks of a failed test."""
 
     def __init__(self):
         super().__init__()
@@ -23,7 +23,7 @@ class TapResult(unittest.TestResult):
         super().addSkip(test, reason)
         self.skip = f" # SKIP {reason}"
 
-    # Here, not in addSuccess and its like: a failed subtest calls none of them.
+    # Not in addSuccess etc., as a failed subtest calls none of them.
     def stopTest(self, test):
         super().stopTest(test)
         faults = self.failures[self.seen[0]:] + self.errors[self.seen[1]:]

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Tests of apt.sh, base.sh and setup.sh where things go wrong: what is said must
-# name the thing, the cause and the next step. apt, dpkg and the like are stubs
-# in PATH; nothing is downloaded. Prints TAP.
+# Tests of the errors of apt.sh, base.sh and setup.sh: messages must name the thing,
+# the cause and the next step. apt, dpkg and the like are stubs in PATH; nothing is
+# downloaded. Prints TAP.
 # shellcheck disable=SC2016,SC2317 # stubs in quotes, commands as arguments
 set -uo pipefail
 
@@ -15,7 +15,7 @@ export KMBUF_CACHE=$dir/cache HOME=$dir LC_ALL=C DIR=$dir
 unset KERNEL_SRC BASE
 mkdir -p "$dir/repo/harness" "$bin" "$dir/cache"
 cp -r "$src"/{lib.sh,setup,queue,bases} "$dir/repo/harness/"
-# lives_on BASE...: the bases, the default first.
+# lives_on BASE...: set the bases of the series, the default first.
 lives_on() { sed -i "s/^BASES=.*/BASES=\"$*\"/" "$dir/repo/harness/bases/default"; }
 lives_on 7.2
 PATH=$bin:$PATH
@@ -23,7 +23,7 @@ PATH=$bin:$PATH
 # shellcheck source=harness/tests/points.sh
 . "$src/tests/points.sh"
 run() { local verb=$1; shift; bash "$dir"/repo/harness/*/"$verb.sh" "$@" >"$out" 2>&1; }
-# stops "VERB ARGS" PATTERN...: fails, and the message holds every pattern.
+# stops "VERB ARGS" PATTERN...: the verb fails, and its message matches every pattern.
 stops() {
 	local pattern
 	local -a call
@@ -40,7 +40,7 @@ stub() {
 	chmod +x "$bin/$1"
 }
 
-# An apt whose behaviour is in files: targets, madison, update, download.
+# A stub of apt, controlled by files: targets, madison, update, download.
 stub apt-get <<'END'
 echo "apt-get $*" >>"$DIR/calls"
 for verb; do
@@ -116,11 +116,11 @@ point "have: ... without fresh lists each time" run apt have nonesuch
 point "have: ..." test "$(calls update)" = 1
 echo "E: Temporary failure resolving 'mirror.example'" >"$dir/update.error"
 rm "$dir/cache/apt/stamp"
-point "have: not to be able to ask is an error" stops "apt have nonesuch" 'cannot read the package lists' 'no network'
+point "have: unreadable lists are an error" stops "apt have nonesuch" 'cannot read the package lists' 'no network'
 reset
 echo "E: Temporary failure resolving 'mirror.example'" >"$dir/update.error"
-point "have: what older lists have is no error" run apt have linux-source-7.2
-point "have: ... but is said" grep -q 'notice: not every list could be read' "$out"
+point "have: a package in older lists is no error" run apt have linux-source-7.2
+point "have: ... but there is a notice" grep -q 'notice: not every list could be read' "$out"
 reset
 : >"$dir/madison"
 point "no such package" stops "apt version nonesuch" 'no such package: nonesuch' 'trixie-backports forky sid' 'next:'
@@ -200,7 +200,7 @@ lives_on 7.2 7.3
 reset
 fake_deb linux-source-7.3 7.3.9-1
 point "base: the package is gone, another base of the series" run base
-point "base: ... a line says so" \
+point "base: ... with a notice" \
 	test "$(grep -c 'notice: linux-source-7.2 is gone from .*; taking linux-source-7.3' "$out")" = 1
 point "base: ... nor its pinned version" grep -q 'notice: .*7.3.4-1~bpo13+1 is gone; taking 7.3.9-1' "$out"
 point "base: ... and which patches it gets" grep -q 'notice: this is Linux 7.3, not 7.2: .* in build/7.2' "$out"
@@ -209,12 +209,12 @@ point "base: ... is used again" run base
 point "base: ... with a notice" grep -q 'notice: using 7.3.9-1.git in place of the pinned 7.2.12-1' "$out"
 BASE=7.3 point "base: ... as the newest 7.3 as well" run base --only
 point "base: ... without apt" test ! -s "$dir/calls"
-point "base: ... but not as 7.2 and nothing else" stops "base --only" 'no linux-source-7.2$' \
+point "base: ... but not with --only" stops "base --only" 'no linux-source-7.2$' \
 	'KERNEL_SRC=.*/linux-7.2.12.tar.xz'
 fake_deb linux-source-7.2 7.2.9-2
-point "base: 7.2 is back, for those who want nothing else" run base --only
+point "base: 7.2 is back, with --only" run base --only
 cp -a "$dir/cache/base-7.2.9-2.git" "$dir/cache/base-7.2.14-1.git"
-point "base: ... then for all, and the newest" run base
+point "base: ... and without it, the newest" run base
 point "base: ..." grep -q 'notice: using 7.2.14-1.git in place' "$out"
 reset
 : >"$dir/madison"
@@ -223,18 +223,18 @@ point "base: both are gone" stops base 'no linux-source-7.2 and no linux-source-
 	'KERNEL_SRC=.*/linux-7.3.4.tar.xz'
 echo "E: Temporary failure resolving 'mirror.example'" >"$dir/update.error"
 rm "$dir/cache/apt/stamp"
-point "base: without a network nothing is gone" stops base 'cannot read the package lists' 'no network'
+point "base: without a network no package counts as gone" stops base 'cannot read the package lists' 'no network'
 reset
 fake_deb linux-source-7.2 7.2.14-1
 lives_on 7.3 7.2
 point "base: the first of the list is the default" run base
 point "base: ..." grep -q 'notice: linux-source-7.3 is gone .* taking linux-source-7.2' "$out"
 lives_on 7.3
-point "base: one that is not in the list takes no other's place" stops base 'no linux-source-7.3$'
+point "base: one that is not in the list replaces no other" stops base 'no linux-source-7.3$'
 lives_on 7.2
 cp "$dir/repo/harness/bases/7.2" "$dir/repo/harness/bases/7.2~"
-BASE=7.1 point "base: one that is unknown" stops base "no base '7.1'" '7.2 7.3$'
-point "base: what an editor leaves is none" test "$(TOP=$dir/repo bash -c '. "$TOP/harness/bases/bases.sh" && bases_all | paste -sd" "')" = "7.2 7.3"
+BASE=7.1 point "base: an unknown one" stops base "no base '7.1'" '7.2 7.3$'
+point "base: an editor's backup file is no base" test "$(TOP=$dir/repo bash -c '. "$TOP/harness/bases/bases.sh" && bases_all | paste -sd" "')" = "7.2 7.3"
 rm "$dir/repo/harness/bases/7.2~"
 
 # A tarball of kernel.org.
@@ -243,11 +243,11 @@ tar -C "$dir/fake" -cJf "$dir/linux-7.3.4.tar.xz" --transform 's,^linux-source-7
 export KERNEL_SRC=$dir/linux-7.3.4.tar.xz
 BASE=7.3 point "base: a tarball" run base --only
 point "base: a tarball of another base" run base
-point "base: ... a line says so" grep -q 'notice: this is Linux 7.3, not 7.2' "$out"
-point "base: ... and it is refused as 7.2 and nothing else" stops "base --only" 'is Linux 7.3, not 7.2' 'BASE=7.3'
+point "base: ... with a notice" grep -q 'notice: this is Linux 7.3, not 7.2' "$out"
+point "base: ... and it is refused with --only" stops "base --only" 'is Linux 7.3, not 7.2' 'BASE=7.3'
 fake_deb linux-source-7.9 7.9.1-1
-KERNEL_SRC=$dir/fake/linux-source-7.9 point "base: a tree that no base is for" run base
-point "base: ... a line says so" grep -q 'notice: no file in harness/bases is for Linux 7.9: .* patches for 7.2' "$out"
+KERNEL_SRC=$dir/fake/linux-source-7.9 point "base: a tree of a version without a base" run base
+point "base: ... with a notice" grep -q 'notice: harness/bases has no file for Linux 7.9: .* patches for 7.2' "$out"
 unset KERNEL_SRC
 
 # Missing packages.

@@ -13,10 +13,10 @@ g3() { git -C "$linux3" "$@"; }
 on() { BASE=$1 run "${@:2}"; }
 on_stops() { BASE=$1 stops "${@:2}"; }
 both() { on 7.2 "$1" && on 7.3 "$1"; }
-# unchanged FILE...: since the last keep.
+# unchanged FILE...: true if these did not change since the last keep.
 keep() { rm -rf "$dir/kept"; cp -a "$repo/patches" "$dir/kept"; snapshot >"$dir/state"; }
 unchanged() { local file; for file; do cmp "$dir/kept/$file" "$repo/patches/$file" || return; done; }
-# page: the contents page without comments, blank lines and sets.
+# page: print the contents page without comments, blank lines and sets.
 page() { grep -v -e '^#' -e '^$' -e '^\[' "$series"; }
 
 # Linux 7.3 has five more lines in front, and another text in one file.
@@ -43,7 +43,7 @@ cat >"$repo/patches/cover.d/all" <<-'END'
 
 	The end.
 END
-point "tree --new: the base alone" run tree --new
+point "tree --new: the base without patches" run tree --new
 # commit SUBJECT [COMMAND]: on 7.2; commit3: on 7.3.
 commit() { (cd "$linux" && eval "${2:-true}" && git add -A && git commit -qm "$1" -m "Why."); }
 commit3() { (cd "$linux3" && eval "${2:-true}" && git add -A && git commit -qm "$1" -m "Why."); }
@@ -56,28 +56,28 @@ point "export: a first series" run export
 sed -i '0,/^io_uring-add-one/s//[all]\n&/' "$series"
 sed -i 's/^io_uring-differ/# about differ\n&/; s/^io_uring-only/# about only\n&/' "$series"
 run tree --new
-point "tree --new: not over what is there" grep -q 'is there already' "$out"
+point "tree --new: not over an existing tree" grep -q 'exists already' "$out"
 run tree
 commits >"$dir/commits"
 
-# Its way to 7.3.
+# Port the series to 7.3.
 point "tree: a patch that does not fit the other base is named" \
 	on_stops 7.3 tree 'patches/io_uring-differ.patch does not apply to Linux 7.3' 'old.c'
 point "tree: ... and that this base has no patches yet" grep -q 'notice: harness/bases/default does not name Linux 7.3' "$out"
 point "tree --new: for 7.3" on 7.3 tree --new
 point "tree --new: ... is Linux 7.3" grep -q newer "$linux3/io_uring/old.c"
 g3 fetch -q "$linux" base:old-base series:old-series
-point "export: no commit is no series" on_stops 7.3 export 'no commit'
+point "export: a series without a commit is refused" on_stops 7.3 export 'no commit'
 g3 cherry-pick old-series~4 old-series~3 >"$out" 2>&1
 commit3 "io_uring: differ" 'echo "int more;" >>io_uring/old.c'
 g3 cherry-pick old-series >>"$out" 2>&1
 keep
-point "export: what 7.2 cannot take is refused" on_stops 7.3 export \
+point "export: a patch that does not apply to 7.2 is refused" on_stops 7.3 export \
 	'patches/io_uring-differ.patch does not apply to Linux 7.2' 'no longer apply to Linux 7.2' \
 	'GUARD=io_uring-differ.patch make export'
 point "export: ... nothing is written" same_as "$dir/state"
 GUARD=io_uring-difer.patch point "export: a name that no commit has" on_stops 7.3 export 'GUARD names io_uring-difer.patch'
-GUARD=io_uring-add-one.patch point "export: GUARD does not help where nothing changed" on_stops 7.3 export \
+GUARD=io_uring-add-one.patch point "export: GUARD does not help an unchanged patch" on_stops 7.3 export \
 	'notice: io_uring-add-one.patch did not change' 'no longer apply to Linux 7.2'
 GUARD=all point "export: the series for 7.3" on 7.3 export
 cat >"$dir/want" <<END
@@ -97,12 +97,12 @@ io_uring-add-two.patch
 	+io_uring/two.sh
 END
 point "export: one page for both" diff "$dir/want" "$series"
-point "export: patches that do the same stay as they are" \
+point "export: patches with the same effect stay unchanged" \
 	unchanged io_uring-add-one.patch io_uring-move.patch io_uring-add-two.patch
 point "export: the other base keeps its text" cmp "$dir/kept/io_uring-differ.patch" "$repo/patches/7.2/io_uring-differ.patch"
-point "export: ... and what 7.3 has not" cmp "$dir/kept/io_uring-only.patch" "$repo/patches/7.2/io_uring-only.patch"
-point "export: nothing is there twice" test "$(find "$repo/patches" -name '*.patch' | wc -l)" = 6
-point "tree: 7.2 does not notice" run tree
+point "export: ... and its patch that 7.3 lacks" cmp "$dir/kept/io_uring-only.patch" "$repo/patches/7.2/io_uring-only.patch"
+point "export: no patch exists twice" test "$(find "$repo/patches" -name '*.patch' | wc -l)" = 6
+point "tree: 7.2 does not change" run tree
 point "tree: ..." diff "$dir/commits" <(commits)
 lives_on 7.2 7.3
 keep
@@ -110,7 +110,7 @@ point "export: a no-op on both bases" both export
 point "export: ..." same_as "$dir/state"
 point "roundtrip: of both bases" both roundtrip
 point "tree: a new file of 7.2 only is not in 7.3" test -e "$linux/io_uring/only.c" -a ! -e "$linux3/io_uring/only.c"
-point "tree: line numbers of 7.2 are none of 7.3's business" on 7.3 tree
+point "tree: line numbers of 7.2 do not matter to 7.3" on 7.3 tree
 rm -rf "$repo/build/7.3"
 point "tree: 7.3 from nothing" on 7.3 tree
 point "tree: ... no notice" test "$(grep -c notice "$out")" = 0
@@ -120,9 +120,9 @@ point "series: ... numbered" test "$(cd "$repo/build/7.3/mails/all" && echo ./*.
 	"./0001-io_uring-add-one.patch ./0002-io_uring-move.patch ./0003-io_uring-differ.patch ./0004-io_uring-add-two.patch"
 # The text of a cover, without the mail around it.
 text() { sed -n '/^The text/,/^The end/p' "$repo/build/$1/mails/all/0000-cover-letter.txt" | paste -sd'|'; }
-point "series: ... the cover has what is for 7.3 only" test "$(text 7.3)" = \
+point "series: ... the cover has the paragraph for 7.3 only" test "$(text 7.3)" = \
 	"The text, in|two lines.||Of the other.||The end."
-point "series: ... that of 7.2 what is for 7.2" test "$(text 7.2)" = \
+point "series: ... that of 7.2 the paragraph for 7.2" test "$(text 7.2)" = \
 	"The text, in|two lines.||Of the one,|  also indented.||The end."
 point "series: ... beside that of 7.2" test -s "$repo/build/7.2/mails/all/0005-io_uring-add-two.patch"
 
@@ -147,7 +147,7 @@ header "io_uring: stray" >"$repo/patches/7.2/stray.patch"
 point "tree: a patch of one base that the page does not name" stops tree 'patches/7.2/stray.patch is not in'
 restore
 header "io_uring: stray" >"$repo/patches/7.3/stray.patch"
-point "tree: ... of another base does not matter to a tree that is there" run tree
+point "tree: ... of another base does not matter to an existing tree" run tree
 restore
 sed -i 's/^ line 38/ line thirty-eight/' "$repo/patches/io_uring-move.patch"
 point "tree: another context is refused on either base" on_stops 7.3 tree 'io_uring-move.patch does not apply to Linux 7.3'
@@ -168,7 +168,7 @@ point "tree: 7.2 gets it" run tree
 point "tree: ..." grep -q 'LINE forty' "$linux/io_uring/rsrc.c"
 point "roundtrip: of both bases" both roundtrip
 
-# ... and 7.2 cannot take it.
+# ... and it does not apply to 7.2.
 keep
 amend3 3 'sed -i "s/^new 3$/NEW 3/" io_uring/rsrc.c'
 point "export: refused if it does not apply to 7.2" on_stops 7.3 export 'GUARD=io_uring-add-one.patch make export'
@@ -180,18 +180,18 @@ point "export: ... 7.2's as it was" cmp "$dir/kept/io_uring-add-one.patch" "$rep
 point "roundtrip: of both bases" both roundtrip
 run tree
 
-# Edited on 7.2, and 7.3 cannot take it.
+# A patch is edited on 7.2, and does not apply to 7.3.
 keep
 g reset -q --hard series
 (cd "$linux" && sed -i 's/old/older/' io_uring/old.c && git commit -qam "io_uring: older" -m "Why.")
 point "export: of 7.2, refused if it does not apply to 7.3" stops export 'would no longer apply to Linux 7.3' \
 	'GUARD=io_uring-older.patch'
 point "export: ... nothing is written" same_as "$dir/state"
-FORCE=1 point "export: FORCE=1 does it all the same" run export
+FORCE=1 point "export: FORCE=1 exports anyway" run export
 point "export: ... and says so" grep -q 'FORCE: notice: .* Linux 7.3' "$out"
-point "tree: ... so 7.3 shows" on_stops 7.3 tree 'patches/io_uring-older.patch does not apply to Linux 7.3'
+point "tree: ... and 7.3 fails" on_stops 7.3 tree 'patches/io_uring-older.patch does not apply to Linux 7.3'
 g reset -q --hard HEAD~1
-point "export: ... what 7.3 would have left is not only a matter of GUARD" stops export \
+point "export: ... a patch of 7.3's own that does not apply takes more than GUARD" stops export \
 	'patches/7.3/io_uring-older.patch does not apply' "'7.3: 7.3/io_uring-older.patch' in patches/series"
 rm -rf "$repo/patches"
 cp -a "$dir/kept" "$repo/patches"
@@ -215,7 +215,7 @@ restore
 rm "$repo/io_uring/three.c"
 FORCE=1 both tree
 
-# While an export asks the other base, its user goes on working.
+# While an export tests the other base, the user adds a file.
 keep
 amend3 0 'echo "echo again" >>io_uring/two.sh'
 base=$repo/harness/queue/base.sh
@@ -245,7 +245,7 @@ point "export: ... with exact lines on 7.2" grep -q '^@@ -57,7 +57,7 @@' "$repo/
 point "tree: 7.2 has it" run tree
 point "roundtrip: of both bases" both roundtrip
 
-# Lines move on 7.2: its export sets the numbers, that of 7.3 leaves them alone.
+# Lines move on 7.2: an export of 7.2 sets the numbers, an export of 7.3 keeps them.
 keep
 g checkout -q --detach base
 commit "io_uring: first" 'sed -i "s/^line 5$/&\nline five/" io_uring/rsrc.c'
@@ -268,7 +268,7 @@ point "export: ..." test "$(page | sed -n 1,6p | grep -v '+' | paste -sd' ')" = 
 point "tree: of 7.2, too" run tree
 point "roundtrip: of both bases" both roundtrip
 
-# What 7.3 drops stays 7.2's; what both have dropped is gone.
+# A patch that 7.3 drops stays 7.2's; a patch that both drop is gone.
 g3 reset -q --hard series~1
 point "export: 7.3 drops a patch" on 7.3 export
 point "export: ... 7.2 keeps it" test "$(page | grep -A1 add-two | paste -sd' ')" = \
@@ -287,7 +287,7 @@ point "export: 7.2 drops it, too" run export
 point "export: ... nobody has it" test ! -e "$repo/io_uring/two.sh" -a -z "$(grep add-two "$series")"
 point "roundtrip: of both bases" both roundtrip
 
-# The same from 7.2: what is left to 7.3 gets the line numbers of 7.3.
+# The same from 7.2: the patch that stays 7.3's gets the line numbers of 7.3.
 on 7.3 tree
 keep
 k=$(g log --format=%s base..series | grep -n -x 'io_uring: for both' | cut -d: -f1)
@@ -299,7 +299,7 @@ point "roundtrip: of both bases" both roundtrip
 restore
 FORCE=1 both tree
 
-# Work on one base does not stand in the way of the other.
+# Unexported work on one base does not block the other.
 keep
 commit "io_uring: unfinished" 'sed -i "s/^line 70$/LINE 70/" io_uring/rsrc.c'
 g3 reset -q --hard series

@@ -14,18 +14,18 @@ TOOL = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "bench", "
 
 
 class BenchCounts(unittest.TestCase):
-    """Each test writes runs and what was counted of them."""
+    """Each test writes runs and their counts."""
 
     def setUp(self):
         self.dir = tempfile.TemporaryDirectory()
         self.addCleanup(self.dir.cleanup)
 
     def path(self, name):
-        """Of a file of this test."""
+        """Return the path of a file of this test."""
         return os.path.join(self.dir.name, name)
 
     def run_tool(self, others, ticks=0, runs=None):
-        """Runs of one row, of 10 operations each, that differ in OTHERS."""
+        """Write runs of one row, of 10 operations each, that differ in OTHERS."""
         with open(self.path("runs"), "w", encoding="utf-8") as file:
             for other in others[:runs]:
                 file.write(f"b x\t10\t{ticks or other + 300}\n")
@@ -38,7 +38,7 @@ class BenchCounts(unittest.TestCase):
             capture_output=True, text=True, check=False)
 
     def figure(self, column):
-        """What the tool wrote there."""
+        """Return the tool's output for a column."""
         with open(self.path(f"b.{column}"), encoding="utf-8") as file:
             return file.read()
 

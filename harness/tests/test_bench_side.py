@@ -17,20 +17,20 @@ COLUMNS = ("non-copy", "copied", "cleared", "charged", "clock")
 
 
 def run_tool(name, *args):
-    """One of the tools, to its end."""
+    """Run one of the tools."""
     return subprocess.run([sys.executable, os.path.join(TOOLS, name), *args],
                           capture_output=True, text=True, check=False)
 
 
 def plan(*args):
-    """Rows of a plan, split."""
+    """Return the rows of a plan, split."""
     done = run_tool("bench_plan.py", *args)
     assert done.returncode == 0, done.stderr
     return [line.split("\t") for line in done.stdout.splitlines()]
 
 
 class Plan(unittest.TestCase):
-    """What is to be measured."""
+    """The plan."""
 
     def test_rows_are_unique(self):
         for kernel in KERNELS:
@@ -61,7 +61,7 @@ class Plan(unittest.TestCase):
 
 
 class Side(unittest.TestCase):
-    """What comes of the figures."""
+    """The report and the plots."""
 
     def setUp(self):
         self.dir = tempfile.TemporaryDirectory()
@@ -80,18 +80,18 @@ class Side(unittest.TestCase):
 
     @staticmethod
     def cost(row):
-        """Ours 1,000, theirs 2,000, but for one row."""
+        """Write figures: ours 1,000, theirs 2,000, except one row."""
         mode = row.split(" | ")[2]
         if row == "ext4 | 1 MiB direct sequential write | kmbuf":
             return 3000
         return 1000 if mode in ("native", "kmbuf", "zc") else 2000
 
     def path(self, *names):
-        """Of a file of this test."""
+        """Return the path of a file of this test."""
         return os.path.join(self.dir.name, *names)
 
     def write(self, name, lines):
-        """A file of lines."""
+        """Write a file of lines."""
         with open(self.path(name), "w", encoding="utf-8") as file:
             file.writelines(f"{line}\n" for line in lines)
 

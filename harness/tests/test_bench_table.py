@@ -17,7 +17,7 @@ LIMITS = os.path.join(HARNESS, "lists", "bench.limits")
 
 
 class BenchTable(unittest.TestCase):
-    """Each test writes figures and limits, and reads what comes out."""
+    """Each test writes figures and limits, and reads the output."""
 
     def setUp(self):
         self.dir = tempfile.TemporaryDirectory()
@@ -25,14 +25,14 @@ class BenchTable(unittest.TestCase):
         self.json = os.path.join(self.dir.name, "out.json")
 
     def write(self, name, text):
-        """Returns the path of a file with this text."""
+        """Return the path of a file with this text."""
         path = os.path.join(self.dir.name, name)
         with open(path, "w", encoding="utf-8") as file:
             file.write(text)
         return path
 
     def run_tool(self, limits, **columns):
-        """The tool on columns of a bench named b."""
+        """Run the tool on columns of a bench named b."""
         paths = [self.write(f"b.{name}", text) for name, text in columns.items()]
         return subprocess.run(
             [sys.executable, TOOL, "--name", "b", "--json", self.json,
@@ -60,7 +60,7 @@ class BenchTable(unittest.TestCase):
         self.assertEqual(self.run_tool(limit, a="b x\t80\n").returncode, 0)
         done = self.run_tool(limit, a="b x\t81\n")
         self.assertEqual(done.returncode, 1)
-        self.assertIn("b x: 81, allowed are 80 (why)", done.stderr)
+        self.assertIn("b x: 81, the limit is 80 (why)", done.stderr)
 
     def test_flat(self):
         limit = "b x, .*: flat 5  # why\n"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Tests of harness/kernel/cc.sh: the compiler cache never serves an object made
-# from an older file that the source pulls in with .incbin. And of
-# harness/kernel/cclink.sh: it is a compiler, and caches what it links. Prints TAP.
+# Tests of harness/kernel/cc.sh, with which the compiler cache never returns an object
+# with an older file of .incbin, and of harness/kernel/cclink.sh, which works as a
+# compiler and caches the objects it links. Prints TAP.
 # shellcheck disable=SC2317 # commands handed over as arguments
 set -uo pipefail
 
@@ -19,20 +19,20 @@ printf '.data\n.incbin "data"\n' >pull.S
 printf '.data\n.long 1\n' >plain.S
 echo 'int f(void) { return 1; }' >plain.c
 
-# object DATA: what of "data" ends up in the object.
+# object DATA: print the object's copy of the file "data".
 object() {
 	echo "$1" >data
 	"$src/kernel/cc.sh" -Wp,-MMD,pull.d -c -o pull.o pull.S
 	objcopy -O binary -j .data pull.o pull.bin && cat pull.bin
 }
 holds() { [ "$(object "$1")" = "$1" ]; }
-# cached SOURCE: the second time, it comes out of the cache.
+# cached SOURCE: true if the second compilation comes from the cache.
 cached() {
 	"$src/kernel/cc.sh" -Wp,-MMD,x.d -c -o x.o "$1" || return 1
 	rm -f x.o stats
 	"$src/kernel/cc.sh" -Wp,-MMD,x.d -c -o x.o "$1" && [ -s x.o ] && grep -q hit stats
 }
-# program SAYS: linked of two sources, it says that.
+# program TEXT: true if a program linked from two sources prints TEXT.
 program() {
 	printf '#include "f.h"\n#include <math.h>\n%s\n' \
 		'int main(int n, char **v) { (void)v; return f() + (int)sqrt(n) - SUM; }' >main.c
@@ -52,18 +52,18 @@ no_program() { ! "$src/kernel/cclink.sh" "$@" 2>/dev/null; }
 
 fails() { ! "$src/kernel/cc.sh" "$@" 2>/dev/null; }
 
-point "a file that is pulled in" holds old
-point "another one of the same size is not mistaken for it" holds new
+point "a file of .incbin" holds old
+point "another file of the same size is not mistaken for it" holds new
 point "an assembler source without .incbin is cached" cached plain.S
 point "a C source is cached" cached plain.c
-point "a failure of the compiler is one" fails -c none.c
+point "a failure of the compiler is a failure" fails -c none.c
 point "two sources become a program" program 3
 point "... whose objects are cached" linked_again
 point "... but not when one has changed" program 4
-point "a warning is said" warns
-point "a warning is said when it comes from the cache" warns
-point "an error of one source is one" no_program -Wall warn.c none.c -o no
+point "a warning is printed" warns
+point "a warning from the cache is printed" warns
+point "an error in one source is an error" no_program -Wall warn.c none.c -o no
 point "an undefined function is an error" no_program main.c -o no
-point "no argument is the compiler's to refuse" fails
+point "without arguments the compiler fails" fails
 echo "1..$n"
 exit "$failed"

@@ -77,7 +77,7 @@ class Judge(Files):
     def test_listed_test_that_passes_is_reported(self):
         outcome, text = self.outcome(PASS, PASS, known="t  # reason\n")
         self.assertEqual(outcome, "passed")
-        self.assertIn("list has it", text)
+        self.assertIn("a list has a line for it", text)
 
     def test_pass_where_bare_fails_is_reported(self):
         outcome, text = self.outcome(PASS, FAIL)

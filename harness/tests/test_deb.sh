@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Tests of what the packages are named and where they go. Prints TAP.
+# Tests of the packages' versions and their directory. Prints TAP.
 # shellcheck disable=SC2317 # commands as arguments
 set -uo pipefail
 
@@ -41,7 +41,7 @@ revisions() {
 		orders "$first" "$(DEB_REVISION=1 deb_version 7.3.5-1~bpo13+1)"
 }
 
-# What symbols files ask for as a minimum has to be what the first revision is.
+# The minimum version in symbols files has to be that of the first revision.
 minimum() {
 	local version versions
 	mapfile -t versions < <(sed -n -E 's/^\+.*KMBUF_1\.0 (.*) 1$/\1/p' "$TOP"/userspace/debian/*.patch | sort -u)
@@ -69,13 +69,13 @@ misses() {
 
 point "our version is above Debian's, its rebuilds and its updates of a release" \
 	above 2.15-1 2.15-1+b1 2.15-1+deb14u1 2.15-1~bpo13+1
-point "it is below Debian's next ones" order 2.15-2 2.15-1.1 2.16-1 2.16-1~bpo14+1
+point "it is below Debian's next versions" order 2.15-2 2.15-1.1 2.16-1 2.16-1~bpo14+1
 point "revisions are in order" revisions
 point "the symbols files ask for the first revision" minimum
 for revision in 0 x 1.5; do
 	point "DEB_REVISION=$revision is refused" refuses_revision "$revision"
 done
-point "a new package takes the place of the one of its name" collects
-point "a missing package is named, and how to get it" misses
+point "a new package replaces the one of the same name" collects
+point "the error for a missing package says how to build it" misses
 echo "1..$n"
 [ "$failed" -eq 0 ]

@@ -19,18 +19,18 @@ GOOD = {("demo", "entry"): 2, ("demo", "kmbuf"): 2, ("demo", "zc"): 1,
 
 
 class DemoCost(unittest.TestCase):
-    """Each test writes figures, and reads what becomes of them."""
+    """Each test writes figures, and reads the output."""
 
     def setUp(self):
         self.dir = tempfile.TemporaryDirectory()
         self.addCleanup(self.dir.cleanup)
 
     def path(self, name):
-        """Of a file of this test."""
+        """Return the path of a file of this test."""
         return os.path.join(self.dir.name, name)
 
     def run_tool(self, copies, left_out=None):
-        """The tool's end, for that many copies in each mode."""
+        """Run the tool, for that many copies in each mode."""
         rows = [(f"{subsystem} | 64 KiB direct sequential {operation} | {mode}", number)
                 for (subsystem, mode), number in copies.items() for operation in ("read", "write")]
         for column, figure in (("non-copy", lambda _: 12345), ("copied", lambda n: n * SIZE + 9)):
@@ -66,7 +66,7 @@ class DemoCost(unittest.TestCase):
         self.assertIn("plain, KMBUF, zero copy: 2, 3, 1", end.stderr)
 
     def test_missing(self):
-        """A row that is not there."""
+        """A missing row."""
         end = self.run_tool(GOOD, left_out="demo | 64 KiB direct sequential write | kmbuf")
         self.assertEqual(end.returncode, 2)
         self.assertIn("KeyError", end.stderr)

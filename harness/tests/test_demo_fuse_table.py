@@ -20,7 +20,7 @@ FIO = 2 * demo_case.FIO_REQUESTS
 # Requests of the tree: 5 without payload, 6 inline, and these.
 TREE_LARGE = 4
 NOTHING = dict.fromkeys(("none", "inline", "buffer", "zero_copy", "fallback", "buffer_wait"), 0)
-# What the kernel has counted once the tree is checked, and at the end.
+# The kernel's counters after the tree was checked, and at the end.
 TREE = {
     "plain": NOTHING,
     "kmbuf": {**NOTHING, "none": 5, "inline": 6, "buffer": TREE_LARGE},
@@ -35,8 +35,8 @@ REQUESTS = 5 + 6 + TREE_LARGE + FIO
 
 
 def trace(mode):
-    """A line for each request that came, for each of the three commands that add a
-    queue, and for each read or write of a slot."""
+    """Return a line for each request, for each of the three commands that add a queue,
+    and for each read or write of a slot."""
     came = REQUESTS + (0 if mode == "plain" else 3 * QUEUES)
     lines = ["# tracer: nop\n"] + [demo_case.complete(req, 0, 3) for req in range(came)]
     for req in range(END[mode]["zero_copy"]):
@@ -159,7 +159,7 @@ class Table(demo_case.DemoCase):
         self.facts("kmbuf", kmbuf_held=1)
         self.assert_fault("kmbuf mode: kernel-managed buffers that an idle server holds: 1")
         self.facts("kmbuf", server_data_kb=4096)
-        self.assert_fault("kmbuf mode: the server has payload memory of its own")
+        self.assert_fault("kmbuf mode: the server has its own payload memory")
         self.facts("kmbuf")
         self.facts("plain", kmbuf_bytes=PAYLOAD)
         self.assert_fault("plain mode: bytes of kernel-managed buffers")

@@ -16,7 +16,7 @@ from tapunit import main  # noqa: E402
 
 FIO = 2 * demo_case.FIO_REQUESTS
 NOTHING = dict.fromkeys(("none", "inline", "buffer", "zero_copy", "fallback", "buffer_wait"), 0)
-# What the kernel has counted once git and sqlite are done, and at the end.
+# The kernel's counters after git and sqlite, and at the end.
 PROGRAMS = {
     "plain": NOTHING,
     "kmbuf": {**NOTHING, "none": 5, "inline": 60, "buffer": 7},
@@ -52,7 +52,7 @@ class Table(demo_case.DemoCase):
         self.write_pairs(mode, "counters.end", {**END[way(mode)], **dict(end)})
 
     def test_good(self):
-        """a good run is judged good, and fits a terminal"""
+        """a good run has no fault, and fits a terminal"""
         rows = dict(self.assert_good())
         self.assertEqual(rows["payload in a buffer"],
                          ["0", str(7 + FIO), "3", "0", str(7 + FIO), "3"])
@@ -80,7 +80,7 @@ class Table(demo_case.DemoCase):
         self.assert_fault("have [8, 9] objects")
 
     def test_way(self):
-        """data that did not go the mode's way is a fault"""
+        """counters that do not agree with the mode are a fault"""
         self.counters("hp-plain", end={"inline": 1})
         self.assert_fault("hp-plain mode: kernel-managed buffers in a plain session")
         self.counters("hp-plain")
@@ -92,13 +92,13 @@ class Table(demo_case.DemoCase):
         self.counters("ll-zero-copy", end={"fallback": 1})
         self.assert_fault("ll-zero-copy mode: requests copied after all: 1, expected 0")
         self.counters("ll-zero-copy", programs={"zero_copy": 0}, end={"zero_copy": FIO})
-        self.assert_fault("ll-zero-copy mode: no request of git's without a copy")
+        self.assert_fault("ll-zero-copy mode: no request of git without a copy")
         self.counters("ll-zero-copy")
         self.facts("ll-kmbuf", kmbuf_bytes=0)
         self.assert_fault("ll-kmbuf mode: no kernel-managed buffers")
 
     def test_unreadable(self):
-        """missing files are an error of their own"""
+        """missing files have their own exit status"""
         self.remove("hp-plain", "counters.end")
         self.assert_unreadable()
 

@@ -31,7 +31,7 @@ def command(req, number):
 
 
 def traces():
-    """What a run leaves for each mode: READ bytes read, WRITTEN bytes written."""
+    """Return the trace of each mode: READ bytes read, WRITTEN bytes written."""
     straight = ["# tracer: nop\n"]
     for opcode, size in ("READ_FIXED", READ), ("WRITE_FIXED", WRITTEN):
         straight += [

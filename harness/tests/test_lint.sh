@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Every gate of harness/lint/ sees the defect it is there for; those that compile
-# are tested in test_lint_builds.sh. Prints TAP.
+# Every gate of harness/lint/ finds its planted defect. test_lint_builds.sh tests the
+# gates that compile. Prints TAP.
 # shellcheck disable=SC2016 # scripts in quotes
 set -uo pipefail
 
@@ -93,19 +93,19 @@ printf '<!-- SPDX-License-Identifier: GPL-2.0 -->\nSee %s/gone.sh, build/docs/x,
 printf '# SPDX-License-Identifier: GPL-2.0\nstay:\n' >"$repo/Makefile"
 gate rules
 says 'none.c: no SPDX' "rules: a file without SPDX line"
-says "texts.md: there is no harness""/gone.sh" "rules: a text that names no file"
-says "texts.md: there is no 'make away'" "rules: ... and no verb"
-never "docs/x|make stay" "rules: ... but what a verb makes, and verbs that are there"
+says "texts.md: there is no harness""/gone.sh" "rules: a text that names a missing file"
+says "texts.md: there is no 'make away'" "rules: ... or a missing verb"
+never "docs/x|make stay" "rules: ... but not generated files and existing verbs"
 says 'BSD-3-Clause is missing' "rules: a licence without its text"
 says '^not ok .*Signed-off-by' "rules: a Signed-off-by in a patch"
 says '^not ok .*creates a file' "rules: a patch that creates a file"
 says '^not ok .*reason' "rules: a list line without a reason"
-says 'ublk.known:3:7.9: c .* no such base' "rules: a line for a base that there is not"
-never 'ublk.known:2' "rules: ... and for one that there is"
-says 'series:4: 7.2: 7.2/silent.patch ' "rules: a patch for one base, and no reason"
-says 'series:10: 7.3: 7.3/stranger.patch ' "rules: ... a reason of another base's is none"
+says 'ublk.known:3:7.9: c .* no such base' "rules: a line for an unknown base"
+never 'ublk.known:2' "rules: ... but not for a known base"
+says 'series:4: 7.2: 7.2/silent.patch ' "rules: a patch for one base without a reason"
+says 'series:10: 7.3: 7.3/stranger.patch ' "rules: ... another base's reason does not count"
 never 'series:(3|7|9|11|12|13):' "rules: ... one comment for several, and patches that both bases have"
-says 'unheard.invalid' "rules: a host nobody vouched for"
+says 'unheard.invalid' "rules: a host that is not listed"
 says '/me/x' "rules: a path of one machine"
 unset LINT_TOP
 
@@ -116,8 +116,8 @@ defects
 export LINT_TIP=$worse
 
 gate subjects
-says '^not ok - subject 0002 io_uring: a broken stub' "subjects: a file that the prefix does not stand for"
-says 'orphan-lint.c is not what' "subjects: and it is named"
+says '^not ok - subject 0002 io_uring: a broken stub' "subjects: a file that does not belong to the prefix"
+says 'orphan-lint.c does not belong to' "subjects: ... is named"
 rm -rf "$dir/tree"
 file io_uring/nop.c
 echo '/* more */' >>"$dir/tree/io_uring/nop.c"
@@ -130,13 +130,13 @@ named=$(commit "$tested" "io_uring/rw: do a thing
 
 It takes a change of nop.c as well.")
 LINT_TIP=$(commit "$named" "lint: do a thing") gate subjects
-says '^not ok - subject 0001 selftests' "subjects: a test that changes the kernel, said or not"
+says '^not ok - subject 0001 selftests' "subjects: a test that changes the kernel, even if named"
 says '^ok - subject 0002 io_uring/rw' "subjects: a file that the changelog names"
-says "^#.*no line of .* is for 'lint:'" "subjects: a prefix that nobody knows"
+says "^#.*no line of .* is for 'lint:'" "subjects: an unknown prefix"
 
 gate kerneldoc
-says '^not ok - kernel-doc 0001' "kernel-doc: a parameter that is not there"
-says '^ok - kernel-doc 0002' "kernel-doc: reported once, by the patch that brings it"
+says '^not ok - kernel-doc 0001' "kernel-doc: a missing parameter"
+says '^ok - kernel-doc 0002' "kernel-doc: reported once, for the patch that adds it"
 
 gate htmldocs userspace-api/io_uring
 says '^not ok - htmldocs: the series has no' "htmldocs: none there"
@@ -149,8 +149,8 @@ says '^not ok - htmldocs' "htmldocs: a page with defects"
 says 'Title underline too short' "htmldocs: one of them"
 
 gate maintainers
-says '^not ok .*samples/orphan-lint.c' "MAINTAINERS: a file that nobody looks after"
-says '^ok .*io_uring/orphan.c' "MAINTAINERS: a file that somebody does"
+says '^not ok .*samples/orphan-lint.c' "MAINTAINERS: a file without a maintainer"
+says '^ok .*io_uring/orphan.c' "MAINTAINERS: a file with a maintainer"
 
 export LINT_SERIES=$dir/series
 git -C "$linux" format-patch -q -o "$dir/series/set" --no-signature "$LINT_BASE..$LINT_TIP"

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# The gates of harness/lint/ that compile see the defects they are there for.
-# Prints TAP. Takes minutes and depends on little, so points that passed are
-# kept in the cache and printed again, saying so, while all of that is the same.
+# The gates of harness/lint/ that compile find their planted defects. Prints TAP. Takes
+# minutes, so the cache keeps points that passed, and they are printed again, marked as
+# such, while nothing that they depend on changes.
 #
-#   test_lint_builds.sh [--fresh]   --fresh: run them whatever the cache has
+#   test_lint_builds.sh [--fresh]   --fresh: run even if the cache has the points
 set -uo pipefail
 . "$(dirname "$0")/gates.sh"
 # shellcheck source=harness/lib.sh
@@ -34,7 +34,7 @@ run() {
 	says "^not ok - W=1 0001" "W=1: a variable set and not used"
 	says "variable 'set' set but not used" "W=1: named"
 	says "orphan.c was not compiled" "W=1: a file that no Makefile names"
-	says "^ok - W=1 0002" "W=1: reported once, by the patch that brings it"
+	says "^ok - W=1 0002" "W=1: reported once, for the patch that adds it"
 
 	gate builds
 	says '^ok - sparse runs' "sparse: it runs"
@@ -46,7 +46,7 @@ run() {
 	says 'nop.c: warning: cast to pointer from integer of different size' "32 bit: named"
 
 	gate builds i386
-	says '^not ok - 32 bit' "32 bit: said again, although the objects are up to date"
+	says '^not ok - 32 bit' "32 bit: reported again, although the objects are up to date"
 
 	# A checker that does nothing, and one that cannot read the code.
 	LINT_SPARSE=/bin/true gate builds sparse
@@ -78,7 +78,7 @@ EOF
 	LINT_TIP=$(commit refs/tags/base "selftests/io_uring: defects")
 	gate selftests
 	says '^not ok - selftests all, in-tree' "selftests: a warning"
-	says '^ok - selftests install, O=' "selftests: what is good passes"
+	says '^ok - selftests install, O=' "selftests: a good verb passes"
 	says '^not ok - selftests clean leaves nothing, in-tree' "selftests: a file left in the tree"
 	says '^not ok - selftests clean leaves nothing, O=' "selftests: a file left with O="
 	echo "1..$n"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Tests of lines for one base, in lists (harness/suites/thirdparty.sh). Prints TAP.
+# Tests of list lines for one base (harness/suites/thirdparty.sh). Prints TAP.
 # shellcheck disable=SC2016,SC2317 # commands handed over as arguments
 set -uo pipefail
 
@@ -14,7 +14,7 @@ base test_(a|b)  # for both
 7.3:   base test_d  # for 7.3
 END
 
-# A tree, as far as lists look at it: the Makefile at its tag base.
+# The part of a tree that lists need: the Makefile at its tag base.
 git init -q "$linux"
 git -C "$linux" config user.name t
 git -C "$linux" config user.email t@localhost
@@ -34,14 +34,14 @@ refused() { ! in_suite list_lines libfuse.known && grep -q "harness/lists/libfus
 
 is 7.2
 point "7.2: its lines, without the guard" lists 'base test_(a|b)  # for both' 'base test_c  # for 7.2'
-point "7.2: a reason of its own" reason "base test_c" "for 7.2"
-point "7.2: one of all" reason "base test_b" "for both"
-point "7.2: not one of 7.3" no_reason "base test_d"
+point "7.2: its own reason" reason "base test_c" "for 7.2"
+point "7.2: a reason for all" reason "base test_b" "for both"
+point "7.2: not a reason of 7.3" no_reason "base test_d"
 is 7.3
 point "7.3: its lines" lists 'base test_(a|b)  # for both' 'base test_d  # for 7.3'
-point "7.3: not one of 7.2" no_reason "base test_c"
+point "7.3: not a reason of 7.2" no_reason "base test_c"
 is 6.1
-point "any other Linux: those of the base that was asked for" reason "base test_c" "for 7.2"
+point "any other Linux: the lines of the requested base" reason "base test_c" "for 7.2"
 echo "7.9: base test_e  # of a base that is unknown" >>"$repo/harness/lists/libfuse.known"
 : >"$out"
 point "an unknown guard is refused" refused

@@ -22,7 +22,7 @@ sys.path.insert(0, HERE)
 
 from tapunit import main  # noqa: E402
 
-# What may follow the directory: names, "*", variables, {a,b}.
+# After the directory: names, "*", variables, {a,b}.
 REST = r'((?:[\w./*-]|\$\w+|\$?\{[^{}\s"]*\})*)'
 DIRECT = re.compile(r'(?:(?<![\w/.-])|(?<=\$TOP/)|(?<=\$TOP"/)|(?<=\$top/))(harness/)' + REST)
 BESIDE = re.compile(r'\$\(dirname "\$0"\)/([\w./-]+\.(?:sh|py))')
@@ -33,7 +33,7 @@ FOREIGN = re.compile(r'\.patch$|^harness/tests/consoles/')
 
 
 def expand(path):
-    """All that {a,b} stands for."""
+    """Expand {a,b}."""
     found = re.search(r'(?<!\$)\{([^{}]*)\}', path)
     if not found:
         return [path]
@@ -42,7 +42,7 @@ def expand(path):
 
 
 def paths(name, text):
-    """The paths that the file of this name says in this text."""
+    """Return the paths in this text of the file with this name."""
     directory = os.path.dirname(name)
     said = ["".join(found) for found in DIRECT.findall(text)]
     said += [os.path.join(directory, found) for found in BESIDE.findall(text)]
@@ -56,12 +56,12 @@ def paths(name, text):
 
 
 def missing(name, text):
-    """Those of them that do not exist."""
+    """Return the paths that do not exist."""
     return [path for path in paths(name, text) if not glob.glob(os.path.join(TOP, path))]
 
 
 def repository():
-    """Name and text of every file that git knows or would add."""
+    """Yield name and text of every file that git knows or would add."""
     names = subprocess.run(
         ["git", "-C", TOP, "-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others",
          "--exclude-standard"], capture_output=True, text=True, check=True).stdout.split("\0")

@@ -126,7 +126,7 @@ point "export: ... the old one is gone" test ! -e "$repo/patches/io_uring-a-thir
 g reset -q --hard keep
 point "export: ... and back" run export
 sed -i '/^# about three/d' "$repo/patches/series"
-point "tree: comments are none of the tree's business" run tree
+point "tree: changed comments do not matter to the tree" run tree
 g branch -q -D keep
 
 # Reorder: the first patch goes last; comments follow.
@@ -213,16 +213,16 @@ point "tree: a hunk that does not fit is named" \
 	stops tree 'patches/io_uring-a-third.patch does not apply' 'io_uring/rsrc.c, hunk @@ -37,7'
 restore
 sed -i 's/^@@ -37,7 +37,7/@@ -35,7 +35,7/' "$third"
-point "tree: other line numbers are taken, with a notice" run tree
+point "tree: other line numbers are accepted, with a notice" run tree
 point "tree: ... that names the patch" grep -q 'notice: 1 patches .*a-third.patch' "$out"
-point "roundtrip: ... is not passed by them" stops roundtrip 'not ok 1'
-point "export: sets them right" run export
+point "roundtrip: ... but fails" stops roundtrip 'not ok 1'
+point "export: corrects them" run export
 point "export: ..." diff "$dir/good/patches" "$repo/patches"
 sed -i 's/^ line 37$/ line thirty-seven/' "$third"
 point "tree: another line of the context is a failure" stops tree 'does not apply to Linux 7.2: io_uring/rsrc.c, hunk @@ -37,7'
 restore
 sed -i 's,io_uring/rsrc.c,io_uring/none.c,g' "$third"
-point "tree: a patch for a file that is not there" stops tree 'does not apply' 'none.c'
+point "tree: a patch for a missing file" stops tree 'does not apply' 'none.c'
 restore
 rm "$repo/io_uring/two.sh"
 point "tree: a missing new file" stops tree 'io_uring/two.sh is missing' 'add-two'
@@ -243,7 +243,7 @@ point "tree: a new file that Linux has" stops tree 'rsrc.c exists in Linux'
 restore
 cat "$repo/patches/series" >"$dir/twice"
 grep add-two "$dir/twice" >>"$repo/patches/series"
-point "tree: a name that is there twice" stops tree 'names io_uring-add-two.patch twice'
+point "tree: a name that appears twice" stops tree 'names io_uring-add-two.patch twice'
 restore
 echo "what is this" >>"$repo/patches/series"
 point "tree: a line of nonsense in the series" stops tree 'cannot read the line'
@@ -287,10 +287,10 @@ point "tree: ... but no build output" test -e "$linux/.base/object"
 # Other trees.
 tar -C "$dir/l" -cJf "$dir/linux.tar.xz" linux-source
 KERNEL_SRC=$dir/linux.tar.xz point "tree: KERNEL_SRC as a tarball" run tree
-KERNEL_SRC=$dir/none point "base: KERNEL_SRC that is not there" stops base 'does not exist'
-KERNEL_SRC=$dir/l point "base: KERNEL_SRC that is no Linux" stops base 'no Linux tree'
+KERNEL_SRC=$dir/none point "base: KERNEL_SRC that does not exist" stops base 'does not exist'
+KERNEL_SRC=$dir/l point "base: KERNEL_SRC that is not Linux" stops base 'not a Linux tree'
 touch "$dir/l/linux-source/.config"
-KERNEL_SRC=$dir/l/linux-source point "base: KERNEL_SRC that was built in" stops base 'holds a build'
+KERNEL_SRC=$dir/l/linux-source point "base: KERNEL_SRC that was built in" stops base 'contains a build'
 rm "$dir/l/linux-source/.config"
 KERNEL_SRC=$dir/l/linux-source point "tree: KERNEL_SRC as a plain tree" run tree
 sed -i 's/line 1$/line one/' "$dir/l/linux-source/io_uring/rsrc.c"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Tests of what lint remembers of its gates, in a scratch cache. Prints TAP.
+# Tests of the gates' outputs that lint keeps, in a scratch cache. Prints TAP.
 # shellcheck disable=SC2317 # functions handed over as arguments
 set -uo pipefail
 
@@ -37,7 +37,7 @@ says() {
 same_key() { [ "$(gates_key)" = "$key" ]; }
 other_key() { ! same_key; }
 forgotten() { ! gate_passed "$@"; }
-marked() { [ "$(gate_points "$key" good)" = 'ok - a point (nothing has changed since)' ]; }
+marked() { [ "$(gate_points "$key" good)" = 'ok - a point (unchanged since it passed)' ]; }
 
 key=$(gates_key)
 point "the same tree and scripts have one key" same_key
@@ -45,9 +45,9 @@ point "a gate that never ran has not passed" forgotten "$key" good
 says '# a note' 'ok - a point'
 gate_remember "$key" good "$dir/said"
 point "a gate that passed is remembered" gate_passed "$key" good
-point "its points say that they are old" marked
-point "with another key it is not" forgotten "0$key" good
-point "another gate is not" forgotten "$key" bad
+point "its points are marked as unchanged" marked
+point "with another key it is not remembered" forgotten "0$key" good
+point "another gate is not remembered" forgotten "$key" bad
 says 'ok - a point' 'not ok - a defect'
 gate_remember "$key" bad "$dir/said"
 point "a gate with a defect is not remembered" forgotten "$key" bad

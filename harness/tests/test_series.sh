@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Tests of the sets of mails (sets, covers, who gets them, who they are from) on a
-# tiny fake Linux, with a copy of the scripts in a scratch directory. Prints TAP.
+# Tests of the sets of mails (sets, covers, recipients, sender) on a tiny fake Linux,
+# with a copy of the scripts in a scratch directory. Prints TAP.
 # shellcheck disable=SC2016,SC2317 # commands handed over as arguments
 set -uo pipefail
 
@@ -12,7 +12,7 @@ pinned 7.2 "$dir/l/linux-source"
 series=$repo/patches/series
 mails=$repo/build/7.2/series
 
-# commit SUBJECT FILE OLD NEW: a patch that puts NEW in place of the line OLD.
+# commit SUBJECT FILE OLD NEW: commit a patch that replaces the line OLD with NEW.
 commit() { (cd "$linux" && sed -i "s/^$3\$/$4/" "$2" && git add -A && git commit -qm "$1" -m "Why."); }
 printf '# The series.\n\n' >"$series"
 run tree --new
@@ -22,7 +22,7 @@ commit "io_uring: a feature" io_uring/rsrc.c 'line 22' 'line twenty-two'
 commit "io_uring: more of it" io_uring/old.c 'int old;' 'long old;'
 commit "tools: a test" tools/run.sh '#!.bin.sh' '#!\/bin\/bash'
 run export
-# check_stops PATTERN: so says the series for the checks.
+# check_stops PATTERN: true if series.sh --check stops with this message.
 check_stops() { ! run series --check && grep -q -- "$1" "$out"; }
 point "series: patches in no set" check_stops 'patches/io_uring-a-fix.patch is in no set'
 cat >"$series" <<'END'
@@ -51,10 +51,10 @@ keep
 written() { (cd "$repo" && find patches -type f -exec sha256sum {} + | sort -k 2); }
 written >"$dir/state"
 
-# Who they are from.
+# The sender.
 point "series: no identity" stops series 'your name' 'git config --global user.name' 'git config --global user.email'
 point "series: ... leaves no mail" test ! -e "$mails"
-point "series: --check does without" run series --check
+point "series: --check needs none" run series --check
 point "series: ... elsewhere" test -e "$repo/build/7.2/mails/order" -a ! -e "$mails"
 git config --global user.name "Some One"
 git config --global user.email kmbuf@localhost
@@ -78,7 +78,7 @@ point "series: ... its subject" grep -q '^Subject: \[PATCH 0/2\] io_uring: words
 point "series: ... its text" grep -q '^v2: better' "$cover"
 point "series: ... its base" grep -q '^Base: Linux 7.2.12-1' "$cover"
 point "series: ... its place" grep -q '^Order: set 3 of 4 (feature), on top of' "$cover"
-point "series: ... what it needs, and nothing else" \
+point "series: ... the sets it needs, and no other" \
 	test "$(grep -c '^  [a-z-]*  *"io_uring: words' "$cover")" = 1
 point "series: ... its diffstat" grep -q '2 files changed' "$cover"
 point "series: a set that needs nothing" grep -q '^Order: set 2 of 4 (other-fixes), applies by itself' \
@@ -86,14 +86,14 @@ point "series: a set that needs nothing" grep -q '^Order: set 2 of 4 (other-fixe
 base=$(g rev-parse base)
 point "series: b4: the base" test "$(grep -l "^base-commit: $base" "$mails"/*/0000* | wc -l)" = 4
 id() { sed -n 's/^change-id: //p' "$mails/$1/0000-cover-letter.txt"; }
-point "series: b4: a change-id of its own for each" \
+point "series: b4: each has its own change-id" \
 	test "$(for set in fixes other-fixes feature tests; do id "$set"; done | sort -u | grep -c -E '^[0-9]{8}-kmbuf-[a-z-]+-[0-9a-f]{12}$')" = 4
-point "series: b4: those of what it needs" grep -q "^prerequisite-change-id: $(id fixes):v1" "$cover"
+point "series: b4: the change-ids of the sets it needs" grep -q "^prerequisite-change-id: $(id fixes):v1" "$cover"
 point "series: b4: ... and their patches" test "$(grep -c '^prerequisite-patch-id: ' "$cover")" = 1
-point "series: b4: what is needed of what is needed" \
+point "series: b4: the sets needed by sets it needs" \
 	test "$(grep -c '^prerequisite-change-id: ' "$mails/tests/0000-cover-letter.txt")" = 3
 
-# am SET...: onto the base.
+# am SET...: apply them to the base with git am.
 am() {
 	local set
 	rm -rf "$dir/am"
@@ -104,29 +104,29 @@ am() {
 }
 point "series: all sets in their order" am fixes other-fixes feature tests
 point "series: ... are the series" git -C "$dir/am" diff --exit-code HEAD origin/series
-point "series: a set with what it needs" am fixes feature
-point "series: one that needs nothing" am other-fixes
+point "series: a set with the set it needs" am fixes feature
+point "series: a set that needs no other" am other-fixes
 
-# Who gets them.
+# The recipients.
 point "recipients: maintainers, then reviewers and lists" diff "$mails/feature/recipients" - <<'END'
 To: U. Ring <uring@example.org>
 Cc: R. Viewer <viewer@example.org>
 Cc: list@example.org
 END
-point "recipients: those of the cover as well, once" diff "$mails/tests/recipients" - <<'END'
+point "recipients: those in the cover as well, once" diff "$mails/tests/recipients" - <<'END'
 To: T. Ester <t@example.org>
 Cc: R. Viewer <viewer@example.org>
 Cc: list@example.org
 Cc: more@example.org
 END
 point "recipients: in the mails" grep -q '^To: U. Ring <uring@example.org>' "$mails/feature/0001-io_uring-a-feature.patch"
-point "recipients: --check asks nobody" test -z "$(find "$repo/build/7.2/mails" -name recipients)"
+point "recipients: none with --check" test -z "$(find "$repo/build/7.2/mails" -name recipients)"
 sed -i '/^To: /d' "$repo/patches/cover.d/tests"
-point "recipients: nobody" stops series 'nobody gets the set \[tests\]' 'patches/cover.d/tests' 'To: NAME'
-point "recipients: ... the mails before stay" test -s "$mails/tests/recipients"
+point "recipients: nobody" stops series 'the set \[tests\] has no recipient' 'patches/cover.d/tests' 'To: NAME'
+point "recipients: ... the earlier mails stay" test -s "$mails/tests/recipients"
 restore
 
-# What must not be.
+# Errors.
 sed -i '/^\[fixes\]/d' "$series"
 rm "$repo/patches/cover.d/fixes"
 point "series: a patch in front of all sets" stops series 'io_uring-a-fix.patch is in no set'
@@ -148,17 +148,17 @@ cover stray
 point "series: a cover without a set" stops series "patches/cover.d/stray is the cover of no set"
 restore
 cover feature 'Needs: fixs'
-point "series: it needs what there is not" stops series "needs 'fixs'" 'there are: fixes other-fixes feature tests'
+point "series: it needs an unknown set" stops series "needs 'fixs'" 'the sets are fixes other-fixes feature tests'
 cover feature 'Needs: tests'
-point "series: it needs what comes later" stops series "needs 'tests'" 'does not come before it'
+point "series: it needs a later set" stops series "needs 'tests'" '\[tests\] does not come before'
 cover feature
-point "series: it needs more than it says" stops series 'the set \[feature\] does not apply' 'io_uring: a feature' "Needs"
+point "series: it needs a set that Needs does not name" stops series 'the set \[feature\] does not apply' 'io_uring: a feature' "Needs"
 cover feature 'Need: fixes'
-point "series: a field that there is not" stops series "cannot read the line 'Need: fixes'"
+point "series: an unknown field" stops series "cannot read the line 'Need: fixes'"
 printf 'Subject: words\n' >"$repo/patches/cover.d/feature"
 point "series: a cover without a text" stops series 'cover.d/feature has no text'
 printf '\nSubject: words\n\nText\n' >"$repo/patches/cover.d/feature"
-point "series: ... without a subject" stops series 'cover.d/feature needs one Subject'
+point "series: ... without a subject" stops series 'cover.d/feature needs exactly one Subject'
 printf 'Subject: words\n\nText\n\nSigned-off-by: A <a@example.org>\n' >"$repo/patches/cover.d/feature"
 point "series: ... with a Signed-off-by" stops series 'carries a Signed-off-by'
 restore

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests of harness/vm/splats.py on recorded consoles. Run by run.sh; prints TAP.
 
-consoles/clean-* hold no splat, consoles/splat-* one or more. They were recorded
-from the kernels of this repository and cut to the part that matters.
+consoles/clean-* have no splat, consoles/splat-* one or more. They were recorded
+from the kernels of this repository and cut to the relevant part.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ from tapunit import main  # noqa: E402
 
 CONSOLES = os.path.join(HERE, "consoles")
 
-# What the report's first line of the kernel says, by recorded console.
+# The kernel's first line in the report, by recorded console.
 RECORDED = {
     "splat-atomic": "BUG: scheduling while atomic: insmod/",
     "splat-kasan": "BUG: KASAN: slab-out-of-bounds in lkdtm_SLAB_LINEAR_OVERFLOW",
@@ -37,7 +37,7 @@ RECORDED = {
     "splat-warning": "WARNING: drivers/misc/lkdtm/bugs.c:169",
 }
 
-# One line each, as the kernel words it.
+# One line each, in the kernel's words.
 LINES = [
     "WARNING: io_uring/rsrc.c:812 at io_buffer_register+0x1a/0x90, CPU#1: test/77",
     "Oops: int3: 0000 [#1] SMP KASAN",
@@ -105,7 +105,7 @@ HARMLESS = [
 
 
 def run(*argv):
-    """(status, output) of the command line."""
+    """Return (status, output) of the command line."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         status = splats.main(list(argv))

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Tests of harness/suites/test.sh: which steps there are, on which base. The
-# scripts that it starts are stand-ins. Prints TAP.
+# Tests of the steps of harness/suites/test.sh on each base. The scripts that it starts
+# are stand-ins. Prints TAP.
 # shellcheck disable=SC2016,SC2317 # commands handed over as arguments
 set -uo pipefail
 
@@ -9,7 +9,7 @@ set -uo pipefail
 mkdir -p "$repo"/harness/{demo,kernel,lint,suites,tests}
 cp "$src"/suites/{test.sh,passed.sh,table.py,tap.py} "$repo/harness/suites/"
 
-# A stand-in says what it is called with; it fails where $dir/broken says so.
+# A stand-in prints its arguments, and fails if $dir/broken says so.
 stand_in() {
 	cat >"$repo/harness/$1" <<-'END'
 		#!/bin/bash
@@ -53,12 +53,12 @@ point "one base: everything passes" tests
 point "one base: its kselftests" called "7.2 kselftests linux base"
 point "one base: the tutorials" called "7.2 tutorials "
 point "one base: long ones of the debug kernel are left to make regress" called "7.2 kselftests --short linux debug"
-point "one base: none of another" test "$(grep -vc '^7.2 ' "$dir/calls")" = 0
+point "one base: no step of another base" test "$(grep -vc '^7.2 ' "$dir/calls")" = 0
 point "one base: the table says what is not tested" grep -q '^  7.3 (no patches yet) .*NOT TESTED' "$out"
 
 lives_on 7.2 7.3
 point "two bases: everything passes" tests
-point "two bases: the table says all" test "$(grep -c 'NOT TESTED' "$out")" = 0
+point "two bases: the table has no NOT TESTED" test "$(grep -c 'NOT TESTED' "$out")" = 0
 for step in base tree roundtrip lint kernel-linux-base kernel-bare-base userspace-libfuse demo; do
 	point "two bases: $step" row "7.3-$step +1 "
 done
@@ -68,7 +68,7 @@ for call in "base --only" "tree " "roundtrip " "lint subjects checkpatch warning
 	"demo --short"; do
 	point "two bases: on the other one, $call" called "7.3 $call"
 done
-point "two bases: no more than that" test "$(grep '^7.3 ' "$dir/calls" | sort -u | wc -l)" = 9
+point "two bases: no other step on the other one" test "$(grep '^7.3 ' "$dir/calls" | sort -u | wc -l)" = 9
 point "two bases: results side by side" test -s "$repo/build/7.2/results/kselftests-linux-base.json" -a \
 	-s "$repo/build/7.3/results/kselftests-linux-base.json"
 point "two bases: logs side by side" test -s "$repo/build/7.2/logs/step-tree.log" -a \
@@ -78,11 +78,11 @@ point "two bases: ..." row "7.2-kselftests-linux-base +7 "
 
 echo "7.3 kselftests linux base" >"$dir/dead"
 point "kselftests of the other base die before they begin: a failure" fails
-point "... and no result of an earlier run is theirs" row "7.3-kselftests-linux-base +- +1 "
+point "... and an earlier run's result is not used" row "7.3-kselftests-linux-base +- +1 "
 : >"$dir/dead"
 
 echo "7.3 base --only" >"$dir/broken"
-point "the other base is not to be had: a failure" fails
+point "the other base is not available: a failure" fails
 point "... and its steps were not run" row "7.3-kselftests-linux-base .*not"
 point "... its name is in the table" grep -q 'FAILED 7.3-base: ' "$out"
 

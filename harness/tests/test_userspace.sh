@@ -40,7 +40,7 @@ printf '#!/bin/sh\nexec bash "%s" 1.0\n' "$repo/harness/suites/import.sh" >"$rep
 chmod +x "$repo/harness/suites/userspace-liburing.sh"
 series_it() { "$repo/harness/suites/userspace-series.sh" liburing >"$out" 2>&1; }
 export_it() { "$repo/harness/suites/userspace-export.sh" liburing >"$out" 2>&1; }
-# stops COMMAND PATTERN: it fails, and says so.
+# stops COMMAND PATTERN: COMMAND fails, with a message that matches.
 stops() { ! "$1" && grep -q -- "$2" "$out"; }
 g() { git -C "$tree" "$@"; }
 edit() { sed -i "$1" "$tree/file" && g commit -qam "$2"; }
@@ -105,7 +105,7 @@ point "export: a patch for a new commit" \
 snapshot >"$dir/two"
 cp -a "$tree" "$repo/build/linux"
 echo "an edit" >>"$repo/build/linux/file"
-point "clean: keeps a tree of a time without bases" stops clean_it 'build/linux holds commits or edits' 'format-patch'
+point "clean: keeps a tree from before there were bases" stops clean_it 'build/linux holds commits or edits' 'format-patch'
 git -C "$repo/build/linux" checkout -q file
 point "clean: removes what is exported" eval 'clean_it && test ! -e "$tree"'
 point "import, export: nothing is lost" eval 'import && export_it && same_as "$dir/two"'
@@ -121,14 +121,14 @@ point "series: no identity" stops series_it "git config --global user.name '...'
 point "series: ... leaves no mail" test ! -e "$mails"
 git config --global user.name "Some One"
 git config --global user.email one@example.org
-point "series: nobody gets it" stops series_it 'nobody gets the patches of liburing'
+point "series: no recipient" stops series_it 'the patches of liburing have no recipient'
 printf 'Subject: some words\nTo: M. Aintainer <m@example.org>\nCc: list@example.org\n\nThe text.\n' >"$cover"
 SIGNOFF=1 point "series: from you" series_it
 point "series: ... every mail" test "$(grep -l '^From: Some One <one@example.org>' "$mails"/0* | wc -l)" = 3
 point "series: ... and from nobody else" test -z "$(grep -l 'kmbuf@localhost' "$mails"/*)"
 point "series: ... signed off" test "$(grep -l '^Signed-off-by: Some One <one@example.org>' "$mails"/*.patch | wc -l)" = 2
 point "series: ... with the project in the subject" grep -q '^Subject: \[PATCH liburing 2/2\] Change a line' "$mails/0002-Change-a-line.patch"
-point "series: ... to those whom the cover names" diff "$mails/recipients" \
+point "series: ... to the recipients in the cover" diff "$mails/recipients" \
 	<(printf 'To: M. Aintainer <m@example.org>\nCc: list@example.org\n')
 point "series: ... its base" grep -q '^Base: liburing 1.0' "$mails/0000-cover-letter.txt"
 git clone -q "$tree" "$dir/am" && git -C "$dir/am" checkout -q -B am "$(g rev-parse base)"
@@ -151,7 +151,7 @@ rm "$patches"/*
 point "import: no patch" stops import 'has no patch'
 rm -rf "$tree"
 mkdir "$tree"
-point "import: keeps a directory that is not its own" stops import 'is not what this script makes'
+point "import: keeps a directory that is not its own" stops import 'was not made by this script'
 
 # shellcheck source=harness/suites/userspace.sh
 . "$src/suites/userspace.sh"
@@ -171,7 +171,7 @@ int last;
 /* two: again */
 ```
 END
-point "program: by its name" \
+point "program: found by its name" \
 	eval 'diff <(userspace_program "$dir/text.md" two) <(printf "/* two: another */\nint two;\n\nint last;\n")'
 no_program() { ! userspace_program "$@"; }
 point "program: none of this name" test -z "$(userspace_program "$dir/text.md" three)"
@@ -215,10 +215,10 @@ marks() { [ "$(xargs <"$dir/marks")" = "$1" ]; }
 fails() { mark failed; false; }
 point "once: the first time it runs" userspace_once key mark first
 point "once: the second time there is nothing to do" userspace_once key mark second
-point "once: what fails is a failure" eval '! userspace_once other fails'
+point "once: a failure is a failure" eval '! userspace_once other fails'
 point "once: and runs again" userspace_once other mark third
-point "once: another key is another thing" userspace_once key2 mark fourth
-point "once: so these ran" marks "first failed third fourth"
+point "once: another key runs again" userspace_once key2 mark fourth
+point "once: exactly these ran" marks "first failed third fourth"
 point "once: --fresh" eval 'fresh=1 userspace_once key mark fifth && marks "first failed third fourth fifth"'
 echo "1..$n"
 exit "$failed"

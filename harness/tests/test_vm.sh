@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Tests of harness/vm/vm.sh that need no kernel: what it refuses, and how it judges
-# a run. A stand-in for virtme-run prints a console. Prints TAP.
+# Tests of harness/vm/vm.sh that need no kernel: its errors, and its verdict on a run. A
+# stand-in for virtme-run prints a console. Prints TAP.
 set -uo pipefail
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
@@ -9,7 +9,7 @@ vm=$top/harness/vm/vm.sh
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"; rm -rf "$top"/build/*/vm/selftest-vm* "$top"/build/*/logs/selftest-vm*' EXIT
 
-# The stand-in finds what to do in $dir/console and $dir/sleep.
+# The stand-in prints $dir/console and sleeps for the seconds in $dir/sleep.
 mkdir -p "$dir/virtme/bin" "$dir/bin"
 cat >"$dir/virtme/bin/virtme-run" <<PYTHON
 import pathlib, sys, time
@@ -34,7 +34,7 @@ ok() {
 	fi
 }
 
-# refuses NAME WORDS ARG...: status not 0 and the words in the message.
+# refuses NAME WORDS ARG...: vm.sh fails, with WORDS in its message.
 refuses() {
 	local name=$1 words=$2 status=0
 	shift 2
@@ -43,7 +43,7 @@ refuses() {
 	ok $? "refuses $name"
 }
 
-# judges NAME STATUS WORDS CONSOLE [ARG...]: the run's verdict and its reason.
+# judges NAME STATUS WORDS CONSOLE [ARG...]: check the run's verdict and its reason.
 judges() {
 	local name=$1 want=$2 words=$3 status=0
 	printf '%b' "$4" >"$dir/console"
@@ -58,11 +58,11 @@ refuses "no arguments" "no --kernel"
 refuses "an unknown option" "unknown option '--kernal'" --kernal x -- true
 refuses "an option without its value" "--kernel needs a value" --kernel
 refuses "no command" "no command" --kernel "$dir/bzImage" --
-refuses "a kernel that is not there" "has not been built" --kernel "$dir" -- true
-refuses "a deadline that is no number" "--timeout 'soon'" --kernel "$dir/bzImage" --timeout soon -- true
-refuses "a plan that is no number" "--plan 'many'" --kernel "$dir/bzImage" --plan many -- true
-refuses "a share that is no directory" "--share '$dir/bzImage'" --kernel "$dir/bzImage" --share "$dir/bzImage" -- true
-refuses "a variable that is none" "--env 'a b'" --kernel "$dir/bzImage" --env 'a b' -- true
+refuses "a missing kernel" "has not been built" --kernel "$dir" -- true
+refuses "a deadline that is not a number" "--timeout 'soon'" --kernel "$dir/bzImage" --timeout soon -- true
+refuses "a plan that is not a number" "--plan 'many'" --kernel "$dir/bzImage" --plan many -- true
+refuses "a share that is not a directory" "--share '$dir/bzImage'" --kernel "$dir/bzImage" --share "$dir/bzImage" -- true
+refuses "a malformed variable" "--env 'a b'" --kernel "$dir/bzImage" --env 'a b' -- true
 refuses "a name with a slash" "--name '../x'" --kernel "$dir/bzImage" --name ../x -- true
 VIRTME_NG=$dir/none refuses "a missing virtme-ng" "make setup" --kernel "$dir/bzImage" -- true
 
@@ -80,8 +80,8 @@ judges "an empty console" 1 "the splat scanner could not run" ""
 judges "a splat" 1 "WARNING: CPU: 0 PID: 1 at x.c:1" "$boot$splat$end"
 judges "a splat, its first line" 1 "fault: splat on the console: WARN_ON and lockdep: WARNING: CPU: 0" \
 	"$boot$splat$end"
-judges "a splat that was wanted" 0 "selftest-vm: ok" "$boot$splat$end" --expect-splat
-judges "a wanted splat that did not come" 1 "a splat was expected" "$boot$end" --expect-splat
+judges "an expected splat" 0 "selftest-vm: ok" "$boot$splat$end" --expect-splat
+judges "an expected splat that did not come" 1 "a splat was expected" "$boot$end" --expect-splat
 echo 30 >"$dir/sleep"
 judges "a machine past its deadline" 1 "deadline: the host ended the machine after 1s" "$boot" --timeout 1
 echo "1..$n"

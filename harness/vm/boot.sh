@@ -5,9 +5,9 @@
 #   boot.sh [CONFIG [TREE]]     CONFIG: base (default) | debug
 #                               TREE: linux (default) | bare
 #
-# The host's files are there, read-only, at the same paths; /tmp is fresh and
-# build/<base>/vm/shell is writable. Kernel messages come on standard error. Leave
-# with "exit" or Ctrl-D; Ctrl-A x kills the machine.
+# The host's files are visible read-only at the same paths. /tmp is empty,
+# build/<base>/vm/shell is writable. Kernel messages go to standard error. Leave with
+# "exit" or Ctrl-D; Ctrl-A x kills the machine.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"
 
@@ -22,7 +22,7 @@ virtme=${VIRTME_NG:-$TOOLS/virtme-ng/usr}
 rw=$BUILD/vm/shell
 mkdir -p "$rw"
 tsc=$(/usr/bin/python3 "$TOP/harness/vm/tsc.py") || true
-say "booting ${BUILD#"$TOP/"}/$tree/.$config (emulated: some seconds)"
+say "booting ${BUILD#"$TOP/"}/$tree/.$config (emulated; takes some seconds)"
 PYTHONPATH=$virtme/lib/python3/dist-packages exec /usr/bin/python3 \
 	"$virtme/bin/virtme-run" --kimg "$image" --mods none --force-9p \
 	--disable-microvm --disable-kvm --no-virtme-ng-init \

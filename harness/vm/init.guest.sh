@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# First process of the VM (init=): sets up what tests rely on, runs the command
-# of vm.sh, prints the end marker, powers off. Starting a program is what takes
-# time in an emulated debug kernel, so it starts few.
+# First process of the VM (init=): prepares the system for tests, runs vm.sh's command,
+# prints the end marker, powers off. Starting a program is slow on an emulated debug
+# kernel, so this script starts few.
 #
 # Kernel arguments become its environment:
-#   kmbuf_job=DIR        writable; holds "job", written by vm.sh; "shell" gives
+#   kmbuf_job=DIR        writable directory with vm.sh's file "job"; "shell" gives
 #                        an interactive shell instead (boot.sh)
 #   virtme_initmountN=D  writable host directories to mount, by 9p tag
 set -uo pipefail
 
-# What vm.sh says in the job file.
+# vm.sh sets these in the job file.
 guest_cmd=() guest_env=() keep=() kmemleak=1 modules=()
 
 note() {
@@ -21,7 +21,7 @@ mount_tmp() {
 	mount -t tmpfs -o mode=1777,nosuid,nodev tmpfs /tmp
 }
 
-# A fresh /tmp; directories below it that the run needs stay visible.
+# Mount an empty /tmp. Directories below it that the run needs stay visible.
 fresh_tmp() {
 	local dir n held=()
 
@@ -60,8 +60,8 @@ start_udevd() {
 	note "no udevd: udevadm settle will not work"
 }
 
-# fail-nth is to reach every allocation, also those that may wait, and not to
-# print a stack for each: nothing is injected before a test asks for it.
+# Let fail-nth reach every allocation, also those that may wait, without a stack trace
+# for each. Nothing fails before a test asks for it.
 fault_knobs() {
 	local knob value
 
@@ -82,17 +82,17 @@ base_setup() {
 	local ctl controllers
 
 	export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-	# Any other locale is a dozen files that every program loads.
+	# With any other locale, every program would load a dozen files.
 	export HOME=/tmp TMPDIR=/tmp LC_ALL=C TERM=${TERM:-linux}
 	umask 022
-	# Alone and first: until then /proc is the host's, seen through 9p.
+	# Mounted first, by itself: until then /proc is the host's, seen through 9p.
 	mount -t proc -o nosuid,noexec,nodev proc /proc
 	mount -a -T "${0%/*}/fstab"
 	ln -s /proc/self/fd /dev/fd
 	{ ln -s fd/0 /dev/stdin; ln -s fd/1 /dev/stdout; ln -s fd/2 /dev/stderr; } &
 	mkdir -p /run/kmbuf || { echo "init.guest.sh: mounting failed"; power_off; }
 	echo "${virtme_hostname:-kmbuf}" >/proc/sys/kernel/hostname
-	# Children of the root group may use these; this shell stays in the root.
+	# Children of the root group may use these controllers; this shell stays in the root.
 	read -ra controllers </sys/fs/cgroup/cgroup.controllers
 	for ctl in "${controllers[@]}"; do
 		case $ctl in
@@ -108,8 +108,8 @@ base_setup() {
 	start_udevd
 }
 
-# load_modules FILE...: all of them. modprobe finds them from now on, though the
-# host need not have a /lib/modules to mount anything on.
+# load_modules FILE...: load all modules, from a directory where modprobe will find them
+# later. It is not in /lib/modules, which the host need not have.
 load_modules() {
 	local root=/run/kmbuf/modules dir module
 
@@ -126,9 +126,9 @@ load_modules() {
 	done
 }
 
-# Report what nothing points at any more. An object has to be 5 s old and look
-# the same in two scans before kmemleak names it. The last few objects of a size
-# may hide: the allocator's per-CPU arrays still hold their addresses.
+# Report leaked memory. kmemleak reports an object that is 5 s old and unchanged in two
+# scans. It can miss the last few objects of a size, whose addresses are still in the
+# allocator's per-CPU arrays.
 leaks() {
 	local file=/sys/kernel/debug/kmemleak
 
@@ -145,7 +145,7 @@ leaks() {
 power_off() {
 	echo 1 >/proc/sys/kernel/sysrq
 	echo o >/proc/sysrq-trigger
-	# Init must not end first, and no program can be loaded any more.
+	# Init must not exit before power off, and no program can be started any more.
 	while :; do :; done
 }
 
@@ -163,8 +163,8 @@ run_job() {
 	writer=$!
 	setsid --wait "${guest_cmd[@]}" </dev/null >&"$out" 2>&1 || status=$?
 	exec {out}>&-
-	# A process the command left behind may hold the pipe: do not wait for it once
-	# nothing comes any more.
+	# A process that the command left behind may keep the pipe open: stop waiting when the
+	# output ends.
 	for ((n = 0; n < 50; n++)); do
 		kill -0 "$writer" 2>/dev/null || break
 		sleep 0.1
@@ -190,7 +190,7 @@ run_shell() {
 }
 
 if [ $$ -ne 1 ]; then
-	echo "init.guest.sh: runs as the first process of a VM only; see vm.sh" >&2
+	echo "init.guest.sh: runs only as the first process of a VM; see vm.sh" >&2
 	exit 2
 fi
 base_setup

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Runs in the VM, on the debug kernel: provokes one splat of each kind that a
-# kernel survives, so that vm.sh --expect-splat can prove they are noticed.
+# Runs in the VM, on the debug kernel: provokes one splat of each kind that a kernel
+# survives, so that vm.sh --expect-splat can prove that the scanner finds it.
 #
 #   provoke.guest.sh [KIND...]     KIND: a trigger of drivers/misc/lkdtm
 set -euo pipefail

@@ -4,9 +4,10 @@
 
 usage: splats.py [--deny FILE] [--allow FILE] [--count] CONSOLE
 
-What is a splat is data: harness/lists/splats.deny, minus splats.allow.
-Exit status: 0 none, 1 at least one (the first one is printed whole),
-2 the scan could not be done: no such file, an empty log, no usable list.
+A splat is a line that a pattern in harness/lists/splats.deny matches, and none in
+splats.allow.
+Exit status: 0 no splat, 1 at least one (the first one is printed whole),
+2 the scan is impossible: no such file, an empty log, no usable list.
 """
 
 import argparse
@@ -17,16 +18,16 @@ import sys
 LISTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lists")
 STAMP = re.compile(r"^(?:<\d+>)?\[\s*\d+\.\d+\](?:\[\s*[TC]\d+\])? ?")
 COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-# Lines that belong to no block: a guest command's output, the harness's notes.
+# Lines that are not the kernel's: a guest command's output, the harness's notes.
 FOREIGN = re.compile(r"^(?:\| |\|$|kmbuf: |KMBUF-)")
 BLOCK_END = re.compile(r"---\[ end (?:trace|Kernel panic)|^={20,}$")
 BLOCK_MAX = 100
-# Lines of silence (in seconds of kernel time) after which a block is over.
+# A pause of this many seconds (kernel time) ends a block.
 GAP = 1.0
 
 
 class ScanError(Exception):
-    """The scan cannot be done."""
+    """The scan is impossible."""
 
 
 def load_patterns(path):
@@ -51,7 +52,7 @@ def load_patterns(path):
 
 
 def clean(raw):
-    """Console bytes to (seconds or None, text) lines."""
+    """Return the console's lines as (seconds or None, text)."""
     text = raw.decode("utf-8", "replace").replace("\0", "")
     lines = []
     for line in re.split(r"\r*\n", text):
@@ -109,14 +110,14 @@ def main(argv=None):
     parser.add_argument("--deny", default=os.path.join(LISTS, "splats.deny"))
     parser.add_argument("--allow", default=os.path.join(LISTS, "splats.allow"))
     parser.add_argument("--count", action="store_true",
-                        help="print one line a splat instead of the first one")
+                        help="print one line for each splat, not the first one whole")
     parser.add_argument("console")
     args = parser.parse_args(argv)
     try:
         deny = load_patterns(args.deny)
         allow = load_patterns(args.allow)
         if not deny:
-            raise ScanError(f"{args.deny} holds no pattern")
+            raise ScanError(f"{args.deny} has no pattern")
         try:
             with open(args.console, "rb") as file:
                 raw = file.read()

@@ -4,9 +4,9 @@
 
 usage: tsc.py
 
-QEMU hands this counter to the guest, whose own calibration is several times
-off when the host is busy; its clock, and every timeout, would run fast. Prints
-nothing on a machine that is not x86-64: the guest then has to calibrate.
+QEMU passes this counter to the guest. On a busy host, the guest's own calibration is
+wrong by a factor of several, and its clock and every timeout would run fast. On a
+machine that is not x86-64 this prints nothing, and the guest has to calibrate.
 """
 
 import ctypes
@@ -20,7 +20,7 @@ CODE = bytes.fromhex("0f31 48c1e220 4809d0 c3")
 
 
 def sample(rdtsc):
-    """(ns, ticks) read together: of 20 tries the one least disturbed."""
+    """(ns, ticks) read together: the least disturbed of 20 tries."""
     best = None
     for _ in range(20):
         before = time.monotonic_ns()

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash disable=SC2034,SC2154 # n and failed belong to points.sh
-# Sourced, after lib.sh, thirdparty.sh and tests/points.sh, by scripts with points
-# that a virtual machine finds out.
+# Sourced, after lib.sh, thirdparty.sh and tests/points.sh, by scripts that take points
+# from a virtual machine.
 
 # vm_points NAME TREE [--cpus N] COMMAND...: runs COMMAND on TREE's base kernel, in the
-# machine NAME-TREE. The points it prints become points here, with the tree in front, and
-# one more says that it got to its end.
+# machine NAME-TREE. Each point that COMMAND prints becomes a point here, with the tree
+# in front. One more point says that the machine ran to its end.
 vm_points() {
 	local line status=0 name=$1 tree=$2 output=$BUILD/vm/$1-$2/output kernel cpus=()
 	shift 2
@@ -14,7 +14,7 @@ vm_points() {
 		shift 2
 	fi
 	kernel=$(kernel_dir "$tree" base)
-	# An earlier run's points must not pass for this one's.
+	# Do not mistake an earlier run's points for this run's.
 	rm -f "$output"
 	"$TOP/harness/vm/vm.sh" --kernel "$kernel" --name "$name-$tree" --timeout 900 \
 		"${cpus[@]}" -- "$@" | sed 's/^/# /' || status=$?
@@ -27,5 +27,5 @@ vm_points() {
 			echo "# ${line#\# }"
 		fi
 	done < <(cat "$output")
-	point "$tree: all of it ran, and the kernel did not complain" test "$status" -eq 0
+	point "$tree: everything ran, and the kernel did not complain" test "$status" -eq 0
 }

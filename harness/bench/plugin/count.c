@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A plugin of QEMU's emulator that counts the instructions of a guest with one
- * CPU, between two marks (mark.h) that a program in the guest executes. Those
- * that copy or clear memory are told from the rest:
+ * A QEMU plugin that counts the instructions of a guest with one CPU, between two
+ * marks (mark.h) that a program in the guest executes. It counts the instructions that
+ * copy or clear memory separately:
  *
  *  - each round of a "rep movs" or "rep stos" is an execution of it
- *  - all that is in a routine of the kernel named for it
+ *  - every instruction in the kernel routines that are listed for it
  *
  * Arguments, both needed:
  *
- *   ranges=FILE  "text|copy|clear START END" lines: the kernel's code, and such
- *                routines, by hexadecimal addresses
+ *   ranges=FILE  "text|copy|clear START END" lines: the kernel's code, and the listed
+ *                routines, as hexadecimal addresses
  *   out=FILE     gets a line at each end of a stretch:
  *
  *   NUMBER OTHER COPYING CLEARING COPIED CLEARED USER
  *
  * the number of the stretch, from 1; instructions that neither copy nor clear,
- * that copy, that clear; bytes copied and cleared; and how many of OTHER were
- * outside of the kernel. FILE.NUMBER is a profile: "ADDRESS COUNT" lines, each
- * an instruction of the kernel that is among the OTHER.
+ * that copy, that clear; bytes copied and cleared; and the part of OTHER that was
+ * outside the kernel. FILE.NUMBER is a profile: "ADDRESS COUNT" lines for the kernel's
+ * instructions in OTHER.
  */
 #define _GNU_SOURCE
 #include "qemu-plugin.h"
@@ -54,7 +54,7 @@ static unsigned int nr_ranges;
 static struct range text;
 static uint64_t *text_counts;
 static size_t text_size;
-/* code of the kernel that is elsewhere, and code that is not the kernel's */
+/* kernel code outside its text range, and user code */
 static uint64_t elsewhere, user;
 /* executions and bytes; of the first kind neither is used */
 static uint64_t counts[NR_KINDS], bytes[NR_KINDS];
@@ -68,7 +68,7 @@ static void begin(unsigned int vcpu, void *data)
 {
 	(void)vcpu;
 	(void)data;
-	/* counts nearly nothing, as most code never runs: pages of zeroes */
+	/* sparse: most code never runs, and its pages stay zero */
 	madvise(text_counts, text_size, MADV_DONTNEED);
 	memset(counts, 0, sizeof(counts));
 	memset(bytes, 0, sizeof(bytes));
@@ -88,7 +88,7 @@ static FILE *open_out(const char *name, const char *mode)
 	exit(1);
 }
 
-/* Whether anything was written that does not get there, too */
+/* Also detects a failed write */
 static void close_out(FILE *file, const char *name)
 {
 	if (!ferror(file) && !fclose(file))
@@ -139,7 +139,7 @@ static void end(unsigned int vcpu, void *data)
 	close_out(file, out_name);
 }
 
-/* What a range of the kernel that the instruction is in is for */
+/* The kind of the kernel range that has the instruction */
 static enum kind routine_kind(uint64_t vaddr)
 {
 	unsigned int i;
@@ -150,7 +150,7 @@ static enum kind routine_kind(uint64_t vaddr)
 	return KIND_OTHER;
 }
 
-/* A repeated string instruction; how many bytes a round has, in *size */
+/* Is it a repeated string instruction? Sets *size to the bytes per round */
 static enum kind string_kind(const uint8_t *code, size_t len,
 			     unsigned int *size)
 {
@@ -198,7 +198,7 @@ static bool is_mark(const uint8_t *code, size_t len, uint32_t address)
 	       !memcmp(code + sizeof(nop), &address, sizeof(address));
 }
 
-/* QEMU 7.2 takes a wish for stores, or for loads, for something else: both */
+/* QEMU 7.2 mistakes a request for only stores or only loads: ask for both */
 static void count_bytes(struct qemu_plugin_insn *insn, enum kind kind,
 			unsigned int size)
 {

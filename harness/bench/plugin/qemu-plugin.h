@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What count.c uses of QEMU's plugin interface, version 1, which QEMU 7.2
- * has. Debian 12 packages no header of it.
+ * The part of QEMU's plugin interface that count.c uses: version 1, as in QEMU 7.2.
+ * Debian 12 packages no header for it.
  */
 #ifndef QEMU_PLUGIN_H
 #define QEMU_PLUGIN_H
@@ -56,12 +56,12 @@ typedef void (*qemu_plugin_vcpu_mem_cb_t)(unsigned int vcpu,
 					  qemu_plugin_meminfo_t info,
 					  uint64_t vaddr, void *data);
 
-/* To be defined by the plugin */
+/* The plugin defines these */
 extern int qemu_plugin_version;
 int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info,
 			int argc, char **argv);
 
-/* While a block is translated: what is to happen when it runs */
+/* While a block is translated: set up callbacks for when it runs */
 void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id,
 					   qemu_plugin_vcpu_tb_trans_cb_t cb);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
