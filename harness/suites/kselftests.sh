@@ -10,13 +10,13 @@
 #   TEST      names of programs, default all
 #   --build   build and install them, and run none
 #   --short   without those in harness/lists/kselftests.long
-#   --machine run those that harness/lists/kselftests.machines has for machine
-#             NAME, in such a machine
+#   --machine run the tests that harness/lists/kselftests.machines lists for NAME, in
+#             a machine with its kernel arguments
 #
 # They are built against the tree's exported headers and the harness' liburing,
-# and installed in build/<base>/kselftests/TREE-CONFIG/install. A test that is not for a
-# configuration is named in harness/lists/kselftests.notrun and not run there;
-# any SKIP that harness/lists/kselftests.skip does not explain is a failure.
+# and installed in build/<base>/kselftests/TREE-CONFIG/install. The tests that a
+# configuration cannot run are in harness/lists/kselftests.notrun; any SKIP that
+# harness/lists/kselftests.skip does not explain is a failure.
 # The result, innermost test points, goes to build/<base>/results/.
 set -euo pipefail
 . "$(dirname "$0")/../lib.sh"

@@ -5,7 +5,7 @@
 usage: table.py STEPS
 
 STEPS has one line a step, tab separated: name, state (ok, failed, before, not run,
-off), seconds, result file, command. A step that is off was not to be run: its row
+off), seconds, result file, command. A step that is off was not requested: its row
 says so. One that passed before, with the same inputs, counts what it counted then. A
 failure is listed with the command that runs it again, alone. A result file holds
 lines as tap.py and compare.py write them; a step without one counts as one test of

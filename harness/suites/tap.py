@@ -13,11 +13,11 @@ prints them, count instead of the test that holds them, unless --top.
 What counts as failed:
   - "not ok" without SKIP, TODO or XFAIL; TIMEOUT and ERROR whatever the line says
   - a plan that was not fulfilled, or (outermost level) no plan; "Bail out!"
-  - a holding test that failed although no test in it did: it crashed
+  - an outer test that failed although no test in it did: it crashed
   - with --skips: a SKIP whose "NAME REASON" no regex of LIST matches
 XFAIL passes; TODO counts as skipped.
 
---record makes a result of counts that were taken another way; TEXT is what
+--record makes a result of counts from elsewhere; TEXT is what
 failed. --json appends the result, as one line, to FILE. --summary adds results
 up; its last line is "N passed, N failed, N skipped".
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Everything that must pass before a change is done: "make test". All of it on this
-# base; on each other one that the series lives on (harness/bases/default) the steps
+# base; on each other base of the series (harness/bases/default) the steps
 # of other_base below, with the base in front of their names. A base that is not in
 # that list has a row that says so.
 #
@@ -15,7 +15,7 @@
 # CI, with --all and with FRESH=1 every step runs.
 #
 # A step that later ones need (tools, trees, kernels) ends the run when it
-# fails; a failing test does not. At the end a table, what failed, and one line
+# fails; a failing test does not. At the end a table, the failed steps, and one line
 # "N passed, N failed, N skipped". Fails if anything failed or was skipped.
 # "known" counts what harness/lists/ explains: skips, and failures that the bare
 # kernel shows as well. Logs of the steps: build/<base>/logs/step-*.log.

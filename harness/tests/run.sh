@@ -46,7 +46,7 @@ report() {
 			echo "# ${line#\# }"
 		fi
 	done <"$dir/$program"
-	# A program that dies half way, or finds nothing to test, is a failure.
+	# A program that stops half way, or finds nothing to test, is a failure.
 	if [ "$points" -eq 0 ] || [ "${plan:-$points}" -ne "$points" ]; then
 		point "not ok" "$program: ran $points of ${plan:-?} points, status ${status:-unknown}"
 	elif [ "${status:-1}" -ne 0 ] && [ "$bad" -eq 0 ]; then

@@ -14,17 +14,17 @@
 #   --share DIR       DIR is writable in the guest, at the same path; repeatable
 #   --env NAME=VALUE  an environment variable of COMMAND; may be repeated
 #   --icount          a clock of one nanosecond an instruction; default 1 CPU
-#   --plugin SPEC     a plugin of the emulator's, FILE[,ARGUMENT=VALUE]...
+#   --plugin SPEC     a QEMU plugin, FILE[,ARGUMENT=VALUE]...
 #   --plan N          COMMAND has to report a plan of N (see below)
 #   --no-kmemleak     no leak scan at the end (debug kernels only have one)
-#   --expect-splat    a splat is what the run is for: fail when there is none
+#   --expect-splat    the run must produce a splat: fail when there is none
 #
 # In the guest the host's files are read-only at the same paths; /tmp, /run,
 # /var/tmp and /dev/shm are fresh memory file systems. The kernel's modules
-# are loaded, and modprobe finds them. There is no network but loopback. COMMAND runs as root; what it prints is kept, with nothing of the
-# kernel in between, in build/<base>/vm/NAME/output, and line by line in the console
-# log, behind "| ". It may write files to "$KMBUF_RW" (build/<base>/vm/NAME on the
-# host) and its plan, a number, to "$KMBUF_PLAN".
+# are loaded, and modprobe finds them. There is no network but loopback. COMMAND runs
+# as root. Its output, without kernel messages, goes to build/<base>/vm/NAME/output,
+# and line by line to the console log, behind "| ". It may write files to "$KMBUF_RW"
+# (build/<base>/vm/NAME on the host) and its plan, a number, to "$KMBUF_PLAN".
 #
 # Exit status: 0 only when the end marker came, COMMAND returned 0, the plan
 # (if asked for) agrees and the console holds no splat. 1 otherwise; then
