@@ -22,6 +22,23 @@ compile() {
 		grep -q '^#define HAVE_URING$' "$dir/fuse_config.h"
 }
 
+# asks_for_libatomic DIR: does the build in DIR link libatomic if the compiler lacks
+# 64-bit atomics? Only configures it.
+asks_for_libatomic() {
+	local dir=$1
+	rm -rf "$dir" && mkdir -p "$dir.cc" &&
+		cat >"$dir.cc/cc" <<-'END' &&
+			#!/bin/bash
+			for file in "$@"; do
+				[[ $file != *.c ]] || ! grep -q '_Atomic uint64_t' "$file" || exit 1
+			done
+			exec gcc "$@"
+		END
+		chmod 755 "$dir.cc/cc" &&
+		CC=$dir.cc/cc meson setup -Dexamples=false -Dtests=false -Dutils=false \
+			"$dir" "$tree" && grep -- ' -latomic ' "$dir/build.ninja"
+}
+
 # with_objects BUILD TO SOURCE WRAPPED...: link a program with the library's objects. The
 # program replaces the functions WRAPPED.
 with_objects() {
@@ -41,14 +58,31 @@ unit_program() {
 		io_uring_submit io_uring_submit_and_wait fuse_uring_commit
 }
 
-# sanitized SANITIZER: build uring_serve.SANITIZER and uring_unit.SANITIZER.
+# thread_programs BUILD [SUFFIX]: build uring_serve, uring_submit, uring_handlers,
+# uring_late, uring_parts and uring_unit.
+thread_programs() {
+	local build=$1 suffix=${2:-} suites=$TOP/harness/suites
+	with_objects "$build" "uring_serve$suffix" "$suites/uring_serve.c" \
+		fuse_uring_do_cmd fuse_uring_prep &&
+		with_objects "$build" "uring_submit$suffix" "$suites/uring_submit.c" \
+			fuse_uring_do_cmd fuse_uring_prep fuse_uring_handle \
+			io_uring_submit io_uring_submit_and_wait &&
+		with_objects "$build" "uring_handlers$suffix" "$suites/uring_handlers.c" \
+			fuse_uring_do_cmd fuse_uring_prep &&
+		with_objects "$build" "uring_late$suffix" "$suites/uring_late.c" \
+			fuse_uring_do_cmd fuse_uring_prep fuse_set_thread_name \
+			fuse_uring_zc_unlinked &&
+		with_objects "$build" "uring_parts$suffix" "$suites/uring_parts.c" \
+			fuse_uring_do_cmd fuse_uring_io &&
+		unit_program "$build" "uring_unit$suffix"
+}
+
+# sanitized SANITIZER: build the programs of thread_programs, with .SANITIZER appended.
 sanitized() {
 	local sanitizer=$1
 	compile "$tree" "$made/$1" "$uring" -Db_sanitize="$1" -Db_lundef=false \
 		-Dexamples=false -Dtests=false -Dutils=false &&
-		with_objects "$1" "uring_serve.$1" "$TOP/harness/suites/uring_serve.c" \
-			fuse_uring_do_cmd fuse_uring_prep &&
-		unit_program "$1" "uring_unit.$1"
+		thread_programs "$1" ".$1"
 }
 
 exported() {

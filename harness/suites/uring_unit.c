@@ -17,6 +17,7 @@
 #include "uring_refuse.h"
 #include "unit.h"
 
+#include <sched.h>
 #include <stdarg.h>
 
 #define CMD_ADD_QUEUE	3
@@ -218,6 +219,46 @@ static void stop_before_start(void)
 	fuse_session_destroy(start("io_uring"));
 }
 
+static atomic_uint nr_looks;
+static atomic_bool end_looks;
+
+static void *look_at_stats(void *arg)
+{
+	struct fuse_uring_stats stats;
+
+	while (!end_looks) {
+		memset(&stats, 1, sizeof(stats));
+		fuse_session_uring_stats(arg, &stats, sizeof(stats));
+		CHECK(stats.requests == 0 && stats.dev_requests == 0);
+		nr_looks++;
+	}
+	return NULL;
+}
+
+static void wait_for_look(void)
+{
+	/* the first may have begun before */
+	const unsigned int end = nr_looks + 2;
+
+	while (nr_looks < end)
+		sched_yield();
+}
+
+/* At any time, from any thread: before there are queues, and when they start */
+static void stats_while_starting(void)
+{
+	struct fuse_session *se = new_session("io_uring");
+	pthread_t looker;
+
+	CHECK(pthread_create(&looker, NULL, look_at_stats, se) == 0);
+	wait_for_look();
+	CHECK(fuse_uring_start(se) == 0);
+	wait_for_look();
+	end_looks = true;
+	pthread_join(looker, NULL);
+	stop(se);
+}
+
 static void run(struct fuse_session *se)
 {
 	fuse_uring_wake_ring_threads(se);
@@ -365,6 +406,7 @@ static const struct unit_case cases[] = {
 	{ "free_before_commit", free_before_commit },
 	{ "reply_after_stop", reply_after_stop },
 	{ "stop_before_start", stop_before_start },
+	{ "stats_while_starting", stats_while_starting },
 	{ "quiet_end", quiet_end },
 	{ "give_up", give_up },
 	{ "whole_pages", whole_pages },

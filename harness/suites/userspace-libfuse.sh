@@ -181,6 +181,8 @@ build_points() {
 			userspace_each libfuse "$uring" -Dexamples=false -Dtests=false
 	point "it builds with a liburing that has no kernel-managed buffers" \
 		userspace_once "libfuse-without-$sources" compile_without
+	point "it links libatomic where the compiler needs it" \
+		asks_for_libatomic "$made/atomic"
 	point "the commands of userspace/libfuse.md, as printed, build a program" recipe
 	library_points
 }
