@@ -14,14 +14,14 @@
 #include "fuse_uring_mem.h"
 #include "fuse_uring_serve.h"
 #include "fuse_lowlevel.h"
-#include "unit.h"
+#include "uring_answer.h"
 
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
 static struct fuse_session *session;
-static int answers[2], never, empty;
+static int never, empty;
 static struct fuse_uring_mem mem;
 static const struct fuse_uring_mem *real_mem;
 /* the data of reads is in the client's pages */
@@ -42,18 +42,6 @@ void __wrap_fuse_uring_prep(struct fuse_ring_ent *ent, struct io_uring_sqe *sqe)
 	else
 		io_uring_prep_poll_add(sqe, never, POLLIN);
 	io_uring_sqe_set_data(sqe, ent);
-}
-
-/* The number of a request that has its reply, -1 if none has */
-static long answer(int ms)
-{
-	struct pollfd poll_fd = { .fd = answers[0], .events = POLLIN };
-	uint64_t id;
-
-	if (poll(&poll_fd, 1, ms) != 1)
-		return -1;
-	CHECK(read(answers[0], &id, 8) == 8);
-	return id;
 }
 
 /* In the queue's thread, before the handler. The second request waits. */

@@ -19,11 +19,10 @@
 #include "fuse_uring_stats.h"
 #include "fuse_uring_zc.h"
 #include "fuse_lowlevel.h"
-#include "unit.h"
+#include "uring_answer.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -43,7 +42,6 @@ static struct fuse_ring_ent *_Atomic bad_ent;
 /* the entry that has no request after its commit */
 static struct fuse_ring_ent *_Atomic idle_ent;
 static struct fuse_ring_pool *pool;
-static int answers[2];
 static void (*handler)(struct fuse_ring_ent *ent, unsigned int nr);
 static atomic_uint nr_requests;
 
@@ -175,18 +173,6 @@ static inline void stop(void)
 	for (size_t qid = 0; qid < pool->nr_queues; qid++)
 		fuse_uring_close_queue(queue_at(qid));
 	fuse_uring_pool_put(pool);
-}
-
-/* An entry's number, when its command has been submitted; -1 if none is */
-static inline int answer(int ms)
-{
-	struct pollfd poll_fd = { .fd = answers[0], .events = POLLIN };
-	uint64_t id;
-
-	if (poll(&poll_fd, 1, ms) != 1)
-		return -1;
-	CHECK(read(answers[0], &id, 8) == 8);
-	return id;
 }
 
 static inline void skip_answers(int nr)
