@@ -3,19 +3,20 @@
 # Sourced after lib.sh and common.sh: keeps the output of gates that passed, as long as
 # nothing changes that gates depend on.
 
+. "$TOP/harness/setup/versions.sh"
+
 GATES_PASSED=$CACHE/lint/gates
 
 # gates_key: a hash of the series with its base, the scripts, lists and configurations of
 # the harness (not its tests or guest scripts), and the packages that it needs.
 gates_key() {
-	# shellcheck disable=SC2046 # names
 	{
 		git -C "$LINT_LINUX" -c safe.directory='*' rev-parse \
 			"$LINT_BASE^{tree}" "$LINT_TIP^{commit}" 2>&1 || true
 		cd "$TOP/harness" || exit
 		find . \( -path ./tests -o -name __pycache__ -o -name '*.guest.sh' \) -prune \
 			-o -type f -exec sha256sum {} + | sort -k 2
-		dpkg-query -W $(sed -E 's/\s*#.*//; /^$/d' setup/packages) 2>&1
+		package_versions
 	} | sha256sum | cut -d ' ' -f 1
 }
 

@@ -3,6 +3,8 @@
 # Sourced by test.sh, after lib.sh: the results of steps that passed, for as long
 # as no file that the step reads has changed.
 
+. "$TOP/harness/setup/versions.sh"
+
 PASSED=$CACHE/passed
 
 # passed_key BASE WHICH COMMAND...: a hash of everything that the command reads: the
@@ -18,13 +20,12 @@ passed_key() {
 	git -C "$TOP" -c safe.directory='*' ls-files --error-unmatch harness/suites/passed.sh \
 		>/dev/null 2>&1 || return
 	[ "$which" != kernel ] || out+=(':!userspace' ':!docs')
-	# shellcheck disable=SC2046 # names
 	{
 		echo "$base $*"
 		git -C "$BUILDS/$base/linux" -c safe.directory='*' rev-parse 'refs/tags/base^{tree}'
 		cd "$TOP" && git -c safe.directory='*' ls-files -z --cached --others \
 			--exclude-standard -- . "${out[@]}" | sort -z | xargs -0 -r sha256sum
-		dpkg-query -W $(sed -E 's/\s*#.*//; /^$/d' "$TOP/harness/setup/packages")
+		package_versions
 	} 2>&1 | sha256sum | cut -d ' ' -f 1
 }
 

@@ -26,8 +26,10 @@ KERNEL=$(kernel_dir linux base)
 export out=$LOGS/$name.out
 : >"$out"
 
-[ -f "$libfuse/meson-uninstalled/fuse3-uninstalled.pc" ] ||
+if [ ! -f "$libfuse/meson-uninstalled/fuse3-uninstalled.pc" ] ||
+	[ ! -f "$liburing/lib/liburing.so" ]; then
 	"$TOP/harness/suites/userspace-libfuse.sh" --build | sed 's/^/# /'
+fi
 mkdir -p "$made"
 exec 8>"$made/.lock"
 flock -n 8 || die "another $name.sh is running" "" "wait for it to end"
