@@ -43,8 +43,8 @@ die() {
 mkdir -p "$LOGS"
 
 # run_logged NAME COMMAND...: send the output to a log and print a progress line every
-# half minute. On failure, print the end of the log and its path, and return the
-# command's status.
+# half minute. On failure, print the log's first errors, its end and its path, and return
+# the command's status.
 run_logged() {
 	local name=$1 log=$LOGS/$1.log pid status=0 waited=0
 	shift
@@ -57,6 +57,7 @@ run_logged() {
 	done
 	wait "$pid" || status=$?
 	if [ "$status" -ne 0 ]; then
+		grep -n -m 5 -E '(error:|Error [0-9]|Unmet build|undefined reference)' "$log" >&2 || true
 		tail -n 25 "$log" >&2
 		printf 'error: %s failed with status %d\n  log:   %s\n' \
 			"$name" "$status" "$log" >&2

@@ -30,8 +30,8 @@ revision() {
 	local package
 	for package in "${packages[@]}"; do
 		# shellcheck disable=SC2016 # dpkg-query expands these
-		dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' "$package" |
-			tee /dev/stderr | grep -q "+kmbuf$1 installed\$" || return
+		grep "+kmbuf$1 installed\$" \
+			< <(dpkg-query -W -f '${Package} ${Version} ${db:Status-Status}\n' "$package" | tee /dev/stderr) || return
 	done
 	[ -z "$(dpkg --audit)" ]
 }
@@ -56,7 +56,7 @@ probe_finds() {
 	kmbuf-probe >/run/probe && status=1
 	echo Y >"$enable"
 	cat /run/probe
-	[ "$status" -eq 0 ] && grep -A 1 '^no  *FUSE parameter' /run/probe | grep -q 'echo Y >' || return
+	[ "$status" -eq 0 ] && grep -q 'echo Y >' < <(grep -A 1 '^no  *FUSE parameter' /run/probe) || return
 	setpriv --reuid=nobody --regid=nogroup --clear-groups kmbuf-probe >/run/probe
 	cat /run/probe
 	grep -q '^yes  *kernel-managed buffer ring' /run/probe
@@ -116,7 +116,7 @@ runs() {
 
 gone() {
 	apt-get purge -y "${packages[@]}" || return
-	! dpkg-query -W '*kmbuf*' 2>/dev/null | grep -q . || return
+	[ -z "$(dpkg-query -W '*kmbuf*' 2>/dev/null)" ] || return
 	! find /boot /lib/modules /usr/lib/modprobe.d /usr/lib/tmpfiles.d /usr/sbin /usr/src \
 		-name '*kmbuf*' -o -name 'fuse-io-uring*' | grep . &&
 		! ls /usr/lib/x86_64-linux-gnu/lib{uring,fuse3}.so* && [ -z "$(dpkg --audit)" ]

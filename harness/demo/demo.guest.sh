@@ -82,7 +82,7 @@ run() {
 grep -qw io_buffer_register_request /proc/kallsyms ||
 	fail "this kernel has no io_buffer_register_request(): it lacks the series"
 [ -c /dev/ublk-control ] || fail "this kernel has no ublk"
-"$kublk" features | grep -q UBLK_F_SUPPORT_ZERO_COPY || fail "this kernel's ublk has no zero copy"
+grep -q UBLK_F_SUPPORT_ZERO_COPY < <("$kublk" features) || fail "this kernel's ublk has no zero copy"
 say "Linux $(uname -r) is up"
 make_store
 mkdir -p "$disk"

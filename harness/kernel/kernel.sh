@@ -114,10 +114,8 @@ fi
 
 say "$name: build (log: ${LOGS#"$TOP/"}/$name.log)"
 rm -f "$CCACHE_STATSLOG"
-run_logged "$name" kbuild_make "$tree" ".$2" -j"$(nproc)" "${goals[@]}" || {
-	grep -n -E '(error|Error [0-9]|undefined reference)' "$LOGS/$name.log" | head -n 5 >&2
+run_logged "$name" kbuild_make "$tree" ".$2" -j"$(nproc)" "${goals[@]}" ||
 	die "the $2 kernel of $1 does not build" "" "see $LOGS/$name.log"
-}
 warnings=$(grep -c ' warning: ' "$LOGS/$name.log") || true
 hits=$(grep -c -E '^(direct|preprocessed)_cache_hit$' "$CCACHE_STATSLOG" 2>/dev/null) || true
 misses=$(grep -c '^cache_miss$' "$CCACHE_STATSLOG" 2>/dev/null) || true

@@ -28,7 +28,7 @@ found=0
 while IFS= read -r file; do
 	found=1 status=0
 	sections "$file" >"$lint_tmp/all"
-	grep -E '^[A-Z0-9]' "$lint_tmp/all" | grep -q -v -E '^(THE REST|[A-Z]:)' || status=1
+	grep -q -v -E '^([^A-Z0-9]|$|THE REST|[A-Z]:)' "$lint_tmp/all" || status=1
 	echo "only THE REST covers $file" >"$lint_tmp/out"
 	verdict "$status" "MAINTAINERS covers $file" "$lint_tmp/out"
 done < <("${git[@]}" diff --no-renames --diff-filter=A --name-only "$LINT_BASE" "$LINT_TIP")

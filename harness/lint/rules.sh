@@ -43,7 +43,7 @@ spdx() {
 			# shellcheck disable=SC2053 # a pattern
 			[[ $file != $pattern ]] || exempt=1
 		done < <(entries spdx.lint)
-		[ -n "$exempt" ] || head -n 5 "$file" | grep -q 'SPDX-License-Identifier: [A-Z(]' ||
+		[ -n "$exempt" ] || grep -q 'SPDX-License-Identifier: [A-Z(]' < <(head -n 5 "$file") ||
 			echo "$file: no SPDX-License-Identifier in its first five lines"
 	done
 }
@@ -152,10 +152,24 @@ named() {
 	done
 }
 
+# Shell scripts, their continued lines joined, whose pipe ends in a program that stops
+# reading early. With pipefail the writer's SIGPIPE makes the pipe fail, sometimes:
+# 'grep -q x < <(writer)' cannot.
+pipes() {
+	local script
+	for script in "${own[@]}"; do
+		[[ $script == *.sh || $(head -n 1 "$script" | tr -d '\0') == '#!'*sh* ]] || continue
+		sed -E -e ':join' -e '/(\\|\|)$/{N;s/\\?\n\s*/ /;b join' -e '}' "$script" |
+			grep -E '(^|[^|])\|\s*(head\b|e?grep\s([^|]*\s)?-[A-Za-z]*[qm]|sed\s[^|]*[0-9;/{$]q\b)' |
+			sed "s|^\s*|$script: |"
+	done
+}
+
 rule "an SPDX line in every file (except harness/lists/spdx.lint)" spdx
 rule "LICENSES has the text of each licence" licenses
 rule "no Signed-off-by in patches" signoff
 rule "no patch creates a file" creates
+rule "no pipe into a program that stops reading early" pipes
 rule "a reason on every line of harness/lists" reasons
 rule "a line for one base names an existing base" guards
 rule "a reason above patches of one base" alone

@@ -25,8 +25,9 @@ build w1 "$LOGS/lint-w1-base.log" ||
 
 # compiles_nothing FROM TO: true if only documents, tests and the like differ.
 compiles_nothing() {
-	! qgit --git-dir="$lint_gitdir" diff --no-renames --name-only "$1" "$2" |
-		grep -q -v -E '^(Documentation|tools/testing|samples)/|^(MAINTAINERS|CREDITS)$'
+	local changed
+	changed=$(qgit --git-dir="$lint_gitdir" diff --no-renames --name-only "$1" "$2") || return
+	! grep -q -v -E '^(Documentation|tools/testing|samples)/|^(MAINTAINERS|CREDITS)?$' <<<"$changed"
 }
 
 n=0 parent=$(lint_commit "$LINT_BASE")

@@ -107,12 +107,17 @@ from_kernel_src() {
 	[ -d "$REPO" ] || make_repo "$REPO" "Linux from KERNEL_SRC" "${cmd[@]}"
 }
 
+# stood_in REPO PIN: whether REPO is recorded as a replacement of PIN.
+stood_in() {
+	grep -qxF -- "$2" < <(qgit -C "$1" config --get-all kmbuf.instead-of 2>/dev/null)
+}
+
 # Prints a repository that replaced this pinned version before: the newest of the
 # requested base, else one of another permitted base.
 stand_in() {
 	local repo is
 	while IFS= read -r repo; do
-		qgit -C "$repo" config --get-all kmbuf.instead-of 2>/dev/null | grep -qxF -- "$BASE_VERSION" || continue
+		stood_in "$repo" "$BASE_VERSION" || continue
 		is=$(base_of "$repo")
 		if [ "$is" = "$BASE" ]; then
 			echo "1 $repo"
@@ -126,7 +131,7 @@ stand_in() {
 # stands_in PIN: record that REPO replaces PIN, so that later runs work offline.
 stands_in() {
 	[ "$REPO" = "$CACHE/base-$1.git" ] ||
-		qgit -C "$REPO" config --get-all kmbuf.instead-of | grep -qxF -- "$1" ||
+		stood_in "$REPO" "$1" ||
 		qgit -C "$REPO" config --add kmbuf.instead-of "$1"
 }
 

@@ -47,10 +47,10 @@ cover_check() {
 	local name=${1#"$TOP/"} bad
 	[ -s "$1" ] || die "$name is missing" "it is the cover of a set of mails" \
 		"write it: 'Subject: ...', a blank line, the text"
-	! bad=$(sed '/^$/,$d' "$1" | grep -vEm1 "^(Subject|$(IFS='|'; echo "${*:2}")): [^ ]") ||
+	! bad=$(grep -vEm1 "^(Subject|$(IFS='|'; echo "${*:2}")): [^ ]" < <(sed '/^$/,$d' "$1")) ||
 		die "$name: cannot read the line '$bad'" "only the fields Subject ${*:2} may be above the first blank line"
 	[ "$(cover_field "$1" Subject | wc -l)" -eq 1 ] || die "$name needs exactly one Subject"
-	sed '1,/^$/d' "$1" | grep -q . || die "$name has no text" "" "write it below a blank line"
+	grep -q . < <(sed '1,/^$/d' "$1") || die "$name has no text" "" "write it below a blank line"
 	! grep -qi '^Signed-off-by:' "$1" || die "$name carries a Signed-off-by" "" "remove the line"
 }
 

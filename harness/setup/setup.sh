@@ -18,8 +18,7 @@ apt=$TOP/harness/setup/apt.sh
 missing_packages() {
 	local pkg
 	sed 's/#.*//' "$TOP/harness/setup/packages" | xargs -n1 | while read -r pkg; do
-		dpkg-query -W -f '${db:Status-Status}\n' "$pkg" 2>/dev/null |
-			grep -qx installed || echo "$pkg"
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$pkg" 2>/dev/null)" = installed ] || echo "$pkg"
 	done
 }
 
@@ -112,7 +111,7 @@ probe_sparse() {
 		>"$dir/sparse-bad.c"
 	"$1" "$dir/sparse-good.c" >"$dir/sparse-good.log" 2>&1 || status=1
 	[ "$status" -eq 0 ] && [ ! -s "$dir/sparse-good.log" ] || return 1
-	"$1" "$dir/sparse-bad.c" 2>&1 | grep -q 'dereference of noderef'
+	grep -q 'dereference of noderef' < <("$1" "$dir/sparse-bad.c" 2>&1)
 }
 
 sparse() {

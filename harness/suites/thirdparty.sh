@@ -196,7 +196,7 @@ suite_machine() {
 	/usr/bin/python3 "$TOP/harness/vm/splats.py" "$LOGS/$name.console" >/dev/null 2>&1 || splat=$?
 	why="the machine ended during it"
 	[ "$splat" -eq 0 ] || why="$why, after a splat"
-	if [ -n "$current" ] && ! cut -f 1 "$3/results" 2>/dev/null | grep -q -x -F "$current"; then
+	if [ -n "$current" ] && ! grep -q -x -F "$current" < <(cut -f 1 "$3/results" 2>/dev/null); then
 		printf '%s\tfail\t0\t%s, see %s.console\n' "$current" "$why" "$name"
 	fi
 	if [ "$splat" -ne 0 ]; then

@@ -46,7 +46,7 @@ program() {
 linked_again() { program 3 && [ "$(grep -c -E '^(direct|preprocessed)_cache_hit$' stats)" -eq 2 ]; }
 warns() {
 	printf 'int main(void) { int unused; return 0; }\n' >warn.c
-	"$src/kernel/cclink.sh" -Wall warn.c -o warn 2>&1 | grep -q 'warn.c:1:.*unused'
+	grep -q 'warn.c:1:.*unused' < <("$src/kernel/cclink.sh" -Wall warn.c -o warn 2>&1)
 }
 no_program() { ! "$src/kernel/cclink.sh" "$@" 2>/dev/null; }
 

@@ -91,7 +91,24 @@ printf '# SPDX-License-Identifier: GPL-2.0\ncd %s/me/x\n' /home >"$repo/path"
 printf '<!-- SPDX-License-Identifier: GPL-2.0 -->\nSee %s/gone.sh, build/docs/x, `BASE=7.2 make stay` and `make away`.\n' \
 	harness >"$repo/texts.md"
 printf '# SPDX-License-Identifier: GPL-2.0\nstay:\n' >"$repo/Makefile"
+into='|'
+cat >"$repo/pipes.sh" <<-END
+	# SPDX-License-Identifier: GPL-2.0
+	stops <a $into grep -q x || grep -q y b
+	stops too $into \\
+		head -n 1
+	goes | grep x || grep -m 1 y b
+	goes ||
+		grep -q y b
+	goes | sed -n 1,2p
+	stops last $into sed '/x/q'
+	grep -q x < <(goes)
+END
 gate rules
+says '# +pipes.sh: stops <a' "rules: a pipe into grep -q"
+says '# +pipes.sh: stops too' "rules: ... into head, on the next line"
+says '# +pipes.sh: stops last' "rules: ... into sed with q"
+never 'pipes.sh: (goes|grep)' "rules: ... but not pipes that are read to the end"
 says 'none.c: no SPDX' "rules: a file without SPDX line"
 says "texts.md: there is no harness""/gone.sh" "rules: a text that names a missing file"
 says "texts.md: there is no 'make away'" "rules: ... or a missing verb"

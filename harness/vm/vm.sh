@@ -184,9 +184,8 @@ now=$((SECONDS - start))
 
 # The reason of the first splat, and its first line, without the console's path.
 splat_headline() {
-	printf '%s\n' "$splats" |
-		sed -n -E -e '1{s/^splat: (.*) \(.*/\1/;h}' -e '1b' -e '/={20}/b' \
-			-e 's/^\[ *[0-9.]+\] //' -e 'H;x;s/\n/: /p;q'
+	sed -n -E -e '1{s/^splat: (.*) \(.*/\1/;h}' -e '1b' -e '/={20}/b' \
+		-e 's/^\[ *[0-9.]+\] //' -e 'H;x;s/\n/: /p;q' <<<"$splats"
 }
 
 # Judge.
@@ -225,7 +224,7 @@ fi
 		printf '%s\n' "$splats" | sed 's/^/    /'
 	fi
 	if [ -s "$rw/output" ]; then
-		grep -a -E '^[[:space:]#]*not ok ' "$rw/output" | head -n 20 | sed 's/^/    /' || true
+		grep -a -m 20 -E '^[[:space:]#]*not ok ' "$rw/output" | sed 's/^/    /' || true
 	fi
 	if [ -z "$marker" ]; then
 		echo "  end of the console:"
