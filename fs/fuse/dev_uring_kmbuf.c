@@ -3,17 +3,18 @@
  * Where the payloads of FUSE over io_uring are when a queue has memory that the
  * kernel owns and shares with the server. A small payload is behind the header
  * in the memory region of the io_uring. A larger one is with the queue's
- * provider, which can be a ring of kernel-managed buffers.
+ * provider, which can be rings of kernel-managed buffers, each with buffers of
+ * a size of its own.
  *
- * The queue pins its ring of buffers. The pin ends with the last entry that
- * uses the ring, so that a mount whose server is dead holds none of the
+ * The queue pins its rings of buffers. The pins end with the last entry that
+ * uses the rings, so that a mount whose server is dead holds none of the
  * server's memory. An entry whose request a dead server has taken ends with the
  * last reference to the server's device, or with an abort: another process that
- * has the device open keeps the entry, and the pin.
+ * has the device open keeps the entry, and the pins.
  *
  * Buffers are taken and returned under queue->lock. An entry that waits for a
  * request has no buffer, so there are as many buffers in use as payloads in
- * flight.
+ * flight. A payload takes the smallest buffer that is free and large enough.
  *
  * Userspace can write to headers and buffers at any time. Values are read from
  * them once, and then checked.
@@ -85,28 +86,74 @@ static enum fuse_payload_place payload_place(const struct fuse_ring_ent *ent,
 }
 
 /*
+ * The first of the queue's sizes that is large enough, and the largest if none
+ * is: such a payload gets an error when it is copied.
+ */
+static unsigned int size_class(const struct fuse_ring_queue *queue, size_t size)
+{
+	unsigned int i = 0;
+
+	while (i + 1 < queue->nr_kmbufs && queue->kmbufs[i].size < size)
+		i++;
+	return i;
+}
+
+/*
+ * Give the entry the smallest free buffer for @size bytes. The buffer that it
+ * has already counts as free. False if none is.
+ */
+static bool claim_buffer(struct fuse_ring_ent *ent, size_t size)
+{
+	struct fuse_ring_queue *queue = ent->queue;
+	struct io_kmbuf buf;
+	unsigned int i;
+
+	for (i = size_class(queue, size); i < queue->nr_kmbufs; i++) {
+		if (ent->buf.addr && ent->buf_ring == i)
+			return true;
+		if (io_uring_kmbuf_select(queue->kmbufs[i].ring, &buf))
+			continue;
+		fuse_uring_kmbuf_put(ent);
+		ent->buf = buf;
+		ent->buf_ring = i;
+		return true;
+	}
+	return false;
+}
+
+/*
  * Give the entry a buffer if the payload of @req needs one. A buffer that the
- * entry has already is reused, or returned if it is not needed. False if no
- * buffer is free. Not for entries that use no memory of their queue.
+ * entry has already is reused, or returned if it is not needed or another is
+ * better. False if no buffer is free. Not for entries that use no memory of
+ * their queue.
  */
 bool fuse_uring_payload_claim(struct fuse_ring_ent *ent, struct fuse_req *req)
 {
-	struct fuse_ring_queue *queue = ent->queue;
 	bool zero_copy = fuse_uring_zc_wanted(ent, req);
+	size_t size = copied_size(req->args, zero_copy);
 	enum fuse_payload_place place;
 
-	lockdep_assert_held(&queue->lock);
+	lockdep_assert_held(&ent->queue->lock);
 
-	place = payload_place(ent, req->args, copied_size(req->args, zero_copy));
+	place = payload_place(ent, req->args, size);
 	if (place != FUSE_PAYLOAD_BUFFER)
 		fuse_uring_kmbuf_put(ent);
-	else if (!ent->buf.addr &&
-		 io_uring_kmbuf_select(queue->kmbuf, &ent->buf))
+	else if (!claim_buffer(ent, size))
 		return false;
 
 	ent->place = place;
 	ent->zero_copy = zero_copy;
 	return true;
+}
+
+/* The smallest of the queue's sizes that a buffer of the entry for @req can be of */
+unsigned int fuse_uring_payload_size_class(const struct fuse_ring_ent *ent,
+					   const struct fuse_req *req)
+{
+	if (ent->provider != FUSE_PROVIDER_KMBUF)
+		return 0;
+	return size_class(ent->queue,
+			  copied_size(req->args, fuse_uring_zc_wanted(ent, req)));
 }
 
 /* What lets an entry serve some requests without a buffer */
@@ -143,7 +190,8 @@ void fuse_uring_kmbuf_put(struct fuse_ring_ent *ent)
 
 	if (!ent->buf.addr)
 		return;
-	WARN_ON_ONCE(io_uring_kmbuf_recycle(ent->queue->kmbuf, ent->buf.bid));
+	WARN_ON_ONCE(io_uring_kmbuf_recycle(ent->queue->kmbufs[ent->buf_ring].ring,
+					    ent->buf.bid));
 	ent->buf.addr = NULL;
 }
 
@@ -206,6 +254,8 @@ void fuse_uring_payload_describe(const struct fuse_ring_ent *ent,
 	case FUSE_PAYLOAD_BUFFER:
 		ent_in_out->flags = FUSE_URING_ENT_BUFFER;
 		ent_in_out->buf_id = ent->buf.bid;
+		ent_in_out->buf_group =
+			ent->queue->kmbufs[ent->buf_ring].buf_group;
 		break;
 	default:
 		break;
@@ -240,7 +290,7 @@ int fuse_uring_ent_join(struct fuse_ring_ent *ent)
 	if (queue->zero_copy && queue->provider == FUSE_PROVIDER_IOVEC)
 		return -EINVAL;
 	if (ent->provider == FUSE_PROVIDER_KMBUF) {
-		if (!queue->kmbuf)
+		if (queue->kmbufs_unpinned)
 			return -EINVAL;
 		queue->nr_kmbuf_ents++;
 	}
@@ -251,40 +301,40 @@ int fuse_uring_ent_join(struct fuse_ring_ent *ent)
 }
 
 /*
- * If no entry uses the buffers of the queue, none will later. Then return them
- * for the caller to pass to fuse_uring_kmbuf_unpin(), else NULL.
+ * If no entry uses the buffers of the queue, none will later. Then the caller has
+ * to call fuse_uring_kmbuf_unpin(), else this is false.
  */
-struct io_kmbuf_ring *fuse_uring_kmbuf_unused(struct fuse_ring_queue *queue)
+bool fuse_uring_kmbuf_unused(struct fuse_ring_queue *queue)
 {
-	struct io_kmbuf_ring *kmbuf = queue->kmbuf;
-
 	lockdep_assert_held(&queue->lock);
 
-	if (queue->nr_kmbuf_ents)
-		return NULL;
-	WRITE_ONCE(queue->kmbuf, NULL);
-	return kmbuf;
+	if (queue->nr_kmbuf_ents || queue->kmbufs_unpinned)
+		return false;
+	queue->kmbufs_unpinned = true;
+	return true;
 }
 
 /*
- * The entry is going. If it is the last one that uses the buffers, return them
- * for the caller to pass to fuse_uring_kmbuf_unpin(), before the server is told
- * that the entry is gone. Else NULL.
+ * The entry is going. If it is the last one that uses the buffers, the caller has
+ * to call fuse_uring_kmbuf_unpin(), before the server is told that the entry is
+ * gone. Else this is false.
  */
-struct io_kmbuf_ring *fuse_uring_kmbuf_leave(struct fuse_ring_ent *ent)
+bool fuse_uring_kmbuf_leave(struct fuse_ring_ent *ent)
 {
 	lockdep_assert_held(&ent->queue->lock);
 
 	if (ent->provider != FUSE_PROVIDER_KMBUF)
-		return NULL;
+		return false;
 	fuse_uring_kmbuf_put(ent);
 	ent->queue->nr_kmbuf_ents--;
 	return fuse_uring_kmbuf_unused(ent->queue);
 }
 
-/* Call without queue->lock: may sleep */
-void fuse_uring_kmbuf_unpin(struct io_kmbuf_ring *kmbuf)
+/* Call without queue->lock, as this may sleep, and once for each queue */
+void fuse_uring_kmbuf_unpin(struct fuse_ring_queue *queue)
 {
-	if (kmbuf)
-		io_uring_buf_ring_unpin(kmbuf);
+	unsigned int i;
+
+	for (i = 0; i < queue->nr_kmbufs; i++)
+		io_uring_buf_ring_unpin(queue->kmbufs[i].ring);
 }

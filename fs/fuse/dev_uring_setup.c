@@ -162,40 +162,84 @@ int fuse_uring_add_headers(struct io_uring_cmd *cmd, unsigned int issue_flags,
 	return 0;
 }
 
-/* The server has to be able to write replies of any size */
-static int check_buffers(const struct fuse_ring *ring,
+/* Can the queue get (more) buffers of the command's io_uring? */
+static int check_provider(struct fuse_ring_queue *queue,
+			  struct io_uring_cmd *cmd)
+{
+	int err;
+
+	err = check_queue(queue, cmd, queue->provider == FUSE_PROVIDER_BUFPOOL);
+	if (err)
+		return err;
+	return queue->nr_kmbufs < FUSE_URING_MAX_KMBUF_RINGS ? 0 : -ENOSPC;
+}
+
+/*
+ * Also compares the buffers that the queue has already: the io_uring's address
+ * can be that of an earlier one.
+ */
+static int check_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
+		       unsigned int issue_flags)
+{
+	struct fuse_kmbufs has;
+	int err;
+
+	scoped_guard(spinlock, &queue->lock) {
+		err = check_provider(queue, cmd);
+		has = queue->kmbufs[0];
+	}
+	if (err || !has.ring)
+		return err;
+	return io_uring_cmd_on_kmbuf_ring(cmd, has.buf_group, has.ring,
+					  issue_flags) ? 0 : -EXDEV;
+}
+
+/*
+ * The server has to be able to write replies of any size, into the first of the
+ * queue's buffers at least.
+ */
+static int check_buffers(const struct fuse_ring_queue *queue,
 			 struct io_kmbuf_ring *kmbuf)
 {
 	if (io_uring_kmbuf_flags(kmbuf) & IOU_KMBUF_RING_RDONLY)
 		return -EINVAL;
-	if (io_uring_kmbuf_size(kmbuf) < ring->max_payload_sz)
+	if (!queue->nr_kmbufs &&
+	    io_uring_kmbuf_size(kmbuf) < queue->ring->max_payload_sz)
 		return -EINVAL;
 	return 0;
 }
 
-static int check_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd)
+/* Keep the smallest buffers first */
+static void insert_kmbuf(struct fuse_ring_queue *queue,
+			 const struct fuse_kmbufs *kmbufs)
 {
-	guard(spinlock)(&queue->lock);
-	return check_queue(queue, cmd, queue->provider != FUSE_PROVIDER_IOVEC);
+	unsigned int i = queue->nr_kmbufs;
+
+	for (; i && queue->kmbufs[i - 1].size > kmbufs->size; i--)
+		queue->kmbufs[i] = queue->kmbufs[i - 1];
+	queue->kmbufs[i] = *kmbufs;
+	queue->nr_kmbufs++;
 }
 
 /* On success, the pin belongs to the queue */
 static int set_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
-		     struct io_kmbuf_ring *kmbuf, unsigned int buf_group)
+		     struct io_kmbuf_ring *kmbuf, u16 buf_group)
 {
+	const struct fuse_kmbufs kmbufs = {
+		.ring = kmbuf,
+		.buf_group = buf_group,
+		.size = io_uring_kmbuf_size(kmbuf),
+	};
 	int err;
-
-	err = check_buffers(queue->ring, kmbuf);
-	if (err)
-		return err;
 
 	guard(spinlock)(&queue->lock);
 	/* this can have changed while the buffers were pinned */
-	err = check_queue(queue, cmd, queue->provider != FUSE_PROVIDER_IOVEC);
+	err = check_provider(queue, cmd);
+	if (!err)
+		err = check_buffers(queue, kmbuf);
 	if (err)
 		return err;
-	WRITE_ONCE(queue->kmbuf, kmbuf);
-	WRITE_ONCE(queue->buf_group, buf_group);
+	insert_kmbuf(queue, &kmbufs);
 	WRITE_ONCE(queue->provider, FUSE_PROVIDER_KMBUF);
 	WRITE_ONCE(queue->io_ring, io_uring_cmd_ctx_handle(cmd));
 	return 0;
@@ -209,21 +253,23 @@ static int set_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
  *
  * Put the payloads of the queue's entries into a ring of kernel-managed buffers
  * of @cmd's io_uring, unless they are inline or the entry has an iovec for
- * them. The queue pins the ring until the last entry that uses it has gone, or
- * the connection is aborted before there is one. A call that fails changes
- * nothing.
+ * them. Further calls, up to three, add buffers of other sizes. The queue pins
+ * the rings until the last entry that uses them has gone, or the connection is
+ * aborted before there is one. A call that fails changes nothing.
  *
  * Context: Process context. Takes the io_uring's ->uring_lock if @issue_flags
  * say that it is not held, and the queue's lock.
  *
  * Return: 0, or
  * -EOPNOTSUPP if FUSE_HAS_IO_URING_KMBUF was not negotiated,
- * -EINVAL if an argument is wrong, or the buffers are too small or read-only,
+ * -EINVAL if an argument is wrong, or the buffers are read-only, or they are the
+ * queue's first and too small for the largest payload,
  * -ESRCH if there is no such queue,
  * -EBUSY if the queue has, or had, an entry, or the ring is pinned, for
  * instance by another queue,
- * -EEXIST if the queue has a provider of payloads already,
- * -EXDEV if its headers are in the memory region of another io_uring,
+ * -EEXIST if the queue has a pool,
+ * -ENOSPC if it has four rings of buffers already,
+ * -EXDEV if its headers or its other buffers are memory of another io_uring,
  * -ENOENT if there is no such ring of buffers,
  * -ENOTCONN if the connection has been aborted.
  */
@@ -241,7 +287,7 @@ int fuse_uring_add_kmbuf(struct io_uring_cmd *cmd, unsigned int issue_flags,
 		return PTR_ERR(queue);
 	if (!mem_is_zero(req.kmbuf.reserved, sizeof(req.kmbuf.reserved)))
 		return -EINVAL;
-	err = check_kmbuf(queue, cmd);
+	err = check_kmbuf(queue, cmd, issue_flags);
 	if (err)
 		return err;
 
@@ -276,12 +322,15 @@ void fuse_uring_cmd_mem(struct io_uring_cmd *cmd, struct fuse_ring_queue *queue,
 			unsigned int issue_flags,
 			struct fuse_uring_cmd_mem *mem)
 {
+	/* the others are in the same io_uring */
+	const struct fuse_kmbufs *first = &queue->kmbufs[0];
+
 	if (READ_ONCE(queue->io_ring) != io_uring_cmd_ctx_handle(cmd))
 		return;
 	if (READ_ONCE(queue->provider) == FUSE_PROVIDER_KMBUF)
 		mem->kmbuf = io_uring_cmd_on_kmbuf_ring(cmd,
-							READ_ONCE(queue->buf_group),
-							READ_ONCE(queue->kmbuf),
+							READ_ONCE(first->buf_group),
+							READ_ONCE(first->ring),
 							issue_flags);
 	if (READ_ONCE(queue->hdr_stride))
 		mem->region = io_uring_registered_mem_region_get(cmd,

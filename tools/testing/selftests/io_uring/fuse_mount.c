@@ -259,3 +259,24 @@ long long fuse_test_counter(const struct fuse_test *ft, const char *name)
 			return atoll(line + len);
 	return -1;
 }
+
+struct fuse_buffer_counts fuse_test_buffer_counts(const struct fuse_test *ft,
+						  unsigned int size)
+{
+	struct fuse_buffer_counts counts, sum = { };
+	char buf[16384], *line, *state;
+	unsigned int line_size;
+
+	if (!fuse_test_counters(ft, buf, sizeof(buf)))
+		return sum;
+	for (line = strtok_r(buf, "\n", &state); line;
+	     line = strtok_r(NULL, "\n", &state)) {
+		if (sscanf(line, "queue %*u group %*u size %u sent %lld wait %lld",
+			   &line_size, &counts.sent, &counts.waits) != 3 ||
+		    line_size != size)
+			continue;
+		sum.sent += counts.sent;
+		sum.waits += counts.waits;
+	}
+	return sum;
+}

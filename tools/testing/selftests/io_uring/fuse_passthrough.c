@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 static const char usage_text[] =
-	"usage: fuse_passthrough [-m MODE] [-d DEPTH] [-b BUFFERS] [-z BYTES]\n"
-	"                        [-w] SOURCE MOUNTPOINT\n"
+	"usage: fuse_passthrough [-m MODE] [-d DEPTH] [-b BUFFERS] [-s NUMBERxSIZE]\n"
+	"                        [-z BYTES] [-w] SOURCE MOUNTPOINT\n"
 	"\n"
 	"Shows the directory SOURCE at MOUNTPOINT until it is interrupted or\n"
 	"unmounted. Needs root.\n"
@@ -34,6 +34,9 @@ static const char usage_text[] =
 	"             these two with headers in the memory region\n"
 	"  -d DEPTH   entries a queue, of which there is one for each CPU; 8\n"
 	"  -b BUFFERS kernel-managed buffers a queue, or those of the pool; 4\n"
+	"  -s NUMBERxSIZE\n"
+	"             as many kernel-managed buffers a queue of another size, such as\n"
+	"             32x64K; up to three times\n"
 	"  -z BYTES   the smallest read or write to do without a copy; 16384\n"
 	"  -w         cache writes\n"
 	"\n"
@@ -73,11 +76,32 @@ static bool parse_mode(const char *name, enum fuse_mode *mode)
 	return false;
 }
 
+/* NUMBERxSIZE, in bytes or with a K for KiB */
+static bool parse_size(const char *text, struct fuse_test *ft)
+{
+	struct fuse_buffers buffers;
+	unsigned int i = 0;
+	char unit = 0;
+
+	if (sscanf(text, "%ux%u%c", &buffers.nr, &buffers.size, &unit) < 2)
+		return false;
+	if (unit == 'K')
+		buffers.size *= 1024;
+	else if (unit)
+		return false;
+	while (i < FUSE_TEST_MORE_SIZES && ft->more_buffers[i].nr)
+		i++;
+	if (!buffers.nr || i == FUSE_TEST_MORE_SIZES)
+		return false;
+	ft->more_buffers[i] = buffers;
+	return true;
+}
+
 static bool parse_options(int argc, char **argv, struct fuse_test *ft)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "m:d:b:z:w")) != -1) {
+	while ((c = getopt(argc, argv, "m:d:b:s:z:w")) != -1) {
 		switch (c) {
 		case 'm':
 			if (!parse_mode(optarg, &ft->mode))
@@ -88,6 +112,10 @@ static bool parse_options(int argc, char **argv, struct fuse_test *ft)
 			break;
 		case 'b':
 			ft->buffers = atoi(optarg);
+			break;
+		case 's':
+			if (!parse_size(optarg, ft))
+				return false;
 			break;
 		case 'z':
 			ft->zero_copy_min = atoi(optarg);

@@ -118,6 +118,15 @@ struct fuse_io {
 	unsigned int	claim;
 };
 
+/* Kernel-managed buffers of one size */
+struct fuse_buffers {
+	unsigned int	nr;
+	unsigned int	size;
+};
+
+/* A queue can have buffers of so many sizes besides the largest */
+#define FUSE_TEST_MORE_SIZES	3
+
 struct fuse_test;
 struct fuse_uring_ops;
 
@@ -181,6 +190,11 @@ struct fuse_test {
 	/* for io_uring: entries and buffers per queue, 0 stands for 1 */
 	unsigned int	depth;
 	unsigned int	buffers;
+	/*
+	 * with kernel-managed buffers: others per queue, until the first of which
+	 * there are none
+	 */
+	struct fuse_buffers more_buffers[FUSE_TEST_MORE_SIZES];
 	/* additional room for payloads, beyond the kernel's minimum */
 	unsigned int	more_room;
 	/* pools begin at address 0, one after the other */
@@ -242,6 +256,17 @@ bool fuse_test_wait_requests(const struct fuse_test *ft, unsigned int nr,
 			     unsigned int ms);
 /* A counter of a mount with kernel-managed buffers, or -1 */
 long long fuse_test_counter(const struct fuse_test *ft, const char *name);
+/*
+ * What the kernel-managed buffers of a size have served, and how many requests
+ * have waited for one; over all queues
+ */
+struct fuse_buffer_counts {
+	long long	sent;
+	long long	waits;
+};
+
+struct fuse_buffer_counts fuse_test_buffer_counts(const struct fuse_test *ft,
+						  unsigned int size);
 /* All counters as text */
 bool fuse_test_counters(const struct fuse_test *ft, char *buf, size_t size);
 

@@ -55,6 +55,8 @@ struct uring_server {
 	unsigned char		**bufs;
 	size_t			buf_size;
 	unsigned int		nr_bufs;
+	/* those of fuse_test.more_buffers: FUSE_TEST_MORE_SIZES for each queue */
+	unsigned char		**more_bufs;
 };
 
 /*

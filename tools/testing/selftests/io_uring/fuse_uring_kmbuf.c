@@ -23,21 +23,76 @@ static int init_region(struct uring_server *srv)
 	return -errno;
 }
 
-static int init_bufs(struct uring_server *srv, unsigned int qid)
+/* The group of a queue's largest buffers, and those of its other buffers */
+static unsigned int group(const struct uring_server *srv, unsigned int qid,
+			  unsigned int size)
 {
-	struct io_uring *ring = &srv->tr.ring;
+	return size * srv->nr_queues + qid;
+}
+
+/* NULL if that fails, with errno set */
+static unsigned char *init_group(struct uring_server *srv, unsigned int bgid,
+				 unsigned int nr, size_t size)
+{
+	unsigned char *bufs;
 	int ret;
 
-	ret = kmbuf_setup(ring, qid, srv->nr_bufs,
-			  srv->buf_size / sysconf(_SC_PAGESIZE), 0);
-	if (ret)
-		return ret;
-	srv->bufs[qid] = kmbuf_mmap(ring, qid, srv->nr_bufs * srv->buf_size,
-				    PROT_READ | PROT_WRITE);
-	if (srv->bufs[qid] != MAP_FAILED)
-		return 0;
-	srv->bufs[qid] = NULL;
-	return -errno;
+	ret = kmbuf_setup_bytes(&srv->tr.ring, bgid, nr, size, 0);
+	if (ret) {
+		errno = -ret;
+		return NULL;
+	}
+	bufs = kmbuf_mmap(&srv->tr.ring, bgid, nr * size,
+			  PROT_READ | PROT_WRITE);
+	return bufs == MAP_FAILED ? NULL : bufs;
+}
+
+static const struct fuse_buffers *more(const struct uring_server *srv,
+				       unsigned int i)
+{
+	const struct fuse_buffers *buffers = srv->ft->more_buffers + i;
+
+	return i < FUSE_TEST_MORE_SIZES && buffers->nr ? buffers : NULL;
+}
+
+static unsigned char **more_bufs(const struct uring_server *srv,
+				 unsigned int qid, unsigned int i)
+{
+	return srv->more_bufs + qid * FUSE_TEST_MORE_SIZES + i;
+}
+
+/* All buffers of a queue */
+static int init_bufs(struct uring_server *srv, unsigned int qid)
+{
+	unsigned int i;
+
+	srv->bufs[qid] = init_group(srv, group(srv, qid, 0), srv->nr_bufs,
+				    srv->buf_size);
+	if (!srv->bufs[qid])
+		return -errno;
+	for (i = 0; more(srv, i); i++) {
+		*more_bufs(srv, qid, i) = init_group(srv, group(srv, qid, i + 1),
+						     more(srv, i)->nr,
+						     more(srv, i)->size);
+		if (!*more_bufs(srv, qid, i))
+			return -errno;
+	}
+	return 0;
+}
+
+/* The queue has its largest buffers already */
+static int add_more_bufs(struct uring_server *srv, unsigned int qid)
+{
+	struct fuse_uring_cmd_req kmbuf = { .qid = qid };
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; !ret && more(srv, i); i++) {
+		kmbuf.kmbuf.buf_group = group(srv, qid, i + 1);
+		ret = fuse_uring_cmd(&srv->tr, srv->ft->dev,
+				     FUSE_IO_URING_CMD_ADD_KMBUF, &kmbuf);
+	}
+	return ret;
 }
 
 int fuse_kmbuf_add_queue(struct test_ring *tr, const struct fuse_test *ft,
@@ -100,12 +155,19 @@ static int init(struct uring_server *srv)
 	srv->buf_size = uring_page_align(fuse_entry_room(srv->ft));
 	if (fuse_mode_headers(mode))
 		ret = init_region(srv);
-	if (fuse_mode_buffers(mode))
+	if (fuse_mode_buffers(mode)) {
 		srv->bufs = calloc(srv->nr_queues, sizeof(*srv->bufs));
+		srv->more_bufs = calloc(srv->nr_queues * FUSE_TEST_MORE_SIZES,
+					sizeof(*srv->more_bufs));
+	}
 	for (i = 0; !ret && srv->bufs && i < srv->nr_queues; i++)
 		ret = init_bufs(srv, i);
-	for (i = 0; !ret && i < srv->nr_queues; i++)
-		ret = fuse_kmbuf_add_queue(&srv->tr, srv->ft, i, srv->stride, i);
+	for (i = 0; !ret && i < srv->nr_queues; i++) {
+		ret = fuse_kmbuf_add_queue(&srv->tr, srv->ft, i, srv->stride,
+					   group(srv, i, 0));
+		if (!ret && srv->bufs)
+			ret = add_more_bufs(srv, i);
+	}
 	if (!ret && srv->ft->slots == FUSE_SLOTS_TAKEN)
 		ret = take_slots(srv);
 	return ret;
@@ -113,12 +175,19 @@ static int init(struct uring_server *srv)
 
 static void exit_memory(struct uring_server *srv)
 {
-	unsigned int i;
+	const struct fuse_buffers *buffers;
+	unsigned int qid, i;
 
-	for (i = 0; srv->bufs && i < srv->nr_queues; i++)
-		if (srv->bufs[i])
-			munmap(srv->bufs[i], srv->nr_bufs * srv->buf_size);
+	for (qid = 0; srv->bufs && qid < srv->nr_queues; qid++) {
+		if (srv->bufs[qid])
+			munmap(srv->bufs[qid], srv->nr_bufs * srv->buf_size);
+		for (i = 0; (buffers = more(srv, i)); i++)
+			if (*more_bufs(srv, qid, i))
+				munmap(*more_bufs(srv, qid, i),
+				       (size_t)buffers->nr * buffers->size);
+	}
 	free(srv->bufs);
+	free(srv->more_bufs);
 	if (srv->region)
 		munmap(srv->region, srv->region_size);
 }
@@ -156,7 +225,7 @@ static bool buffer_agrees(const struct fuse_uring_ent_in_out *io,
 	const bool buffer = io->flags & FUSE_URING_ENT_BUFFER;
 
 	if (!(cqe_flags & IORING_CQE_F_BUFFER))
-		return !buffer && !io->buf_id;
+		return !buffer && !io->buf_id && !io->buf_group;
 	return buffer && cqe_flags >> IORING_CQE_BUFFER_SHIFT == io->buf_id;
 }
 
@@ -188,12 +257,20 @@ static int locate_buffer(const struct uring_server *srv,
 			 struct uring_entry *entry)
 {
 	const unsigned int id = entry->in_out.buf_id;
+	struct fuse_buffers buffers = { srv->nr_bufs, srv->buf_size };
+	unsigned char *bufs = srv->bufs[entry->qid];
+	unsigned int i;
 
-	if (entry->own_payload || id >= srv->nr_bufs)
+	for (i = 0; entry->in_out.buf_group != group(srv, entry->qid, i); i++) {
+		if (!more(srv, i))
+			return -EPROTO;
+		buffers = *more(srv, i);
+		bufs = *more_bufs(srv, entry->qid, i);
+	}
+	if (entry->own_payload || id >= buffers.nr)
 		return -EPROTO;
-	uring_set_payload(&entry->call,
-			  srv->bufs[entry->qid] + id * srv->buf_size,
-			  srv->buf_size);
+	uring_set_payload(&entry->call, bufs + (size_t)id * buffers.size,
+			  buffers.size);
 	return 0;
 }
 

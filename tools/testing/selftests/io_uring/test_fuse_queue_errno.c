@@ -31,6 +31,7 @@
 #define BGID_RDONLY	3
 #define BGID_PROVIDED	4
 #define BGID_NONE	5
+#define BGID_MORE	6
 
 FIXTURE(fuse_queue)
 {
@@ -406,6 +407,39 @@ TEST_F(fuse_queue, buf_group)
 	EXPECT_EQ(0, kmbuf_unregister(&self->fq.tr.ring, BGID_RDONLY));
 }
 
+static int add_group(struct fuse_queue *fq, unsigned int bgid)
+{
+	struct fuse_uring_cmd_req req = fuse_queue_good_kmbuf();
+
+	req.kmbuf.buf_group = bgid;
+	return fuse_queue_cmd(fq, ADD_KMBUF, &req);
+}
+
+/* Up to three further groups, whose buffers may be small */
+TEST_F(fuse_queue, more_groups)
+{
+	struct io_uring *ring = &self->fq.tr.ring;
+	unsigned int i;
+
+	give(_metadata, self, FUSE_QUEUE_ADDED | FUSE_QUEUE_KMBUF);
+	ASSERT_TRUE(memlock_enter());
+	for (i = 0; i < 3; i++)
+		ASSERT_EQ(0, kmbuf_setup_bytes(ring, BGID_MORE + i, 2,
+					       512 << i, 0));
+	ASSERT_TRUE(memlock_leave());
+
+	EXPECT_EQ(-EINVAL, add_group(&self->fq, BGID_RDONLY));
+	EXPECT_EQ(-ENOENT, add_group(&self->fq, BGID_NONE));
+	EXPECT_EQ(0, add_group(&self->fq, BGID_SMALL));
+	EXPECT_EQ(-EBUSY, add_group(&self->fq, BGID_SMALL));
+	EXPECT_EQ(0, add_group(&self->fq, BGID_MORE));
+	EXPECT_EQ(0, add_group(&self->fq, BGID_MORE + 1));
+	EXPECT_EQ(-ENOSPC, add_group(&self->fq, BGID_MORE + 2));
+
+	EXPECT_EQ(-EBUSY, kmbuf_unregister(ring, BGID_MORE + 1));
+	EXPECT_EQ(0, kmbuf_unregister(ring, BGID_MORE + 2));
+}
+
 TEST_F(fuse_queue, no_region)
 {
 	struct fuse_queue other = self->fq;
@@ -472,7 +506,7 @@ TEST_F(fuse_queue, twice)
 	give(_metadata, self, FUSE_QUEUE_HEADERS);
 	EXPECT_EQ(-EEXIST, add_headers(&self->fq));
 	give(_metadata, self, FUSE_QUEUE_KMBUF);
-	EXPECT_EQ(-EEXIST, add_kmbuf(&self->fq));
+	EXPECT_EQ(-EBUSY, add_kmbuf(&self->fq));
 	EXPECT_EQ(-EEXIST, add_headers(&self->fq));
 	EXPECT_EQ(-EBUSY, kmbuf_unregister(&self->fq.tr.ring, BGID));
 }
@@ -516,7 +550,8 @@ TEST_F(fuse_queue, headers_of_another_ring)
 	ASSERT_EQ(0, open_ring(&other));
 	give(_metadata, self, FUSE_QUEUE_ADDED | FUSE_QUEUE_KMBUF);
 	EXPECT_EQ(-EXDEV, add_headers(&other));
-	EXPECT_EQ(-EEXIST, add_kmbuf(&other));
+	EXPECT_EQ(-EXDEV, add_kmbuf(&other));
+	EXPECT_EQ(0, kmbuf_unregister(&other.tr.ring, BGID));
 	fuse_queue_close_ring(&other);
 }
 
