@@ -168,7 +168,8 @@ static int check_provider(struct fuse_ring_queue *queue,
 {
 	int err;
 
-	err = check_queue(queue, cmd, queue->provider == FUSE_PROVIDER_BUFPOOL);
+	err = check_queue(queue, cmd, queue->provider != FUSE_PROVIDER_IOVEC &&
+				      queue->provider != FUSE_PROVIDER_KMBUF);
 	if (err)
 		return err;
 	return queue->nr_kmbufs < FUSE_URING_MAX_KMBUF_RINGS ? 0 : -ENOSPC;
