@@ -382,6 +382,50 @@ static void numbers(void)
 	fuse_session_destroy(se);
 }
 
+/* Numbers and sizes of buffers in one option */
+static void lists(void)
+{
+	const char *const wrong[] = {
+		"2x", "x64K", "2x64k", "0x1M", "0x10", "-1x1M", "2x-64K", "1M", "",
+		"2x1M+", "+2x1M", "2x1M++1x64K", "2x1M 1x64K", "4x4K", "32769x64K",
+		"1x1025M", "1x99999999999999999999", "1x1M+1x1M+1x1M+1x1M+1x1M",
+		"4294967297x1M", "2x1M,io_uring_kmbuf_bufsize=65536",
+	};
+	char options[128];
+	struct fuse_session *se;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		snprintf(options, sizeof(options),
+			 "io_uring_kmbuf,io_uring_kmbuf_bufs=%s", wrong[i]);
+		puts(options);
+		CHECK(!try_session(options));
+		CHECK(nr_logs == 1);
+	}
+
+	se = new_session("io_uring_kmbuf,io_uring_kmbuf_bufs=32x64K\\,2x1M");
+	CHECK(se->uring.kmbuf_bufs == 2 && se->uring.kmbuf_bufsize == 1048576);
+	CHECK(se->uring.nr_more_bufs == 1);
+	CHECK(se->uring.more_bufs[0].nr == 32);
+	CHECK(se->uring.more_bufs[0].size == 65536);
+	CHECK(!fuse_uring_can_shrink(se));
+	CHECK(nr_logs == 0);
+	fuse_session_destroy(se);
+
+	se = new_session("io_uring_kmbuf,io_uring_kmbuf_bufs=1x512+2x8192+3x1000+4x4K");
+	CHECK(se->uring.kmbuf_bufs == 2 && se->uring.kmbuf_bufsize == 8192);
+	CHECK(se->uring.nr_more_bufs == 3);
+	CHECK(se->uring.more_bufs[0].size == 512);
+	CHECK(se->uring.more_bufs[1].size == 4096);
+	CHECK(se->uring.more_bufs[2].size == 1024);
+	fuse_session_destroy(se);
+
+	/* a pool takes the largest ones, and says so */
+	se = new_session("io_uring_bufpool,io_uring_kmbuf_bufs=2x1M+4x64K");
+	CHECK(se->uring.kmbuf_bufs == 2 && se->uring.kmbuf_bufsize == 1048576);
+	CHECK(nr_logs == 1);
+	fuse_session_destroy(se);
+}
+
 static void without_effect(void)
 {
 	const char *const options[] = {
@@ -414,6 +458,7 @@ static const struct unit_case cases[] = {
 	{ "all_flags", all_flags },
 	{ "pool_is_explicit", pool_is_explicit },
 	{ "numbers", numbers },
+	{ "lists", lists },
 	{ "without_effect", without_effect },
 };
 

@@ -209,6 +209,24 @@ works() {
 	unserve && [ "$status" -eq 0 ] && { [ "$1" != fuse_threads ] || in_use "$3"; }
 }
 
+# sent_in SIZE: print how many requests were sent in buffers of SIZE bytes.
+sent_in() {
+	cat "$connections"/*/io_uring |
+		awk -v size="$1" '$5 == "size" && $6 == size { sum += $8 } END { print sum + 0 }'
+}
+
+# sizes EXAMPLE OPTIONS SIZE...: the same, and buffers of each SIZE are in use.
+sizes() {
+	local size status=0
+	serve_example "$1" "$2" || return
+	copies file || status=1
+	for size in "${@:3}"; do
+		echo "$(sent_in "$size") requests in buffers of $size bytes"
+		[ "$(sent_in "$size")" -gt 0 ] || status=1
+	done
+	unserve && [ "$status" -eq 0 ]
+}
+
 # no_kmbuf_rings: true if no io_uring of the server has a KMBUF ring.
 no_kmbuf_rings() {
 	! ring_info | grep 'entries=.*pins='
@@ -462,6 +480,11 @@ direct() {
 options() {
 	point "the number of buffers need not be a power of two" \
 		works fuse_memo io_uring_kmbuf,io_uring_kmbuf_bufs=3 kmbuf memo
+	: >src/file
+	point "buffers of several sizes" \
+		sizes fuse_threads 'io_uring_kmbuf,io_uring_kmbuf_bufs=16x64K+2x1M' 65536 1048576
+	point "zero copy, buffers of several sizes" \
+		works fuse_threads 'io_uring_zero_copy,io_uring_kmbuf_bufs=16x64K+2x1M' zero_copy file
 	point "no buffers are refused" refuses io_uring_kmbuf,io_uring_kmbuf_bufs=0 \
 		"io_uring_kmbuf_bufs=0: has to be from 1 to 32768"
 	point "too many buffers are refused" refuses io_uring_kmbuf,io_uring_kmbuf_bufs=32769 \
