@@ -32,7 +32,7 @@ static void block_signals(void)
 
 static int finish(struct fuse_test *ft)
 {
-	char counters[512];
+	char counters[4096];
 	int ret;
 
 	if (fuse_test_counters(ft, counters, sizeof(counters)))
