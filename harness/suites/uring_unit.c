@@ -426,6 +426,60 @@ static void lists(void)
 	fuse_session_destroy(se);
 }
 
+static struct fuse_session *default_session(const char *options,
+					    unsigned int max_write)
+{
+	struct fuse_session *se = new_session(options);
+
+	se->conn.max_write = max_write;
+	fuse_uring_default_bufs(se);
+	return se;
+}
+
+/* What the library takes if no option says it, and how that shrinks */
+static void default_sizes(void)
+{
+	const struct {
+		unsigned int nr;
+		unsigned int size;
+		unsigned int more[2];
+	} steps[] = {
+		{ 2, 0, { 4, 16 } }, { 1, 0, { 2, 8 } }, { 1, 0, { 1, 4 } },
+		{ 1, 0, { 1, 2 } }, { 1, 0, { 1, 1 } }, { 1, 0, { 0 } },
+		{ 1, 524288, { 0 } }, { 1, 262144, { 0 } }, { 1, 131072, { 0 } },
+	};
+	const size_t nr_steps = sizeof(steps) / sizeof(*steps);
+	const char *const given[] = {
+		"io_uring_kmbuf,io_uring_kmbuf_bufs=4",
+		"io_uring_kmbuf,io_uring_kmbuf_bufsize=1048576",
+		"io_uring_bufpool",
+	};
+	struct fuse_session *se = default_session("io_uring_kmbuf", 1048576);
+	char text[128];
+
+	fuse_uring_say_bufs(&se->uring, 1048576, text, sizeof(text));
+	CHECK(!strcmp(text, "2 buffers of 1024 KiB, 4 of 128 KiB, 16 of 32 KiB"));
+	for (size_t i = 0; i < nr_steps; i++) {
+		CHECK(se->uring.kmbuf_bufs == steps[i].nr);
+		CHECK(se->uring.kmbuf_bufsize == steps[i].size);
+		CHECK(se->uring.nr_more_bufs == (steps[i].more[0] ? 2 : 0));
+		for (unsigned int j = 0; j < se->uring.nr_more_bufs; j++)
+			CHECK(se->uring.more_bufs[j].nr == steps[i].more[j]);
+		CHECK(fuse_uring_can_shrink(se) == (i + 1 < nr_steps));
+		fuse_uring_shrink(se);
+	}
+	fuse_session_destroy(se);
+
+	for (size_t i = 0; i < sizeof(given) / sizeof(*given); i++) {
+		se = default_session(given[i], 1048576);
+		CHECK(se->uring.kmbuf_bufs == 4 && se->uring.nr_more_bufs == 0);
+		fuse_session_destroy(se);
+	}
+	se = default_session("io_uring_kmbuf", 524287);
+	CHECK(se->uring.kmbuf_bufs == 4 && se->uring.nr_more_bufs == 0);
+	fuse_session_destroy(se);
+}
+
 static void without_effect(void)
 {
 	const char *const options[] = {
@@ -459,6 +513,7 @@ static const struct unit_case cases[] = {
 	{ "pool_is_explicit", pool_is_explicit },
 	{ "numbers", numbers },
 	{ "lists", lists },
+	{ "default_sizes", default_sizes },
 	{ "without_effect", without_effect },
 };
 

@@ -278,7 +278,7 @@ fits() {
 	shift 2
 	"$@" || return
 	{ copies memo && uses "$mode"; } || status=1
-	unserve && [ "$(cat said)" = "fuse: $text" ] && [ "$status" -eq 0 ]
+	unserve && [ "$(cat said)" = "${text:+fuse: $text}" ] && [ "$status" -eq 0 ]
 }
 
 # without_io_uring TEXT [COMMAND...]: a server that COMMAND runs prints this and nothing
@@ -502,20 +502,21 @@ fallbacks() {
 	point "no privilege: kernel-managed buffers, but no zero copy" \
 		falls_back kmbuf memo "zero copy: it needs CAP_SYS_ADMIN" \
 		dropped unlimited io_uring_zero_copy
-	# For each of two CPUs: four buffers of 1 MiB, and the headers.
-	need=$((2 * (4 * 1024 + 8)))
+	# For each of two CPUs: the buffers, and the headers.
+	need=$((2 * (2 * 1024 + 4 * 128 + 16 * 32 + 8)))
 	[ "$bufpool" -eq 0 ] || { instead="a buffer pool" && mode=bufpool; }
 	point "over RLIMIT_MEMLOCK: $instead" \
-		falls_back "$mode" memo "kernel-managed buffers: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 64 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize. Instead: $instead" \
+		falls_back "$mode" memo "kernel-managed buffers: 2 queues with 2 buffers of 1024 KiB, 4 of 128 KiB, 16 of 32 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 64 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize. Instead: $instead" \
 		dropped 64 io_uring_kmbuf
-	point "over the usual 8 MiB: fewer buffers" \
-		fits kmbuf "2 buffers of 1024 KiB in place of 4: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize" \
-		dropped 8192 io_uring_kmbuf
+	point "within the usual 8 MiB" fits kmbuf "" dropped 8192 io_uring_kmbuf
+	point "over 4 MiB: fewer buffers" \
+		fits kmbuf "only 1 buffer of 1024 KiB, 2 of 128 KiB, 8 of 32 KiB for each queue: 2 queues with 2 buffers of 1024 KiB, 4 of 128 KiB, 16 of 32 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 4096 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize" \
+		dropped 4096 io_uring_kmbuf
 	point "over 1 MiB: smaller buffers" \
-		fits kmbuf "1 buffer of 256 KiB in place of 4: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 1024 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize" \
+		fits kmbuf "only 1 buffer of 256 KiB for each queue: 2 queues with 2 buffers of 1024 KiB, 4 of 128 KiB, 16 of 32 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 1024 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize" \
 		dropped 1024 io_uring_kmbuf
 	point "the user's own numbers are not reduced: $instead" \
-		falls_back "$mode" memo "kernel-managed buffers: 2 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize. Instead: $instead" \
+		falls_back "$mode" memo "kernel-managed buffers: 2 queues with 4 buffers of 1024 KiB take $((2 * (4 * 1024 + 8))) KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize. Instead: $instead" \
 		dropped 8192 io_uring_kmbuf,io_uring_kmbuf_bufs=4,io_uring_kmbuf_bufsize=1048576
 	[ "$bufpool" -eq 1 ] ||
 		point "no buffer pools: a buffer for each entry" \
@@ -541,12 +542,12 @@ two_mounts() {
 
 # Each queue has its own buffers.
 four() {
-	local need=$((4 * (4 * 1024 + 8)))
-	local queues="in place of 4: 4 queues with 4 buffers of 1024 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize"
-	point "the usual 8 MiB: one buffer each" \
-		fits kmbuf "1 buffer of 1024 KiB $queues" dropped 8192 io_uring_kmbuf
+	local need=$((4 * (2 * 1024 + 4 * 128 + 16 * 32 + 8)))
+	local queues="for each queue: 4 queues with 2 buffers of 1024 KiB, 4 of 128 KiB, 16 of 32 KiB take $need KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize"
+	local fewer="only 1 buffer of 1024 KiB, 2 of 128 KiB, 8 of 32 KiB $queues"
+	point "the usual 8 MiB: fewer buffers" fits kmbuf "$fewer" dropped 8192 io_uring_kmbuf
 	point "... and a second mount: a smaller one" \
-		two_mounts "1 buffer of 1024 KiB $queues" "1 buffer of 512 KiB $queues"
+		two_mounts "$fewer" "only 1 buffer of 256 KiB $queues"
 }
 
 without_kernel() {

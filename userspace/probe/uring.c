@@ -204,13 +204,13 @@ void probe_uring(void)
 }
 
 /*
- * libfuse has a queue per CPU, each with four buffers of 1 MiB and some memory
- * for headers. With a lower limit it goes down to one buffer of 128 KiB a queue.
+ * libfuse has a queue per CPU, each with 3 MiB of buffers and some memory for
+ * headers. With a lower limit it goes down to one buffer of 128 KiB a queue.
  */
 void probe_memlock(void)
 {
 	long cpus = sysconf(_SC_NPROCESSORS_CONF);
-	unsigned long long most = (4096 + 256) * (unsigned long long)cpus;
+	unsigned long long most = (3072 + 256) * (unsigned long long)cpus;
 	unsigned long long least = (128 + 256) * (unsigned long long)cpus;
 	const char *remedy =
 		"raise LimitMEMLOCK= of the service, or memlock in /etc/security/limits.conf";
