@@ -1,13 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # In the VM: measures the memory of a FUSE server's queue with 8, 32 or 256 requests of
-# 1 MiB at a time. Modes without a buffer for each entry have 4 buffers.
+# 1 MiB at a time. Modes without a buffer for each entry have 4 buffers. Then 32 requests
+# at a time that are smaller, or of mixed sizes, with buffers of these sizes where the
+# mode has several, and else with as many large ones as it takes.
 #
 #   bench-memory.guest.sh SERVER CLIENT MODE...     MODE: the server's -m
 #
 # Writes "memory | what | MODE<tab>KiB" lines to $KMBUF_RW/figures: the charge to the
 # server's memory cgroup, for its own pages and for the kernel's, and, if the server
-# locks memory, the smallest RLIMIT_MEMLOCK that it starts with.
+# locks memory, the smallest RLIMIT_MEMLOCK that it starts with. Of the mixed requests,
+# also how many of 1,000 waited for a buffer.
 set -euo pipefail
 . "$(dirname "$0")/wait-mount.guest.sh"
 
@@ -16,24 +19,41 @@ shift 2
 store=/tmp/store mnt=/tmp/mnt
 group=/sys/fs/cgroup/server
 
-# charged MODE: print the KiB in use after every entry has had a request.
+# charged COMMAND... -- ARGUMENT...: print the KiB in use after COMMAND has given requests
+# to every entry of a server with these arguments. The server's counters go to
+# $KMBUF_RW/server.charged.
 charged() {
-	local mode=$1 pid charge
+	local -a work=()
+	local pid charge
+	while [ "$1" != -- ]; do work+=("$1"); shift; done
+	shift
 	mkdir "$group"
 	# shellcheck disable=SC2016 # the shell it starts expands it
 	bash -c 'echo $$ >"$1/cgroup.procs"; shift; exec "$@"' bash "$group" \
-		"$server" -m "$mode" -d "$depth" -b 4 "$store" "$mnt" >>"$KMBUF_RW/server.$mode" &
+		"$server" "$@" "$store" "$mnt" >"$KMBUF_RW/server.charged" &
 	pid=$!
 	wait_mount "$mnt"
 	# A smaller value would limit the number of entries in use.
 	echo "$depth" | tee /sys/fs/fuse/connections/*/max_background >/dev/null
-	"$client" "$mnt/file" read direct 1048576 "$depth" $((4 * depth)) small sequential >/dev/null
+	"${work[@]}" >/dev/null
 	charge=$(awk '/^(anon|kernel) / { sum += $2 } END { print int(sum / 1024) }' \
 		"$group/memory.stat")
 	umount "$mnt"
 	wait "$pid"
 	rmdir "$group"
 	echo "$charge"
+}
+
+# reads BYTES: read the file with $depth requests of this size at a time.
+reads() {
+	"$client" "$mnt/file" read direct "$1" "$depth" $((4 * depth)) small sequential
+}
+
+# mixed: read it with $depth requests at a time: 70 % 4 KiB, 25 % 64 KiB, 5 % 1 MiB.
+mixed() {
+	fio --name=mixed --filename="$mnt/file" --rw=randread --direct=1 --ioengine=io_uring \
+		--iodepth="$depth" --bssplit=4k/70:64k/25:1m/5 --number_ios=4000 --norandommap \
+		--allrandrepeat=1
 }
 
 # starts KIB MODE: does the server start with that limit, and without the privilege to
@@ -83,10 +103,21 @@ mkdir -p "$store" "$mnt"
 fallocate -l 256m "$store/file"
 for mode in "$@"; do
 	for depth in 8 32 256; do
-		charge=$(charged "$mode")
+		charge=$(charged reads 1048576 -- -m "$mode" -d "$depth" -b 4)
 		row "charged, depth $depth" "$mode" "$charge"
 	done
 	depth=32
+	case $mode in
+	kmbuf | zc) medium=(-b 1 -k 32x64K) all=(-b 2 -k 12x64K -k 32x4K) ;;
+	*) medium=(-b 32) all=(-b 32) ;;
+	esac
+	charge=$(charged reads 65536 -- -m "$mode" -d "$depth" "${medium[@]}")
+	row 'charged, 32 reads of 64 KiB' "$mode" "$charge"
+	charge=$(charged mixed -- -m "$mode" -d "$depth" "${all[@]}")
+	row 'charged, 32 mixed reads' "$mode" "$charge"
+	waits=$(awk '$1 == "buffer_wait" { waits = $2 } END { print int(waits / 4) }' \
+		"$KMBUF_RW/server.charged")
+	row 'waits of 1,000 mixed reads' "$mode" "$waits"
 	case $mode in
 	entry | dev | pool) ;;
 	*)
