@@ -86,14 +86,17 @@ static enum fuse_payload_place payload_place(const struct fuse_ring_ent *ent,
 }
 
 /*
- * The first of the queue's sizes that is large enough, and the largest if none
- * is: such a payload gets an error when it is copied.
+ * The first of the queue's sizes that is large enough. A payload that is larger
+ * than all of them takes the largest, and gets an error when it is copied. 0 if
+ * there are none.
  */
 static unsigned int size_class(const struct fuse_ring_queue *queue, size_t size)
 {
+	const unsigned int nr = queue->nr_kmbufs;
 	unsigned int i = 0;
 
-	while (i + 1 < queue->nr_kmbufs && queue->kmbufs[i].size < size)
+	while (i + 1 < nr && queue->kmbufs[i].size < size &&
+	       queue->kmbufs[i].size < queue->kmbufs[nr - 1].size)
 		i++;
 	return i;
 }
@@ -146,14 +149,15 @@ bool fuse_uring_payload_claim(struct fuse_ring_ent *ent, struct fuse_req *req)
 	return true;
 }
 
-/* The smallest of the queue's sizes that a buffer of the entry for @req can be of */
+/* The smallest of the queue's sizes that would do for @req in the entry */
 unsigned int fuse_uring_payload_size_class(const struct fuse_ring_ent *ent,
 					   const struct fuse_req *req)
 {
+	bool zero_copy = fuse_uring_zc_wanted(ent, req);
+
 	if (ent->provider != FUSE_PROVIDER_KMBUF)
 		return 0;
-	return size_class(ent->queue,
-			  copied_size(req->args, fuse_uring_zc_wanted(ent, req)));
+	return size_class(ent->queue, copied_size(req->args, zero_copy));
 }
 
 /* What lets an entry serve some requests without a buffer */
@@ -186,12 +190,13 @@ bool fuse_uring_payload_starves_too(const struct fuse_ring_ent *ent,
 /* Return the entry's buffer if it has one */
 void fuse_uring_kmbuf_put(struct fuse_ring_ent *ent)
 {
+	const struct fuse_kmbufs *kmbufs = &ent->queue->kmbufs[ent->buf_ring];
+
 	lockdep_assert_held(&ent->queue->lock);
 
 	if (!ent->buf.addr)
 		return;
-	WARN_ON_ONCE(io_uring_kmbuf_recycle(ent->queue->kmbufs[ent->buf_ring].ring,
-					    ent->buf.bid));
+	WARN_ON_ONCE(io_uring_kmbuf_recycle(kmbufs->ring, ent->buf.bid));
 	ent->buf.addr = NULL;
 }
 
@@ -301,8 +306,8 @@ int fuse_uring_ent_join(struct fuse_ring_ent *ent)
 }
 
 /*
- * If no entry uses the buffers of the queue, none will later. Then the caller has
- * to call fuse_uring_kmbuf_unpin(), else this is false.
+ * If no entry uses the buffers of the queue, none will later. Then the caller
+ * has to call fuse_uring_kmbuf_unpin(), else this is false.
  */
 bool fuse_uring_kmbuf_unused(struct fuse_ring_queue *queue)
 {
@@ -315,9 +320,9 @@ bool fuse_uring_kmbuf_unused(struct fuse_ring_queue *queue)
 }
 
 /*
- * The entry is going. If it is the last one that uses the buffers, the caller has
- * to call fuse_uring_kmbuf_unpin(), before the server is told that the entry is
- * gone. Else this is false.
+ * The entry is going. If it is the last one that uses the buffers, the caller
+ * has to call fuse_uring_kmbuf_unpin(), before the server is told that the
+ * entry is gone. Else this is false.
  */
 bool fuse_uring_kmbuf_leave(struct fuse_ring_ent *ent)
 {

@@ -162,6 +162,15 @@ int fuse_uring_add_headers(struct io_uring_cmd *cmd, unsigned int issue_flags,
 	return 0;
 }
 
+/* Has the command's io_uring the first of the queue's rings of buffers? */
+static bool on_first_kmbuf(const struct fuse_ring_queue *queue,
+			   struct io_uring_cmd *cmd, unsigned int issue_flags)
+{
+	return io_uring_cmd_on_kmbuf_ring(cmd, READ_ONCE(queue->first_group),
+					  READ_ONCE(queue->first_kmbuf),
+					  issue_flags);
+}
+
 /* Can the queue get (more) buffers of the command's io_uring? */
 static int check_provider(struct fuse_ring_queue *queue,
 			  struct io_uring_cmd *cmd)
@@ -182,17 +191,13 @@ static int check_provider(struct fuse_ring_queue *queue,
 static int check_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
 		       unsigned int issue_flags)
 {
-	struct fuse_kmbufs has;
 	int err;
 
-	scoped_guard(spinlock, &queue->lock) {
+	scoped_guard(spinlock, &queue->lock)
 		err = check_provider(queue, cmd);
-		has = queue->kmbufs[0];
-	}
-	if (err || !has.ring)
+	if (err || !READ_ONCE(queue->first_kmbuf))
 		return err;
-	return io_uring_cmd_on_kmbuf_ring(cmd, has.buf_group, has.ring,
-					  issue_flags) ? 0 : -EXDEV;
+	return on_first_kmbuf(queue, cmd, issue_flags) ? 0 : -EXDEV;
 }
 
 /*
@@ -240,6 +245,10 @@ static int set_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
 		err = check_buffers(queue, kmbuf);
 	if (err)
 		return err;
+	if (!queue->nr_kmbufs) {
+		WRITE_ONCE(queue->first_kmbuf, kmbuf);
+		WRITE_ONCE(queue->first_group, buf_group);
+	}
 	insert_kmbuf(queue, &kmbufs);
 	WRITE_ONCE(queue->provider, FUSE_PROVIDER_KMBUF);
 	WRITE_ONCE(queue->io_ring, io_uring_cmd_ctx_handle(cmd));
@@ -254,17 +263,17 @@ static int set_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
  *
  * Put the payloads of the queue's entries into a ring of kernel-managed buffers
  * of @cmd's io_uring, unless they are inline or the entry has an iovec for
- * them. Further calls, up to three, add buffers of other sizes. The queue pins
- * the rings until the last entry that uses them has gone, or the connection is
- * aborted before there is one. A call that fails changes nothing.
+ * them. Up to three further calls can add rings, with buffers of any size. The
+ * queue pins the rings until the last entry that uses them has gone, or the
+ * connection is aborted before there is one. A call that fails changes nothing.
  *
  * Context: Process context. Takes the io_uring's ->uring_lock if @issue_flags
  * say that it is not held, and the queue's lock.
  *
  * Return: 0, or
  * -EOPNOTSUPP if FUSE_HAS_IO_URING_KMBUF was not negotiated,
- * -EINVAL if an argument is wrong, or the buffers are read-only, or they are the
- * queue's first and too small for the largest payload,
+ * -EINVAL if an argument is wrong, or the buffers are read-only, or they are
+ * the queue's first and too small for the largest read and write,
  * -ESRCH if there is no such queue,
  * -EBUSY if the queue has, or had, an entry, or the ring is pinned, for
  * instance by another queue,
@@ -323,16 +332,10 @@ void fuse_uring_cmd_mem(struct io_uring_cmd *cmd, struct fuse_ring_queue *queue,
 			unsigned int issue_flags,
 			struct fuse_uring_cmd_mem *mem)
 {
-	/* the others are in the same io_uring */
-	const struct fuse_kmbufs *first = &queue->kmbufs[0];
-
 	if (READ_ONCE(queue->io_ring) != io_uring_cmd_ctx_handle(cmd))
 		return;
 	if (READ_ONCE(queue->provider) == FUSE_PROVIDER_KMBUF)
-		mem->kmbuf = io_uring_cmd_on_kmbuf_ring(cmd,
-							READ_ONCE(first->buf_group),
-							READ_ONCE(first->ring),
-							issue_flags);
+		mem->kmbuf = on_first_kmbuf(queue, cmd, issue_flags);
 	if (READ_ONCE(queue->hdr_stride))
 		mem->region = io_uring_registered_mem_region_get(cmd,
 								 issue_flags);

@@ -79,8 +79,8 @@ static void show_kmbufs(struct seq_file *m, struct fuse_ring_queue *queue)
 }
 
 /*
- * Print the sums over all queues, one counter per line, and then a line for each
- * ring of buffers
+ * Print the sums over all queues, one counter per line, and then a line for
+ * each ring of buffers
  */
 void fuse_uring_show_stats(struct fuse_chan *fch, struct seq_file *m)
 {

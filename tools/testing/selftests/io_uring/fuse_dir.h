@@ -55,6 +55,12 @@ struct fuse_dir {
 int fuse_dir_init(struct fuse_dir *dir, struct fuse_test *ft, const char *path);
 void fuse_dir_exit(struct fuse_dir *dir);
 /*
+ * Add kernel-managed buffers of another size, for options: NUMBERxSIZE, with a
+ * size in bytes, or in KiB if a K follows. False if it is not that, or the
+ * fourth.
+ */
+bool fuse_dir_add_buffers(struct fuse_test *ft, const char *text);
+/*
  * Show @source at @mountpoint until interrupted or unmounted. Prints errors,
  * and at the end the counters of requests. True on success.
  */

@@ -44,6 +44,26 @@ static int finish(struct fuse_test *ft)
 	return ret;
 }
 
+bool fuse_dir_add_buffers(struct fuse_test *ft, const char *text)
+{
+	struct fuse_buffers buffers;
+	unsigned int i = 0;
+	char unit = 0;
+
+	if (sscanf(text, "%ux%u%c", &buffers.nr, &buffers.size, &unit) < 2)
+		return false;
+	if (unit == 'K')
+		buffers.size *= 1024;
+	else if (unit)
+		return false;
+	while (i < FUSE_TEST_MORE_SIZES && ft->more_buffers[i].nr)
+		i++;
+	if (!buffers.nr || i == FUSE_TEST_MORE_SIZES)
+		return false;
+	ft->more_buffers[i] = buffers;
+	return true;
+}
+
 bool fuse_dir_show(struct fuse_dir *dir, struct fuse_test *ft,
 		   const char *source, const char *mountpoint)
 {

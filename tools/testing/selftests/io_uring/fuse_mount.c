@@ -264,11 +264,15 @@ struct fuse_buffer_counts fuse_test_buffer_counts(const struct fuse_test *ft,
 						  unsigned int size)
 {
 	struct fuse_buffer_counts counts, sum = { };
-	char buf[16384], *line, *state;
+	/* a line for each of some thousands of rings */
+	const size_t room = 1 << 18;
+	char *buf = malloc(room), *line, *state;
 	unsigned int line_size;
 
-	if (!fuse_test_counters(ft, buf, sizeof(buf)))
+	if (!buf || !fuse_test_counters(ft, buf, room)) {
+		free(buf);
 		return sum;
+	}
 	for (line = strtok_r(buf, "\n", &state); line;
 	     line = strtok_r(NULL, "\n", &state)) {
 		if (sscanf(line, "queue %*u group %*u size %u sent %lld wait %lld",
@@ -278,5 +282,6 @@ struct fuse_buffer_counts fuse_test_buffer_counts(const struct fuse_test *ft,
 		sum.sent += counts.sent;
 		sum.waits += counts.waits;
 	}
+	free(buf);
 	return sum;
 }

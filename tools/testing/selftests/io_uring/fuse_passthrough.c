@@ -76,27 +76,6 @@ static bool parse_mode(const char *name, enum fuse_mode *mode)
 	return false;
 }
 
-/* NUMBERxSIZE, in bytes or with a K for KiB */
-static bool parse_size(const char *text, struct fuse_test *ft)
-{
-	struct fuse_buffers buffers;
-	unsigned int i = 0;
-	char unit = 0;
-
-	if (sscanf(text, "%ux%u%c", &buffers.nr, &buffers.size, &unit) < 2)
-		return false;
-	if (unit == 'K')
-		buffers.size *= 1024;
-	else if (unit)
-		return false;
-	while (i < FUSE_TEST_MORE_SIZES && ft->more_buffers[i].nr)
-		i++;
-	if (!buffers.nr || i == FUSE_TEST_MORE_SIZES)
-		return false;
-	ft->more_buffers[i] = buffers;
-	return true;
-}
-
 static bool parse_options(int argc, char **argv, struct fuse_test *ft)
 {
 	int c;
@@ -114,7 +93,7 @@ static bool parse_options(int argc, char **argv, struct fuse_test *ft)
 			ft->buffers = atoi(optarg);
 			break;
 		case 's':
-			if (!parse_size(optarg, ft))
+			if (!fuse_dir_add_buffers(ft, optarg))
 				return false;
 			break;
 		case 'z':

@@ -440,6 +440,33 @@ TEST_F(fuse_queue, more_groups)
 	EXPECT_EQ(0, kmbuf_unregister(ring, BGID_MORE + 2));
 }
 
+/* The end of a connection without an entry releases all groups */
+TEST(more_groups_without_entry)
+{
+	const unsigned int groups[] = { BGID, BGID_SMALL, BGID_MORE };
+	struct fuse_queue fq = { };
+	unsigned int i;
+	int ret;
+
+	if (getuid())
+		SKIP(return, "needs root");
+	ret = fuse_queue_mount(&fq, FUSE_MODE_KMBUF);
+	if (fuse_test_missing(ret))
+		SKIP(return, "%s", fuse_test_missing(ret));
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, open_ring(&fq));
+	ASSERT_EQ(0, kmbuf_setup_bytes(&fq.tr.ring, BGID_MORE, 2, 512, 0));
+	ASSERT_EQ(0, add_queue(&fq, 0, 0));
+	for (i = 0; i < ARRAY_SIZE(groups); i++) {
+		ASSERT_EQ(0, add_group(&fq, groups[i]));
+		EXPECT_EQ(-EBUSY, kmbuf_unregister(&fq.tr.ring, groups[i]));
+	}
+	EXPECT_EQ(0, fuse_queue_umount(&fq));
+	for (i = 0; i < ARRAY_SIZE(groups); i++)
+		EXPECT_EQ(0, kmbuf_unregister(&fq.tr.ring, groups[i]));
+	fuse_queue_close_ring(&fq);
+}
+
 TEST_F(fuse_queue, no_region)
 {
 	struct fuse_queue other = self->fq;

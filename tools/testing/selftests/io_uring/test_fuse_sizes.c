@@ -39,7 +39,6 @@ FIXTURE_VARIANT(fuse_sizes)
 {
 	/* besides a single one of the largest; in any order */
 	struct fuse_buffers more[FUSE_TEST_MORE_SIZES];
-	unsigned int sqe_flags;
 	unsigned int ring_flags;
 };
 
@@ -55,7 +54,6 @@ FIXTURE_VARIANT_ADD(fuse_sizes, one_is_missing) {
 
 FIXTURE_VARIANT_ADD(fuse_sizes, two_of_one_size) {
 	.more = { { 1, 16384 }, { 1, 16384 } },
-	.sqe_flags = IOSQE_ASYNC,
 };
 
 FIXTURE_VARIANT_ADD(fuse_sizes, four) {
@@ -112,7 +110,6 @@ FIXTURE_SETUP(fuse_sizes)
 		.buffers = 1,
 		.max_write = LARGEST,
 		.max_pages = LARGEST / sysconf(_SC_PAGESIZE),
-		.sqe_flags = variant->sqe_flags,
 		.ring_flags = variant->ring_flags,
 	};
 	memcpy(self->ft.more_buffers, variant->more, sizeof(variant->more));
@@ -429,6 +426,72 @@ TEST_F_TIMEOUT(fuse_sizes, clients_killed, TIMEOUT)
 	answer(_metadata, self, 0);
 	end_clients(_metadata, self);
 	EXPECT_EQ(0, fuse_hold_do(&self->ft, FUSE_HOLD_READ, LARGEST));
+}
+
+#define MANY		32
+#define MEDIUM		65536
+
+/* Empty: for the timeout */
+FIXTURE(fuse_little_memory)
+{
+};
+
+FIXTURE_SETUP(fuse_little_memory)
+{
+}
+
+FIXTURE_TEARDOWN(fuse_little_memory)
+{
+}
+
+/*
+ * A queue needs one large buffer for large requests, and not one for each
+ * request: 32 reads of 64 KiB are in flight with 3 MiB.
+ */
+TEST_F_TIMEOUT(fuse_little_memory, many_reads, TIMEOUT)
+{
+	struct fuse_test ft = {
+		.mode = FUSE_MODE_KMBUF,
+		.depth = MANY + 1,
+		.buffers = 1,
+		.more_buffers = { { MANY, MEDIUM } },
+		.max_write = LARGEST,
+		.max_pages = LARGEST / sysconf(_SC_PAGESIZE),
+	};
+	const size_t limit = 3200 * 1024 / sysconf(_SC_PAGESIZE);
+	struct memlock_probe probe;
+	struct fuse_hold *hold;
+	pid_t pids[MANY];
+	unsigned int i;
+	int ret;
+
+	if (getuid())
+		SKIP(return, "needs root");
+	hold = fuse_hold_init(&ft);
+	ASSERT_NE(NULL, hold);
+	ASSERT_TRUE(memlock_probe_init(&probe));
+	ret = fuse_hold_mount(&ft);
+	if (fuse_test_missing(ret))
+		SKIP(return, "%s", fuse_test_missing(ret));
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(0, fuse_hold_do(&ft, FUSE_HOLD_STAT, 0));
+	EXPECT_LE(memlock_probe_charged(&probe),
+		  (long)(limit * sysconf(_SC_NPROCESSORS_CONF)));
+
+	hold->hold = true;
+	for (i = 0; i < MANY; i++)
+		pids[i] = fuse_hold_client(&ft, FUSE_HOLD_READ, MEDIUM, 1);
+	for (i = 0; i < MANY; i++)
+		EXPECT_TRUE(fuse_hold_wait(hold, STEP_MS));
+	EXPECT_EQ(MANY, fuse_test_buffer_counts(&ft, MEDIUM).sent);
+	EXPECT_EQ(0, fuse_test_counter(&ft, "buffer_wait"));
+	hold->release = true;
+	EXPECT_EQ(0, fuse_hold_do(&ft, FUSE_HOLD_STAT, 0));
+	for (i = 0; i < MANY; i++)
+		EXPECT_EQ(0, fuse_hold_end(pids[i], STEP_MS));
+	EXPECT_EQ(0, fuse_test_umount(&ft));
+	EXPECT_TRUE(memlock_probe_exit(&probe));
+	fuse_hold_exit(hold);
 }
 
 TEST_HARNESS_MAIN
