@@ -18,7 +18,7 @@
 #define TIMEOUT		300
 /* Far more than any step takes, also on a slow machine */
 #define STEP_MS		20000
-#define LARGEST		(1024 * 1024)
+#define LARGEST		131072
 #define SMALL		4096
 #define DEPTH		12
 #define MAX_CLIENTS	16
@@ -350,7 +350,7 @@ static void use_cpu(unsigned int cpu)
 TEST_F_TIMEOUT(fuse_sizes, stress, TIMEOUT)
 {
 	static const size_t lens[] = { 100, SMALL, 16384, 65536, LARGEST };
-	const unsigned int nr = 2 * ARRAY_SIZE(lens), times = 20;
+	const unsigned int nr = 2 * ARRAY_SIZE(lens), times = 10;
 	long long before = fuse_test_counter(&self->ft, "buffer");
 	unsigned int i;
 
@@ -428,6 +428,7 @@ TEST_F_TIMEOUT(fuse_sizes, clients_killed, TIMEOUT)
 	EXPECT_EQ(0, fuse_hold_do(&self->ft, FUSE_HOLD_READ, LARGEST));
 }
 
+#define MIB		(1024 * 1024)
 #define MANY		32
 #define MEDIUM		65536
 
@@ -455,8 +456,8 @@ TEST_F_TIMEOUT(fuse_little_memory, many_reads, TIMEOUT)
 		.depth = MANY + 1,
 		.buffers = 1,
 		.more_buffers = { { MANY, MEDIUM } },
-		.max_write = LARGEST,
-		.max_pages = LARGEST / sysconf(_SC_PAGESIZE),
+		.max_write = MIB,
+		.max_pages = MIB / sysconf(_SC_PAGESIZE),
 	};
 	const size_t limit = 3200 * 1024 / sysconf(_SC_PAGESIZE);
 	struct memlock_probe probe;
