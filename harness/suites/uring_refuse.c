@@ -2,7 +2,8 @@
 /*
  * Linked with the objects of libfuse and -Wl,--wrap=fuse_uring_do_cmd: with
  * REFUSE="32=12,33=12" in the environment, the commands 32 and 33 fail with error
- * 12 and do not reach the kernel. With error 0 they seem to succeed.
+ * 12 and do not reach the kernel. With error 0 they seem to succeed. With "33=12+1"
+ * the first command 33 of each thread, and so of each queue, does reach it.
  */
 #include "uring_refuse.h"
 
@@ -20,8 +21,8 @@ int __wrap_fuse_uring_do_cmd(struct fuse_ring_queue *queue, uint32_t cmd_op,
 
 atomic_uint uring_commands[64];
 
-/* The error for this command, or -1 */
-static int refused(uint32_t cmd_op)
+/* The error for this command, the thread's @nr-th, or -1 */
+static int refused(uint32_t cmd_op, unsigned int nr)
 {
 	const char *at = getenv("REFUSE");
 	char *end;
@@ -29,9 +30,11 @@ static int refused(uint32_t cmd_op)
 	while (at && *at) {
 		const bool found = strtoul(at, &end, 10) == cmd_op;
 		const int err = *end == '=' ? strtol(end + 1, &end, 10) : -1;
+		const unsigned int pass = *end == '+' ?
+					  strtoul(end + 1, &end, 10) : 0;
 
 		if (found)
-			return err;
+			return nr >= pass ? err : -1;
 		at = *end == ',' ? end + 1 : NULL;
 	}
 	return -1;
@@ -40,7 +43,8 @@ static int refused(uint32_t cmd_op)
 int __wrap_fuse_uring_do_cmd(struct fuse_ring_queue *queue, uint32_t cmd_op,
 			     const struct fuse_uring_cmd_req *data)
 {
-	const int err = refused(cmd_op);
+	static __thread unsigned int sent[64];
+	const int err = refused(cmd_op, sent[cmd_op % 64]++);
 
 	uring_commands[cmd_op % 64]++;
 	if (err >= 0)

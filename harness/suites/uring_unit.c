@@ -390,6 +390,7 @@ static void lists(void)
 		"2x1M+", "+2x1M", "2x1M++1x64K", "2x1M 1x64K", "4x4K", "32769x64K",
 		"1x1025M", "1x99999999999999999999", "1x1M+1x1M+1x1M+1x1M+1x1M",
 		"4294967297x1M", "2x1M,io_uring_kmbuf_bufsize=65536",
+		"-99999999999999999999", "99999999999999999999",
 	};
 	char options[128];
 	struct fuse_session *se;
@@ -411,13 +412,17 @@ static void lists(void)
 	CHECK(nr_logs == 0);
 	fuse_session_destroy(se);
 
-	se = new_session("io_uring_kmbuf,io_uring_kmbuf_bufs=1x512+2x8192+3x1000+4x4K");
-	CHECK(se->uring.kmbuf_bufs == 2 && se->uring.kmbuf_bufsize == 8192);
+	se = new_session("io_uring_kmbuf,io_uring_kmbuf_bufs=1x512+2x65536+3x1000+4x5K");
+	CHECK(se->uring.kmbuf_bufs == 2 && se->uring.kmbuf_bufsize == 65536);
 	CHECK(se->uring.nr_more_bufs == 3);
-	CHECK(se->uring.more_bufs[0].size == 512);
-	CHECK(se->uring.more_bufs[1].size == 4096);
-	CHECK(se->uring.more_bufs[2].size == 1024);
+	/* the last took the place of the largest, and sizes are rounded up */
+	CHECK(se->uring.more_bufs[0].nr == 1 && se->uring.more_bufs[0].size == 4096);
+	CHECK(se->uring.more_bufs[1].nr == 4 && se->uring.more_bufs[1].size == 8192);
+	CHECK(se->uring.more_bufs[2].nr == 3 && se->uring.more_bufs[2].size == 4096);
 	fuse_session_destroy(se);
+
+	/* the option is good, and a later one is not: ASAN looks for the leak */
+	CHECK(!try_session("io_uring_kmbuf_bufs=2x1M,io_uring_kmbuf_bufsize=abc"));
 
 	/* a pool takes the largest ones, and says so */
 	se = new_session("io_uring_bufpool,io_uring_kmbuf_bufs=2x1M+4x64K");

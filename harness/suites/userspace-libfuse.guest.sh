@@ -380,6 +380,17 @@ pools() {
 		"a buffer pool: the kernel refuses the pool: Cannot allocate memory. Instead: /dev/fuse"
 }
 
+# largest_only: only the first ring of each queue is accepted. The others must not stay.
+largest_only() {
+	local status=0
+	REFUSE=33=12+1 serve_example fuse_refused io_uring_kmbuf || return
+	{ copies file && uses kmbuf; } || status=1
+	ring_info | grep 'entries=.*pins='
+	[ "$(ring_info | grep -c 'entries=.*pins=')" -eq 2 ] || status=1
+	unserve && [ "$(cat said)" = "fuse: the kernel refuses buffers of several sizes: Cannot allocate memory. Instead: 2 of 1024 KiB for each queue" ] &&
+		in_use kmbuf && [ "$status" -eq 0 ]
+}
+
 # Commands that the kernel offers and then refuses.
 refusals() {
 	local what="kernel-managed buffers: the kernel refuses" why="Cannot allocate memory. Instead:"
@@ -395,6 +406,7 @@ refusals() {
 		refused "$mode" 32=12 io_uring_kmbuf "$what headers in its memory: $why $next"
 	point "the kernel refuses the KMBUF ring, with zero copy: $zero_copy_next" \
 		refused "$zero_copy_mode" 33=12 io_uring_zero_copy "$what the KMBUF ring: $why $zero_copy_next"
+	point "the kernel refuses buffers of several sizes: the largest" largest_only
 	[ "$bufpool" -eq 1 ] || point "the kernel refuses a queue: $next" \
 		refused "$mode" 3=12 io_uring_kmbuf "$what a queue: $why $next"
 }
@@ -518,6 +530,9 @@ fallbacks() {
 	point "the user's own numbers are not reduced: $instead" \
 		falls_back "$mode" memo "kernel-managed buffers: 2 queues with 4 buffers of 1024 KiB take $((2 * (4 * 1024 + 8))) KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs or io_uring_kmbuf_bufsize. Instead: $instead" \
 		dropped 8192 io_uring_kmbuf,io_uring_kmbuf_bufs=4,io_uring_kmbuf_bufsize=1048576
+	point "the user's own numbers and sizes are not reduced: $instead" \
+		falls_back "$mode" memo "kernel-managed buffers: 2 queues with 4 buffers of 1024 KiB, 8 of 64 KiB take $((2 * (4 * 1024 + 8 * 64 + 8))) KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs. Instead: $instead" \
+		dropped 8192 io_uring_kmbuf,io_uring_kmbuf_bufs=4x1M+8x64K
 	[ "$bufpool" -eq 1 ] ||
 		point "no buffer pools: a buffer for each entry" \
 			falls_back io_uring memo "a buffer pool: the kernel does not offer one for FUSE, Linux 7.3 does. Instead: a buffer for each entry" \
