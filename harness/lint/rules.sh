@@ -160,7 +160,7 @@ pipes() {
 	for script in "${own[@]}"; do
 		[[ $script == *.sh || $(head -n 1 "$script" | tr -d '\0') == '#!'*sh* ]] || continue
 		sed -E -e ':join' -e '/(\\|\|)$/{N;s/\\?\n\s*/ /;b join' -e '}' "$script" |
-			grep -E '(^|[^|])\|\s*(head\b|e?grep\s([^|]*\s)?-[A-Za-z]*[qm]|sed\s[^|]*[0-9;/{$]q\b)' |
+			grep -E '(^|[^|])\|\s*(head\b|e?grep(\s+-\S+)*\s+-[A-Za-z]*[qm]|sed\s[^|]*[0-9;/{$]q\b)' |
 			sed "s|^\s*|$script: |"
 	done
 }

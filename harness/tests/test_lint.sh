@@ -98,6 +98,7 @@ cat >"$repo/pipes.sh" <<-END
 	stops too $into \\
 		head -n 1
 	goes | grep x || grep -m 1 y b
+	[ "\$(goes | grep -c x)" -eq 1 ]
 	goes ||
 		grep -q y b
 	goes | sed -n 1,2p

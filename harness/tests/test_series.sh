@@ -157,8 +157,8 @@ cover feature 'Need: fixes'
 point "series: an unknown field" stops series "cannot read the line 'Need: fixes'"
 printf 'Subject: words\n' >"$repo/patches/cover.d/feature"
 point "series: a cover without a text" stops series 'cover.d/feature has no text'
-cover feature
-seq 40000 >>"$repo/patches/cover.d/feature"
+cover feature "Needs: fixes"
+seq 18000 >>"$repo/patches/cover.d/feature"
 point "series: ... with a text longer than a pipe holds" run series
 printf '\nSubject: words\n\nText\n' >"$repo/patches/cover.d/feature"
 point "series: ... without a subject" stops series 'cover.d/feature needs exactly one Subject'
