@@ -175,10 +175,11 @@ static bool on_first_kmbuf(const struct fuse_ring_queue *queue,
 static int check_provider(struct fuse_ring_queue *queue,
 			  struct io_uring_cmd *cmd)
 {
+	bool has_pool = queue->provider != FUSE_PROVIDER_IOVEC &&
+			queue->provider != FUSE_PROVIDER_KMBUF;
 	int err;
 
-	err = check_queue(queue, cmd, queue->provider != FUSE_PROVIDER_IOVEC &&
-				      queue->provider != FUSE_PROVIDER_KMBUF);
+	err = check_queue(queue, cmd, has_pool);
 	if (err)
 		return err;
 	return queue->nr_kmbufs < FUSE_URING_MAX_KMBUF_RINGS ? 0 : -ENOSPC;

@@ -105,6 +105,7 @@ void fuse_uring_show_stats(struct fuse_chan *fch, struct seq_file *m)
 	seq_printf(m, "buffer_wait %llu\n", sums.nr_buf_waits);
 
 	for (qid = 0; ring && qid < ring->nr_queues; qid++) {
+		/* likewise */
 		queue = smp_load_acquire(&ring->queues[qid]);
 		if (queue)
 			show_kmbufs(m, queue);

@@ -387,7 +387,7 @@ largest_only() {
 	{ copies file && uses kmbuf; } || status=1
 	ring_info | grep 'entries=.*pins='
 	[ "$(ring_info | grep -c 'entries=.*pins=')" -eq 2 ] || status=1
-	unserve && [ "$(cat said)" = "fuse: the kernel refuses buffers of several sizes: Cannot allocate memory. Instead: 2 of 1024 KiB for each queue" ] &&
+	unserve && [ "$(grep '^fuse: ' said)" = "fuse: the kernel refuses buffers of several sizes: Cannot allocate memory. Instead: 2 of 1024 KiB for each queue" ] &&
 		in_use kmbuf && [ "$status" -eq 0 ]
 }
 

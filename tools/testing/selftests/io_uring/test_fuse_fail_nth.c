@@ -53,13 +53,15 @@ static void fail_step(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(fuse_fail_nth) *self, struct fuse_queue *fq,
 		      unsigned int op, const struct fuse_uring_cmd_req *req)
 {
+	/* the buffers are pinned; of the others there is one */
+	const int again = op == FUSE_IO_URING_CMD_ADD_KMBUF ? -EBUSY : -EEXIST;
 	struct io_uring_sqe *sqe;
 	int ret;
 
 	sqe = fuse_uring_sqe(&fq->tr, fq->ft.dev, op, 0);
 	*fuse_uring_req(sqe) = *req;
 	ret = fail_nth_submit(&self->fail, &fq->tr);
-	EXPECT_EQ(ret ? 0 : -EEXIST, fuse_queue_cmd(fq, op, req));
+	EXPECT_EQ(ret ? 0 : again, fuse_queue_cmd(fq, op, req));
 }
 
 /* One of the steps fails, and the refused command has not taken the buffers */
