@@ -61,6 +61,11 @@ void fuse_dir_exit(struct fuse_dir *dir);
  */
 bool fuse_dir_add_buffers(struct fuse_test *ft, const char *text);
 /*
+ * Have queues for the first CPUs only, for options: their number, up to 32. False
+ * if it is not that.
+ */
+bool fuse_dir_set_queues(struct fuse_test *ft, const char *text);
+/*
  * Show @source at @mountpoint until interrupted or unmounted. Prints errors,
  * and at the end the counters of requests. True on success.
  */

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 
@@ -61,6 +62,17 @@ bool fuse_dir_add_buffers(struct fuse_test *ft, const char *text)
 	if (!buffers.nr || i == FUSE_TEST_MORE_SIZES)
 		return false;
 	ft->more_buffers[i] = buffers;
+	return true;
+}
+
+bool fuse_dir_set_queues(struct fuse_test *ft, const char *text)
+{
+	const int nr = atoi(text);
+
+	if (nr < 1 || nr > 32)
+		return false;
+	ft->queues = (1ULL << nr) - 1;
+	ft->init_flags |= FUSE_IO_URING_FEWER_QUEUES;
 	return true;
 }
 

@@ -9,7 +9,7 @@
 
 static const char usage_text[] =
 	"usage: fuse_passthrough [-m MODE] [-d DEPTH] [-b BUFFERS] [-s NUMBERxSIZE]\n"
-	"                        [-z BYTES] [-w] SOURCE MOUNTPOINT\n"
+	"                        [-q QUEUES] [-z BYTES] [-w] SOURCE MOUNTPOINT\n"
 	"\n"
 	"Shows the directory SOURCE at MOUNTPOINT until it is interrupted or\n"
 	"unmounted. Needs root.\n"
@@ -32,7 +32,8 @@ static const char usage_text[] =
 	"  -m pool-zc likewise, reads and writes without a copy\n"
 	"  -m pool-headers, pool-headers-zc\n"
 	"             these two with headers in the memory region\n"
-	"  -d DEPTH   entries a queue, of which there is one for each CPU; 8\n"
+	"  -q QUEUES  number of queues, those of the first CPUs; one for each CPU\n"
+	"  -d DEPTH   entries a queue; 8\n"
 	"  -b BUFFERS kernel-managed buffers a queue, or those of the pool; 4\n"
 	"  -s NUMBERxSIZE\n"
 	"             as many kernel-managed buffers a queue of another size, such as\n"
@@ -80,10 +81,14 @@ static bool parse_options(int argc, char **argv, struct fuse_test *ft)
 {
 	int c;
 
-	while ((c = getopt(argc, argv, "m:d:b:s:z:w")) != -1) {
+	while ((c = getopt(argc, argv, "m:q:d:b:s:z:w")) != -1) {
 		switch (c) {
 		case 'm':
 			if (!parse_mode(optarg, &ft->mode))
+				return false;
+			break;
+		case 'q':
+			if (!fuse_dir_set_queues(ft, optarg))
 				return false;
 			break;
 		case 'd':

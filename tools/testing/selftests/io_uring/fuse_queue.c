@@ -20,15 +20,22 @@ size_t fuse_queue_region_size(void)
 	return uring_page_align(size < 8192 ? 8192 : size);
 }
 
-int fuse_queue_mount(struct fuse_queue *fq, enum fuse_mode mode)
+int fuse_queue_mount_flags(struct fuse_queue *fq, enum fuse_mode mode,
+			   unsigned long long init_flags)
 {
 	fq->ft = (struct fuse_test) {
 		.mode = mode,
+		.init_flags = init_flags,
 		.max_pages = FUSE_QUEUE_MAX_PAGES,
 		.max_write = 4096,
 	};
 	fq->ring_flags = 0;
 	return fuse_test_open(&fq->ft);
+}
+
+int fuse_queue_mount(struct fuse_queue *fq, enum fuse_mode mode)
+{
+	return fuse_queue_mount_flags(fq, mode, 0);
 }
 
 int fuse_queue_umount(struct fuse_queue *fq)

@@ -28,6 +28,9 @@ size_t fuse_queue_region_size(void);
 
 /* Mount, and answer INIT as a server of the mode does. 0 or -errno. */
 int fuse_queue_mount(struct fuse_queue *fq, enum fuse_mode mode);
+/* Likewise, with further FUSE_* in the answer */
+int fuse_queue_mount_flags(struct fuse_queue *fq, enum fuse_mode mode,
+			   unsigned long long init_flags);
 /* Unmount if the server has not been started. 0 or -errno. */
 int fuse_queue_umount(struct fuse_queue *fq);
 /* Create a ring with a memory region and buffers. 0 or -errno. */

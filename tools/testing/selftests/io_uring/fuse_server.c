@@ -169,7 +169,7 @@ int fuse_serve_init(struct fuse_test *ft)
 	    head->opcode != FUSE_INIT)
 		return -EIO;
 	ft->has_pools = arg->flags2 & (HAS_BUFPOOL >> 32);
-	if (mode_flags(ft) >> 32 & ~arg->flags2)
+	if (flags >> 32 & ~arg->flags2)
 		return -EPROTONOSUPPORT;
 	*out = (struct fuse_init_out) {
 		.major = FUSE_KERNEL_VERSION,
@@ -227,6 +227,7 @@ int fuse_dev_reader_next(struct fuse_dev_reader *reader)
 		.reply = out + sizeof(struct fuse_out_header),
 		.room = MAX_REPLY,
 		.slot = -1,
+		.over_dev = true,
 	};
 	ssize_t len, arg;
 	int ret;

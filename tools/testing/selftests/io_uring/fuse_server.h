@@ -146,6 +146,8 @@ struct fuse_call {
 	int				slot;
 	/* the request was held, and this is not the first call for it */
 	bool				again;
+	/* the request came over /dev/fuse */
+	bool				over_dev;
 	/* filled in by a callback that returns FUSE_SERVE_IO */
 	struct fuse_io			*io;
 };
@@ -187,7 +189,12 @@ struct fuse_test {
 	/* NULL: entries have the memory of the mode */
 	const struct fuse_uring_ops *ops;
 
-	/* for io_uring: entries and buffers per queue, 0 stands for 1 */
+	/*
+	 * for io_uring: bit Q for queue Q, 0 for a queue for each CPU. If some
+	 * are missing, init_flags needs FUSE_IO_URING_FEWER_QUEUES
+	 */
+	unsigned long long queues;
+	/* entries and buffers per queue, 0 stands for 1 */
 	unsigned int	depth;
 	unsigned int	buffers;
 	/*

@@ -18,6 +18,22 @@ unsigned int fuse_uring_nr_queues(void)
 	return sysconf(_SC_NPROCESSORS_CONF);
 }
 
+bool fuse_uring_has_queue(const struct fuse_test *ft, unsigned int qid)
+{
+	return !ft->queues ||
+	       (qid < 8 * sizeof(ft->queues) && ft->queues >> qid & 1);
+}
+
+/* Number of queues that the server has */
+static unsigned int nr_used(const struct uring_server *srv)
+{
+	unsigned int qid, nr = 0;
+
+	for (qid = 0; qid < srv->nr_queues; qid++)
+		nr += fuse_uring_has_queue(srv->ft, qid);
+	return nr;
+}
+
 struct io_uring_sqe *fuse_uring_sqe(struct test_ring *tr, int dev,
 				    unsigned int op, unsigned int qid)
 {
@@ -158,14 +174,18 @@ static void set_owner(const struct uring_server *srv, struct uring_entry *entry)
 
 static int init_entries(struct uring_server *srv)
 {
-	unsigned int i;
+	unsigned int i, qid = 0;
 	int ret;
 
 	for (i = 0; i < srv->nr_entries; i++) {
 		struct uring_entry *entry = &srv->entries[i];
 
+		if (i && i % srv->depth == 0)
+			qid++;
+		while (!fuse_uring_has_queue(srv->ft, qid))
+			qid++;
 		entry->index = i;
-		entry->qid = i / srv->depth;
+		entry->qid = qid;
 		set_owner(srv, entry);
 		ret = register_entry(srv, entry);
 		if (ret)
@@ -185,7 +205,7 @@ int fuse_uring_init(struct uring_server *srv, struct fuse_test *ft)
 		.nr_queues = fuse_uring_nr_queues(),
 		.depth = ft->depth ? ft->depth : 1,
 	};
-	srv->nr_entries = srv->nr_queues * srv->depth;
+	srv->nr_entries = nr_used(srv) * srv->depth;
 	srv->entries = calloc(srv->nr_entries, sizeof(*srv->entries));
 	if (fcntl(ft->dev, F_SETFL, O_NONBLOCK))
 		return -errno;

@@ -40,6 +40,7 @@ struct uring_server {
 	struct test_ring	tr;
 	struct fuse_dev_reader	*reader;
 	struct uring_entry	*entries;
+	/* those of the kernel, of which the server can have fewer */
 	unsigned int		nr_queues;
 	unsigned int		depth;
 	unsigned int		nr_entries;
@@ -85,6 +86,8 @@ struct fuse_uring_ops {
 
 /* Number of queues in the kernel */
 unsigned int fuse_uring_nr_queues(void);
+/* Has the server this queue? */
+bool fuse_uring_has_queue(const struct fuse_test *ft, unsigned int qid);
 /* The command area of a SQE of 128 bytes */
 #define FUSE_URING_CMD_SIZE	80
 /* Get an SQE with a command to FUSE, to be filled in through sqe->cmd */

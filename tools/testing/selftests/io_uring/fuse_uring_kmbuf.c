@@ -161,8 +161,11 @@ static int init(struct uring_server *srv)
 					sizeof(*srv->more_bufs));
 	}
 	for (i = 0; !ret && srv->bufs && i < srv->nr_queues; i++)
-		ret = init_bufs(srv, i);
+		if (fuse_uring_has_queue(srv->ft, i))
+			ret = init_bufs(srv, i);
 	for (i = 0; !ret && i < srv->nr_queues; i++) {
+		if (!fuse_uring_has_queue(srv->ft, i))
+			continue;
 		ret = fuse_kmbuf_add_queue(&srv->tr, srv->ft, i, srv->stride,
 					   group(srv, i, 0));
 		if (!ret && srv->bufs)

@@ -113,7 +113,8 @@ static int init(struct uring_server *srv)
 	if (!srv->bufs)
 		return -ENOMEM;
 	for (i = 0; !ret && i < srv->nr_queues; i++)
-		ret = init_pool(srv, i);
+		if (fuse_uring_has_queue(srv->ft, i))
+			ret = init_pool(srv, i);
 	return ret;
 }
 

@@ -147,11 +147,12 @@ static int register_failing(struct __test_metadata *_metadata,
 /* One attempt, on a mount of its own */
 static void register_once(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(fuse_fail_nth) *self,
-			  const struct iovec *iov)
+			  const struct iovec *iov,
+			  unsigned long long init_flags)
 {
 	struct fuse_queue fq;
 
-	ASSERT_EQ(0, fuse_queue_mount(&fq, FUSE_MODE_KMBUF));
+	ASSERT_EQ(0, fuse_queue_mount_flags(&fq, FUSE_MODE_KMBUF, init_flags));
 	ASSERT_EQ(0, fuse_queue_open_ring(&fq));
 	ASSERT_EQ(0, fuse_queue_add(&fq, 0));
 	if (register_failing(_metadata, self, &fq, iov)) {
@@ -171,7 +172,7 @@ TEST_F_TIMEOUT(fuse_fail_nth, register_entry, TIMEOUT)
 {
 	/* the entry */
 	while (fail_nth_next(&self->fail, 0, 1))
-		register_once(_metadata, self, NULL);
+		register_once(_metadata, self, NULL, 0);
 	EXPECT_GE(self->fail.nr_nomem, 1);
 }
 
@@ -185,8 +186,16 @@ TEST_F_TIMEOUT(fuse_fail_nth, register_iovecs, TIMEOUT)
 
 	/* the entry: reading the iovecs cannot fail by injection */
 	while (fail_nth_next(&self->fail, 0, 1))
-		register_once(_metadata, self, iov);
+		register_once(_metadata, self, iov, 0);
 	EXPECT_GE(self->fail.nr_nomem, 1);
+}
+
+TEST_F_TIMEOUT(fuse_fail_nth, register_fewer_queues, TIMEOUT)
+{
+	/* the entry, the watch for its io_uring, and the list of its watches */
+	while (fail_nth_next(&self->fail, 0, 3))
+		register_once(_metadata, self, NULL, FUSE_IO_URING_FEWER_QUEUES);
+	EXPECT_GE(self->fail.nr_nomem, 3);
 }
 
 /* Failures in the server, in whose context requests are sent and ended */
