@@ -187,6 +187,15 @@ taken() {
 	return "$status"
 }
 point "programs: those that scripts name are there" taken
+# A test program's cases, all of which a script has to name.
+cases_run() {
+	local name status=0
+	while read -r name; do
+		grep -q -w -e "$name" "$src"/suites/libfuse-units.sh || { echo "no script runs $name"; status=1; }
+	done < <(sed -n -E 's/^\t\{ "([a-z_]+)", [a-z_]+ \},$/\1/p' "$src"/suites/uring_*.c)
+	return "$status"
+}
+point "units: scripts run all cases of the test programs" cases_run
 cat >>"$dir/text.md" <<'END'
 ```make
 # Kbuild: how it is built
