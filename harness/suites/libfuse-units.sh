@@ -18,7 +18,7 @@ units() {
 	local unit sanitizer
 	for unit in in_use_after_stop no_request submit_again command_again free_before_commit \
 		quiet_end give_up whole_pages max_write_comes_back all_flags pool_is_explicit \
-		numbers without_effect; do
+		numbers lists default_sizes quota queues without_effect; do
 		point "unit: ${unit//_/ }" timeout 20 "$made/uring_unit" "$unit"
 	done
 	for sanitizer in address thread; do

@@ -17,8 +17,11 @@
 #include "uring_refuse.h"
 #include "unit.h"
 
+#include <limits.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <sys/stat.h>
+#include <sys/sysinfo.h>
 
 #define CMD_ADD_QUEUE	3
 
@@ -365,6 +368,10 @@ static void numbers(void)
 		"io_uring_zero_copy,io_uring_zero_copy_min=-5",
 		"io_uring_zero_copy,io_uring_zero_copy_min=99999999999",
 		"io_uring_zero_copy,io_uring_q_depth=16384",
+		"io_uring,io_uring_queues=0",
+		"io_uring,io_uring_queues=-1",
+		"io_uring,io_uring_queues=65537",
+		"io_uring,io_uring_queues=4294967297",
 	};
 	struct fuse_session *se;
 
@@ -491,6 +498,7 @@ static void without_effect(void)
 		"io_uring_kmbuf_bufs=4",
 		"io_uring,io_uring_kmbuf_bufsize=65536",
 		"io_uring_kmbuf,io_uring_zero_copy_min=4096",
+		"io_uring_queues=1",
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(*options); i++) {
@@ -499,6 +507,126 @@ static void without_effect(void)
 		CHECK(nr_logs == 1);
 		fuse_session_destroy(se);
 	}
+}
+
+static void write_text(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	CHECK(file && fputs(text, file) >= 0 && !fclose(file));
+}
+
+/* Quotas of a cgroup and those above, in a directory that looks like them */
+static void quota(void)
+{
+	const struct {
+		const char *own;
+		const char *above;
+		unsigned int cpus;
+	} limits[] = {
+		{ "max 100000\n", "max 100000\n", UINT_MAX },
+		{ "200000 100000\n", "max 100000\n", 2 },
+		{ "250000 100000\n", "max 100000\n", 3 },
+		{ "1000 100000\n", "max 100000\n", 1 },
+		{ "0 100000\n", "max 100000\n", 1 },
+		{ "max 100000\n", "150000 50000\n", 3 },
+		{ "400000 100000\n", "150000 50000\n", 3 },
+		{ "100000 0\n", "max 100000\n", UINT_MAX },
+		{ "", "\n", UINT_MAX },
+		{ "18446744073709551615 1\n", "max 1\n", UINT_MAX },
+	};
+	char root[] = "/tmp/uring_unit.XXXXXX";
+
+	CHECK(mkdtemp(root) && !chdir(root));
+	CHECK(!mkdir("a", 0700) && !mkdir("a/b", 0700));
+	CHECK(fuse_uring_cpu_quota("none", ".") == UINT_MAX);
+	write_text("proc", "3:cpu:/x\n0::/a/b\n");
+	CHECK(fuse_uring_cpu_quota("proc", ".") == UINT_MAX);
+	for (size_t i = 0; i < sizeof(limits) / sizeof(*limits); i++) {
+		printf("%s%s", limits[i].own, limits[i].above);
+		write_text("a/b/cpu.max", limits[i].own);
+		write_text("a/cpu.max", limits[i].above);
+		CHECK(fuse_uring_cpu_quota("proc", ".") == limits[i].cpus);
+	}
+	/* in a container, the root has limits, too */
+	write_text("proc", "0::/\n");
+	write_text("cpu.max", "200000 100000\n");
+	CHECK(fuse_uring_cpu_quota("proc", ".") == 2);
+	/* outside of the root of the process's namespace */
+	write_text("proc", "0::/../b\n");
+	CHECK(fuse_uring_cpu_quota("proc", "a") == UINT_MAX);
+	/* only cgroup v1 */
+	write_text("proc", "3:cpu:/a/b\n");
+	CHECK(fuse_uring_cpu_quota("proc", ".") == UINT_MAX);
+}
+
+static struct fuse_session *queues_session(const char *options, bool fewer)
+{
+	struct fuse_session *se = new_session(options);
+
+	se->uring.fewer_queues = fewer;
+	CHECK(!fuse_uring_choose_queues(se));
+	nr_logs = 0;
+	fuse_uring_say_queues(se);
+	return se;
+}
+
+/* The CPU that is the last one of a set */
+static unsigned int last_cpu(const cpu_set_t *set)
+{
+	unsigned int cpu = CPU_SETSIZE - 1;
+
+	while (!CPU_ISSET(cpu, set))
+		cpu--;
+	return cpu;
+}
+
+/* The queues of a process on all CPUs, and on the last one */
+static void queues(void)
+{
+	struct fuse_session *se;
+	cpu_set_t all, one;
+	unsigned int nr, cpu;
+
+	CHECK(!sched_getaffinity(0, sizeof(all), &all));
+	nr = CPU_COUNT(&all);
+	cpu = last_cpu(&all);
+	CHECK(nr >= 2);
+	se = queues_session("io_uring", true);
+	CHECK(se->uring.queues.nr == nr && se->uring.queues.bind);
+	CHECK(se->uring.queues.qids[nr - 1] == cpu);
+	fuse_session_destroy(se);
+
+	/* more than there are CPUs is one for each */
+	se = queues_session("io_uring,io_uring_queues=65536", true);
+	CHECK((int)se->uring.queues.nr == get_nprocs_conf());
+	fuse_session_destroy(se);
+
+	se = queues_session("io_uring,io_uring_queues=1", true);
+	CHECK(se->uring.queues.nr == 1 && !se->uring.queues.bind && nr_logs == 1);
+	fuse_session_destroy(se);
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	CHECK(!sched_setaffinity(0, sizeof(one), &one));
+	se = queues_session("io_uring", true);
+	CHECK(se->uring.queues.nr == 1 && se->uring.queues.qids[0] == cpu);
+	CHECK(se->uring.queues.bind && nr_logs == 1);
+	CHECK(fuse_uring_init_flags(se) == FUSE_IO_URING_FEWER_QUEUES);
+	fuse_session_destroy(se);
+
+	/* more than it may use */
+	se = queues_session("io_uring,io_uring_queues=2", true);
+	CHECK(se->uring.queues.nr == 2 && !se->uring.queues.bind);
+	CHECK(se->uring.queues.qids[0] == 0 && se->uring.queues.qids[1] != 0);
+	fuse_session_destroy(se);
+
+	/* the kernel wants all */
+	se = queues_session("io_uring,io_uring_queues=1", false);
+	CHECK((int)se->uring.queues.nr == get_nprocs_conf());
+	CHECK(se->uring.queues.qids[0] == 0 && se->uring.queues.bind && nr_logs == 1);
+	CHECK(fuse_uring_init_flags(se) == 0);
+	fuse_session_destroy(se);
 }
 
 static const struct unit_case cases[] = {
@@ -519,6 +647,8 @@ static const struct unit_case cases[] = {
 	{ "numbers", numbers },
 	{ "lists", lists },
 	{ "default_sizes", default_sizes },
+	{ "quota", quota },
+	{ "queues", queues },
 	{ "without_effect", without_effect },
 };
 

@@ -26,6 +26,9 @@ src=/tmp/src at=mnt
 head -c 5000001 /dev/urandom >large
 head -c 70000 large >small
 server=''
+# What serves the requests of a queue that can have no entry.
+no_queue=/dev/fuse
+! grep -q -w fuse_uring_map_update /proc/kallsyms || no_queue="other queues, or /dev/fuse"
 
 # serve COMMAND...: start a server and wait until $at is mounted. Output goes to the file
 # said.
@@ -377,7 +380,7 @@ pools() {
 		"a buffer pool: the kernel refuses the pool: Cannot allocate memory. Instead: a buffer for each entry"
 	point "... with zero copy: no io_uring" \
 		refused refused 4=12 io_uring_bufpool,io_uring_zero_copy \
-		"a buffer pool: the kernel refuses the pool: Cannot allocate memory. Instead: /dev/fuse"
+		"a buffer pool: the kernel refuses the pool: Cannot allocate memory. Instead: $no_queue"
 }
 
 # largest_only: only the first ring of each queue is accepted. The others must not stay.
@@ -395,7 +398,7 @@ largest_only() {
 refusals() {
 	local what="kernel-managed buffers: the kernel refuses" why="Cannot allocate memory. Instead:"
 	local next="a buffer for each entry" headers="headers in kernel memory, and a buffer for each entry"
-	local zero_copy_next=/dev/fuse zero_copy_mode=refused mode=io_uring headers_mode=headers
+	local zero_copy_next=$no_queue zero_copy_mode=refused mode=io_uring headers_mode=headers
 	if [ "$bufpool" -eq 1 ]; then
 		next="a buffer pool" headers="a buffer pool" mode=bufpool headers_mode=bufpool
 		zero_copy_next="a buffer pool" zero_copy_mode=bufpool_zero_copy
@@ -497,6 +500,8 @@ options() {
 		sizes fuse_threads 'io_uring_kmbuf,io_uring_kmbuf_bufs=16x64K+2x1M' 65536 1048576
 	point "zero copy, buffers of several sizes" \
 		works fuse_threads 'io_uring_zero_copy,io_uring_kmbuf_bufs=16x64K+2x1M' zero_copy file
+	point "no queues are refused" refuses io_uring,io_uring_queues=0 \
+		"io_uring_queues=0: has to be from 1 to 65536"
 	point "no buffers are refused" refuses io_uring_kmbuf,io_uring_kmbuf_bufs=0 \
 		"io_uring_kmbuf_bufs=0: has to be from 1 to 32768"
 	point "too many buffers are refused" refuses io_uring_kmbuf,io_uring_kmbuf_bufs=32769 \
@@ -507,6 +512,66 @@ options() {
 	point "zero copy without an entry is refused" \
 		refuses io_uring_zero_copy,io_uring_q_depth=0 \
 		"io_uring_q_depth=0: has to be from 1 to 16383 with io_uring_zero_copy"
+}
+
+# served_on CPU: a client on this CPU is served through kernel-managed buffers.
+served_on() {
+	local before
+	before=$(counter buffer)
+	taskset -c "$1" dd if=large of=mnt/memo bs=1M conv=notrunc &&
+		taskset -c "$1" cmp large mnt/memo || return
+	echo "CPU $1: $(($(counter buffer) - before)) requests in buffers"
+	[ "$(counter buffer)" -ge $((before + 5)) ]
+}
+
+# bindings: print the CPUs of each thread of the server that serves a queue.
+bindings() {
+	local task
+	for task in /proc/"$server"/task/*; do
+		! grep -q '^fuse-ring-' "$task/comm" ||
+			sed -n 's/^Cpus_allowed_list:\t//p' "$task/status"
+	done | xargs
+}
+
+# queues TEXT MAP BINDINGS COMMAND...: the server says TEXT. In the kernel, the queues and
+# their CPUs match the regex MAP, and clients on each CPU are served. The threads may run on
+# the CPUs of BINDINGS.
+queues() {
+	local cpu map status=0 text=$1 lines=$2 bindings=$3
+	shift 3
+	"$@" || return
+	for ((cpu = 0; cpu < $(nproc); cpu++)); do
+		served_on "$cpu" || status=1
+	done
+	echo "threads on CPUs: $(bindings)"
+	[ "$(bindings)" = "$bindings" ] || status=1
+	uses kmbuf || status=1
+	map=$(sed -n 's/^queue \([0-9]* cpus .*\)/\1/p' "$connections"/*/io_uring | xargs)
+	echo "queues: $map"
+	[[ $map =~ ^$lines$ ]] || status=1
+	unserve && [ "$(cat said)" = "${text:+fuse: $text}" ] && [ "$status" -eq 0 ]
+}
+
+# on_last_cpu COMMAND...: start a server on the last CPU only.
+on_last_cpu() {
+	local status=0
+	taskset -cp "$(($(nproc) - 1))" $$ >/dev/null
+	"$@" || status=1
+	taskset -cp "0-$(($(nproc --all) - 1))" $$ >/dev/null
+	return "$status"
+}
+
+# On the machine with two CPUs.
+fewer_queues() {
+	point "a queue for each CPU" queues "" '0 cpus 0 1 cpus 1' "0 1" \
+		serve_example fuse_memo io_uring_kmbuf
+	point "one queue by option" queues "1 io_uring queue for 2 CPUs: as io_uring_queues says" \
+		'0 cpus 0-1' 0-1 serve_example fuse_memo io_uring_kmbuf,io_uring_queues=1
+	point "one queue for a process on one CPU" \
+		queues "1 io_uring queue for 2 CPUs: the process may not use the other CPUs" \
+		'1 cpus 0-1' 1 on_last_cpu serve_example fuse_memo io_uring_kmbuf
+	point "two queues for a process on one CPU" queues "" '0 cpus 0 1 cpus 1' "1 1" \
+		on_last_cpu serve_example fuse_memo io_uring_kmbuf,io_uring_queues=2
 }
 
 fallbacks() {
@@ -563,6 +628,20 @@ four() {
 	point "the usual 8 MiB: fewer buffers" fits kmbuf "$fewer" dropped 8192 io_uring_kmbuf
 	point "... and a second mount: a smaller one" \
 		two_mounts "$fewer" "only 1 buffer of 256 KiB $queues"
+	point "two queues for four CPUs" \
+		queues "2 io_uring queues for 4 CPUs: as io_uring_queues says" \
+		'0 cpus 0-1 2 cpus 2-3' "0-3 0-3" \
+		serve_example fuse_memo io_uring_kmbuf,io_uring_queues=2
+	mount -t tmpfs none /sys/fs/cgroup
+	echo 250000 100000 >/sys/fs/cgroup/cpu.max
+	point "a CPU quota of two and a half" \
+		queues "3 io_uring queues for 4 CPUs: the CPU quota of its cgroup allows no more" \
+		'0 cpus [0-9,-]* 1 cpus [0-9,-]* 2 cpus [0-9,-]*' "0-3 0-3 0-3" serve_example fuse_memo io_uring_kmbuf
+	echo 50000 100000 >/sys/fs/cgroup/cpu.max
+	point "a CPU quota of a half: two queues" \
+		queues "2 io_uring queues for 4 CPUs: the CPU quota of its cgroup allows no more" \
+		'0 cpus 0-1 2 cpus 2-3' "0-3 0-3" serve_example fuse_memo io_uring_kmbuf
+	umount /sys/fs/cgroup
 }
 
 without_kernel() {
@@ -600,6 +679,7 @@ linux)
 	modes
 	direct
 	options
+	fewer_queues
 	fallbacks
 	refusals
 	without_uring
@@ -608,6 +688,9 @@ linux)
 	;;
 bare)
 	without_kernel
+	point "a kernel that needs a queue for each CPU: one message" \
+		fits io_uring "io_uring_queues has no effect: the kernel needs a queue for each CPU" \
+		serve_example fuse_memo io_uring,io_uring_queues=1
 	without_uring
 	;;
 pools) pools ;;
