@@ -7,6 +7,9 @@
 #
 #   bench-memory.guest.sh SERVER CLIENT MODE...     MODE: the server's -m
 #
+# Without any MODE: the memory of an idle server with two queues, each with buffers for
+# requests of 1 MiB, 128 KiB and 32 KiB.
+#
 # Writes "memory | what | MODE<tab>KiB" lines to $KMBUF_RW/figures: the charge to the
 # server's memory cgroup, for its own pages and for the kernel's, and, if the server
 # locks memory, the smallest RLIMIT_MEMLOCK that it starts with. Of the mixed requests,
@@ -101,6 +104,13 @@ row() {
 
 mkdir -p "$store" "$mnt"
 fallocate -l 256m "$store/file"
+if [ $# -eq 0 ]; then
+	depth=8
+	cpus=$(($(sed 's/.*-//' /sys/devices/system/cpu/possible) + 1))
+	charge=$(charged true -- -m kmbuf -q 2 -d "$depth" -b 2 -k 4x128K -k 16x32K)
+	row "charged, idle, 2 queues for $cpus CPUs" kmbuf "$charge"
+	exit
+fi
 for mode in "$@"; do
 	for depth in 8 32 256; do
 		charge=$(charged reads 1048576 -- -m "$mode" -d "$depth" -b 4)

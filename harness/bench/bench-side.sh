@@ -53,6 +53,10 @@ uncounted() {
 		END { for (i = 1; i <= n; i++) printf "%s\t%d\n", order[i], least[order[i]] }
 	' "$BUILD/vm/bench-two-$tree/runs" >"$out/$tree.others"
 	cat "$BUILD/vm/bench-memory-$tree/figures" >>"$out/$tree.others"
+	if [ "$tree" = linux ]; then
+		bench_idle
+		cat "$BENCH/idle" >>"$out/$tree.others"
+	fi
 }
 
 # ready BASE: build its bare kernel. No other base may replace it.

@@ -86,6 +86,8 @@ bench_fuse() {
 bench_memory() {
 	bench_programs
 	bench memory linux "$out/server" "$out/client" entry kmbuf zc
+	bench_idle
+	cat "$out/idle" >>"$out/memory.linux"
 	unit=(--unit KiB)
 }
 

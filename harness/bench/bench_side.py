@@ -144,7 +144,8 @@ def goals(results):
     yield ("memory charged for a queue of depth 32: per entry / our kmbuf", ">= 7", seen,
            seen is not None and seen >= 7, key)
     for what, limit in (("charged, 32 reads of 64 KiB", 3276), ("charged, 32 mixed reads", 3584),
-                        ("waits of 1,000 mixed reads", 50)):
+                        ("waits of 1,000 mixed reads", 50),
+                        ("charged, idle, 2 queues for 64 CPUs", 9216)):
         key = ("memory", what, "linux", "kmbuf")
         seen = results.get(*key, "figure")
         yield (f"{what}: our kmbuf", f"<= {limit:,}", seen,

@@ -39,3 +39,13 @@ bench_profile() {
 	/usr/bin/python3 "$TOP/harness/bench/symbols.py" profile "$(kernel_dir "$2" base)/System.map" \
 		"$BUILD/vm/$1/counts.$3" "$4" 40
 }
+
+# bench_idle: the memory of an idle server with two queues, where 64 CPUs are possible.
+# Writes it to $BENCH/idle.
+bench_idle() {
+	"$TOP/harness/kernel/kernel.sh" linux cpus64
+	"$TOP/harness/vm/vm.sh" --icount --kernel "$(kernel_dir linux cpus64)" \
+		--append possible_cpus=64 --name bench-idle \
+		-- bash "$TOP/harness/bench/bench-memory.guest.sh" "$BENCH/server" "$BENCH/client"
+	cp "$BUILD/vm/bench-idle/figures" "$BENCH/idle"
+}

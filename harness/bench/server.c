@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 static const char usage_text[] =
-	"usage: server -m MODE [-d DEPTH] [-b BUFFERS] [-k NUMBERxSIZE] [-s SLOTS]\n"
-	"              [-z BYTES] [-t] [-D] [-n] SOURCE MOUNTPOINT\n"
+	"usage: server -m MODE [-d DEPTH] [-b BUFFERS] [-k NUMBERxSIZE] [-q QUEUES]\n"
+	"              [-s SLOTS] [-z BYTES] [-t] [-D] [-n] SOURCE MOUNTPOINT\n"
 	"\n"
 	"Shows SOURCE at MOUNTPOINT until it is interrupted or unmounted.\n"
 	"\n"
@@ -29,6 +29,7 @@ static const char usage_text[] =
 	"  -b BUFFERS     of a queue, a power of two; 8\n"
 	"  -k NUMBERxSIZE as many kernel-managed buffers of another size, such as\n"
 	"                 32x64K; up to three times\n"
+	"  -q QUEUES      number of queues, those of the first CPUs; one for each CPU\n"
 	"  -s SLOTS       more slots of the ring's table than it needs; 0\n"
 	"  -z BYTES       -m zc: the smallest data that is not copied; 16384\n"
 	"  -t             the ring's completions wait until they are asked for\n"
@@ -83,7 +84,7 @@ static bool parse_options(int argc, char **argv, struct fuse_test *ft,
 	const struct mode *mode = NULL;
 	int c;
 
-	while ((c = getopt(argc, argv, "m:d:b:k:s:z:tDn")) != -1) {
+	while ((c = getopt(argc, argv, "m:d:b:k:q:s:z:tDn")) != -1) {
 		switch (c) {
 		case 'm':
 			mode = find_mode(optarg);
@@ -96,6 +97,10 @@ static bool parse_options(int argc, char **argv, struct fuse_test *ft,
 			break;
 		case 'k':
 			if (!fuse_dir_add_buffers(ft, optarg))
+				return false;
+			break;
+		case 'q':
+			if (!fuse_dir_set_queues(ft, optarg))
 				return false;
 			break;
 		case 's':

@@ -6,7 +6,7 @@
 #   kernel.sh [--fresh] TREE CONFIG
 #
 #   TREE      linux (patched) | bare (the base)
-#   CONFIG    base | debug
+#   CONFIG    base | debug | cpus64: base, with room for 64 CPUs
 #   --fresh   build even if the cache has this kernel
 #
 # The configuration is tinyconfig, harness/kernel/base.config, for debug also
@@ -24,7 +24,7 @@ if [ "${1:-}" = --fresh ]; then
 	fresh=1
 	shift
 fi
-[ $# -eq 2 ] || die "usage: kernel.sh [--fresh] linux|bare base|debug"
+[ $# -eq 2 ] || die "usage: kernel.sh [--fresh] linux|bare base|debug|cpus64"
 case $1 in
 linux) tree=$LINUX ;;
 bare) tree=$BARE ;;
@@ -37,7 +37,8 @@ debug)
 	fragments=("$TOP/harness/kernel/base.config" "$TOP/harness/kernel/debug.config")
 	goals+=(modules)
 	;;
-*) die "kernel.sh: no configuration '$2'" "CONFIG is base or debug" ;;
+cpus64) fragments=("$TOP/harness/kernel/base.config" "$TOP/harness/kernel/cpus64.config") ;;
+*) die "kernel.sh: no configuration '$2'" "CONFIG is base, debug or cpus64" ;;
 esac
 own=$TOP/harness/kernel/$BASE.config
 [ ! -f "$own" ] || fragments+=("$own")

@@ -75,7 +75,8 @@ class Side(unittest.TestCase):
                         "memory | charged, depth 32 | entry\t33000",
                         "memory | charged, 32 reads of 64 KiB | kmbuf\t3150",
                         "memory | charged, 32 mixed reads | kmbuf\t3300",
-                        "memory | waits of 1,000 mixed reads | kmbuf\t51"])
+                        "memory | waits of 1,000 mixed reads | kmbuf\t51",
+                        "memory | charged, idle, 2 queues for 64 CPUs | kmbuf\t9000"])
             self.write(f"{kernel}.stretches", [f"{row}\t{i}\t10" for i, row in enumerate(rows)])
             os.makedirs(self.path("profiles", kernel))
             for i, row in enumerate(rows):
@@ -125,7 +126,7 @@ class Side(unittest.TestCase):
         with open(self.path("results.json"), encoding="utf-8") as file:
             found = json.load(file)
         self.assertEqual(len(found["rows"]),
-                         sum(len(plan(kernel)) + 5 for kernel in KERNELS))
+                         sum(len(plan(kernel)) + 6 for kernel in KERNELS))
         self.assertEqual(len([goal for goal in found["goals"] if not goal["met"]]), 2)
         self.assertEqual(found["rows"][0]["non-copy"], 1000)
 
