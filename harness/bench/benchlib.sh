@@ -45,7 +45,7 @@ bench_profile() {
 bench_idle() {
 	"$TOP/harness/kernel/kernel.sh" linux cpus64
 	"$TOP/harness/vm/vm.sh" --icount --kernel "$(kernel_dir linux cpus64)" \
-		--append possible_cpus=64 --name bench-idle \
+		--cpus 64 --append maxcpus=2 --name bench-idle \
 		-- bash "$TOP/harness/bench/bench-memory.guest.sh" "$BENCH/server" "$BENCH/client"
 	cp "$BUILD/vm/bench-idle/figures" "$BENCH/idle"
 }
