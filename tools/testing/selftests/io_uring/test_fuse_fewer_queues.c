@@ -124,33 +124,32 @@ static bool queue_has_cpus(const struct fuse_test *ft, unsigned int qid,
 	return strstr(buf, line);
 }
 
-/* Wait until the queue serves some CPUs */
-static bool wait_for_queue(const struct fuse_test *ft, unsigned int qid)
+static bool has_queue(const struct fuse_test *ft, unsigned int qid)
 {
 	char buf[4096], line[64];
-	unsigned int ms;
 
 	snprintf(line, sizeof(line), "\nqueue %u cpus ", qid);
-	for (ms = 0; ms < STEP_MS; ms++) {
-		if (fuse_test_counters(ft, buf, sizeof(buf)) &&
-		    strstr(buf, line))
-			return true;
-		usleep(1000);
-	}
-	return false;
+	return fuse_test_counters(ft, buf, sizeof(buf)) && strstr(buf, line);
 }
 
-static bool wait_for_cpus(const struct fuse_test *ft, unsigned int qid,
-			  unsigned int first, unsigned int last)
-{
-	unsigned int ms;
+/* Wait until the condition is true; false if it never is */
+#define WAIT_FOR(cond) ({						\
+	unsigned int __ms = 0;						\
+									\
+	while (!(cond) && __ms++ < STEP_MS)				\
+		usleep(1000);						\
+	__ms <= STEP_MS;						\
+})
 
-	for (ms = 0; ms < STEP_MS; ms++) {
-		if (queue_has_cpus(ft, qid, first, last))
-			return true;
-		usleep(1000);
-	}
-	return false;
+/* The reason to skip a test that needs so many CPUs, or NULL */
+static const char *unsuitable(unsigned int min_cpus)
+{
+	if (getuid())
+		return "needs root";
+	/* struct fuse_test has a bit for each */
+	if (fuse_uring_nr_queues() > 64)
+		return "needs at most 64 CPUs";
+	return fuse_uring_nr_queues() < min_cpus ? "needs two CPUs" : NULL;
 }
 
 static int init_test(struct fuse_test *ft, struct fuse_hold **hold)
@@ -162,6 +161,12 @@ static int init_test(struct fuse_test *ft, struct fuse_hold **hold)
 	serve_all = ft->serve;
 	ft->serve = serve_queue;
 	return 0;
+}
+
+static void exit_test(struct fuse_hold *hold)
+{
+	fuse_hold_exit(hold);
+	munmap(shared, sizeof(*shared));
 }
 
 /* One queue */
@@ -202,10 +207,8 @@ FIXTURE_SETUP(fuse_one_queue)
 {
 	int ret;
 
-	if (getuid())
-		SKIP(return, "needs root");
-	if (fuse_uring_nr_queues() > 64)
-		SKIP(return, "needs at most 64 CPUs");
+	if (unsuitable(1))
+		SKIP(return, "%s", unsuitable(1));
 	self->qid = variant->last ? last_queue() : 0;
 	self->ft = (struct fuse_test) {
 		.mode = variant->mode,
@@ -230,8 +233,7 @@ FIXTURE_SETUP(fuse_one_queue)
 FIXTURE_TEARDOWN(fuse_one_queue)
 {
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
-	fuse_hold_exit(self->hold);
-	munmap(shared, sizeof(*shared));
+	exit_test(self->hold);
 }
 
 TEST_F_TIMEOUT(fuse_one_queue, serves_all_cpus, TIMEOUT)
@@ -339,13 +341,9 @@ FIXTURE_SETUP(fuse_two_queues)
 {
 	int ret;
 
-	if (getuid())
-		SKIP(return, "needs root");
-	if (fuse_uring_nr_queues() > 64)
-		SKIP(return, "needs at most 64 CPUs");
+	if (unsuitable(2))
+		SKIP(return, "%s", unsuitable(2));
 	self->nr_cpus = fuse_uring_nr_queues();
-	if (self->nr_cpus < 2)
-		SKIP(return, "needs two CPUs");
 	self->ft = (struct fuse_test) {
 		.mode = variant->mode,
 		.init_flags = FUSE_IO_URING_FEWER_QUEUES | FUSE_ASYNC_DIO,
@@ -364,7 +362,7 @@ FIXTURE_SETUP(fuse_two_queues)
 		SKIP(return, "%s", fuse_test_missing(ret));
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, fuse_hold_do(&self->ft, FUSE_HOLD_STAT, 0));
-	EXPECT_TRUE(wait_for_queue(&self->ft, last_queue()));
+	EXPECT_TRUE(WAIT_FOR(has_queue(&self->ft, last_queue())));
 }
 
 /* A server can serve before its parent has noted its pid: wait for that */
@@ -380,19 +378,15 @@ FIXTURE_TEARDOWN(fuse_two_queues)
 	/* it may not have been started, and waits */
 	kill(pid_of(SPARE), SIGKILL);
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
-	fuse_hold_exit(self->hold);
+	exit_test(self->hold);
 	close(spare_fd);
-	munmap(shared, sizeof(*shared));
 }
 
 /* Kill a server, and wait until it has gone: it is no child of this process */
 static void kill_server(enum server server)
 {
-	unsigned int ms;
-
 	kill(pid_of(server), SIGKILL);
-	for (ms = 0; ms < STEP_MS && !kill(pid_of(server), 0); ms++)
-		usleep(1000);
+	WAIT_FOR(kill(pid_of(server), 0));
 }
 
 /* A client on a CPU of the last queue, or of the first one */
@@ -413,7 +407,8 @@ static int end_read(FIXTURE_DATA(fuse_two_queues) *self, unsigned int nr,
 TEST_F_TIMEOUT(fuse_two_queues, idle_queue_goes, TIMEOUT)
 {
 	kill_server(LAST);
-	EXPECT_TRUE(wait_for_cpus(&self->ft, 0, 0, self->nr_cpus - 1));
+	EXPECT_TRUE(WAIT_FOR(queue_has_cpus(&self->ft, 0, 0,
+					    self->nr_cpus - 1)));
 	start_read(self, true);
 	EXPECT_EQ(0, end_read(self, 0, STEP_MS));
 	EXPECT_EQ(0, shared->nr_over_dev);
@@ -536,7 +531,8 @@ TEST_F_TIMEOUT(fuse_two_queues, moved_client_killed, TIMEOUT)
 	start_read(self, true);
 	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 3, STEP_MS));
 	kill_server(LAST);
-	EXPECT_TRUE(wait_for_cpus(&self->ft, 0, 0, self->nr_cpus - 1));
+	EXPECT_TRUE(WAIT_FOR(queue_has_cpus(&self->ft, 0, 0,
+					    self->nr_cpus - 1)));
 	kill(self->clients[2], SIGKILL);
 	EXPECT_EQ(-EINTR, end_read(self, 2, STEP_MS));
 	EXPECT_TRUE(fuse_test_abort(&self->ft));
@@ -548,7 +544,8 @@ TEST_F_TIMEOUT(fuse_two_queues, moved_client_killed, TIMEOUT)
 TEST_F_TIMEOUT(fuse_two_queues, no_queue_is_left, TIMEOUT)
 {
 	kill_server(LAST);
-	EXPECT_TRUE(wait_for_cpus(&self->ft, 0, 0, self->nr_cpus - 1));
+	EXPECT_TRUE(WAIT_FOR(queue_has_cpus(&self->ft, 0, 0,
+					    self->nr_cpus - 1)));
 	kill_server(FIRST);
 	start_read(self, false);
 	start_read(self, true);
@@ -630,12 +627,8 @@ FIXTURE_SETUP(fuse_new_rings)
 {
 	int ret;
 
-	if (getuid())
-		SKIP(return, "needs root");
-	if (fuse_uring_nr_queues() > 64)
-		SKIP(return, "needs at most 64 CPUs");
-	if (fuse_uring_nr_queues() < 2)
-		SKIP(return, "needs two CPUs");
+	if (unsuitable(2))
+		SKIP(return, "%s", unsuitable(2));
 	self->ft = (struct fuse_test) {
 		.mode = FUSE_MODE_ENTRY,
 		.init_flags = FUSE_IO_URING_FEWER_QUEUES,
@@ -659,8 +652,7 @@ FIXTURE_SETUP(fuse_new_rings)
 FIXTURE_TEARDOWN(fuse_new_rings)
 {
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
-	fuse_hold_exit(self->hold);
-	munmap(shared, sizeof(*shared));
+	exit_test(self->hold);
 }
 
 /* No request is lost, whatever moment the queue goes and comes back at */
@@ -716,10 +708,8 @@ TEST_F_TIMEOUT(fuse_without_flag, waits_for_all_queues, TIMEOUT)
 	pid_t pid;
 	int ret;
 
-	if (getuid())
-		SKIP(return, "needs root");
-	if (fuse_uring_nr_queues() < 2)
-		SKIP(return, "needs two CPUs");
+	if (unsuitable(2))
+		SKIP(return, "%s", unsuitable(2));
 	ASSERT_EQ(0, init_test(&ft, &hold));
 	ret = fuse_test_mount(&ft);
 	if (fuse_test_missing(ret))
@@ -735,8 +725,7 @@ TEST_F_TIMEOUT(fuse_without_flag, waits_for_all_queues, TIMEOUT)
 	}
 	EXPECT_TRUE(fuse_test_abort(&ft));
 	EXPECT_EQ(0, fuse_test_umount(&ft));
-	fuse_hold_exit(hold);
-	munmap(shared, sizeof(*shared));
+	exit_test(hold);
 }
 
 TEST_HARNESS_MAIN
