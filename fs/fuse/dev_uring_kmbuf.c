@@ -8,9 +8,10 @@
  *
  * The queue pins its rings of buffers. The pins end with the last entry that
  * uses the rings, so that a mount whose server is dead holds none of the
- * server's memory. An entry whose request a dead server has taken ends with the
- * last reference to the server's device, or with an abort: another process that
- * has the device open keeps the entry, and the pins.
+ * server's memory. Unless another server can take over, an entry whose request a
+ * dead server has taken ends with the last reference to the server's device, or
+ * with an abort: another process that has the device open keeps the entry, and
+ * the pins.
  *
  * Buffers are taken and returned under queue->lock. An entry that waits for a
  * request has no buffer, so there are as many buffers in use as payloads in

@@ -9,7 +9,6 @@
 
 #include <linux/bitmap.h>
 #include <linux/cpumask.h>
-#include <linux/io_uring/cmd.h>
 #include <linux/mutex.h>
 #include <linux/sched/topology.h>
 #include <linux/seq_file.h>
@@ -149,118 +148,6 @@ bool fuse_uring_map_update(struct fuse_ring_queue *queue)
 	return true;
 }
 
-/* An io_uring that a queue has entries of, or has had */
-struct fuse_uring_watch {
-	struct io_uring_watch watch;
-	struct fuse_ring *ring;
-	unsigned int qid;
-	bool gone;
-
-	/* to be compared only */
-	void *io_ring;
-
-	/* in ring->watches, under ring->map_lock */
-	struct list_head list;
-};
-
-/* Entries of the io_uring that are in userspace do not come back */
-static void fuse_uring_watch_gone(struct io_uring_watch *io_watch)
-{
-	struct fuse_uring_watch *watch =
-		container_of(io_watch, struct fuse_uring_watch, watch);
-	struct fuse_ring *ring = watch->ring;
-	struct fuse_ring_queue *queue;
-
-	/* pairs with the release in fuse_uring_create_queue() */
-	queue = smp_load_acquire(&ring->queues[watch->qid]);
-	if (queue && fuse_uring_lose_ring(queue, watch->io_ring))
-		fuse_uring_map_update(queue);
-	WRITE_ONCE(watch->gone, true);
-}
-
-static void fuse_uring_free_watches(struct list_head *watches)
-{
-	struct fuse_uring_watch *watch, *next;
-
-	list_for_each_entry_safe(watch, next, watches, list) {
-		io_uring_unwatch_ring(&watch->watch);
-		kfree(watch);
-	}
-}
-
-/*
- * Is there a watch already? The latest is the likeliest. Those of io_urings that
- * have gone move to @gone.
- */
-static bool fuse_uring_has_watch(struct fuse_ring *ring, unsigned int qid,
-				 struct io_uring_cmd *cmd,
-				 struct list_head *gone)
-{
-	struct fuse_uring_watch *watch, *next;
-
-	lockdep_assert_held(&ring->map_lock);
-
-	list_for_each_entry_safe(watch, next, &ring->watches, list) {
-		if (watch->qid == qid &&
-		    io_uring_cmd_watched_by(cmd, &watch->watch))
-			return true;
-		if (READ_ONCE(watch->gone))
-			list_move(&watch->list, gone);
-	}
-	return false;
-}
-
-/**
- * fuse_uring_map_watch - note that a queue is to have an entry
- * @ring: the queues
- * @qid: the queue, which need not exist yet
- * @cmd: the command that registers the entry
- * @issue_flags: of the command
- *
- * When the io_uring of the command goes, the queue does as well, unless it has
- * commands of another one.
- *
- * Context: Process context, without locks of the queues. Takes ring->map_lock.
- *
- * Return: 0, also if each CPU has its own queue, -ENOMEM, or -ECANCELED if the
- * io_uring is going.
- */
-int fuse_uring_map_watch(struct fuse_ring *ring, unsigned int qid,
-			 struct io_uring_cmd *cmd, unsigned int issue_flags)
-{
-	struct fuse_uring_watch *watch;
-	LIST_HEAD(unused);
-	bool found;
-	int err;
-
-	if (!ring->map)
-		return 0;
-
-	scoped_guard(mutex, &ring->map_lock)
-		found = fuse_uring_has_watch(ring, qid, cmd, &unused);
-	fuse_uring_free_watches(&unused);
-	if (found)
-		return 0;
-
-	watch = kzalloc_obj(*watch, GFP_KERNEL_ACCOUNT);
-	if (!watch)
-		return -ENOMEM;
-	watch->watch.gone = fuse_uring_watch_gone;
-	watch->ring = ring;
-	watch->qid = qid;
-	watch->io_ring = io_uring_cmd_ctx_handle(cmd);
-	/* takes the io_uring's lock, which goes outside of ring->map_lock */
-	err = io_uring_cmd_watch_ring(cmd, &watch->watch, issue_flags);
-	if (err) {
-		kfree(watch);
-		return err;
-	}
-	/* of two for the same, both tell of the same */
-	scoped_guard(mutex, &ring->map_lock)
-		list_add(&watch->list, &ring->watches);
-	return 0;
-}
-
 /* Have a map in place of a queue for each CPU: 0, or -ENOMEM */
 int fuse_uring_map_create(struct fuse_ring *ring)
 {
@@ -271,16 +158,6 @@ int fuse_uring_map_create(struct fuse_ring *ring)
 	ring->queue_of_cpu = ring->map;
 	ring->nr_cpus = nr_cpu_ids;
 	return 0;
-}
-
-/*
- * The connection goes, and no command can come any more. io_urings that outlive
- * it say nothing from here on.
- */
-void fuse_uring_unwatch(struct fuse_chan *fch)
-{
-	if (fch->ring)
-		fuse_uring_free_watches(&fch->ring->watches);
 }
 
 /* If there need not be a queue for each CPU, print which queue serves which */

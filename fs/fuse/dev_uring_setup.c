@@ -56,12 +56,11 @@ static u64 region_size(const struct io_uring_mem_region *region)
  */
 static struct fuse_ring_queue *
 find_queue(const struct io_uring_cmd *cmd, const struct fuse_uring_cmd_req *req,
-	   struct fuse_chan *fch)
+	   unsigned int qid, struct fuse_chan *fch)
 {
 	/* pairs with the release in fuse_uring_create() */
 	struct fuse_ring *ring = smp_load_acquire(&fch->ring);
 	struct fuse_ring_queue *queue;
-	unsigned int qid = req->qid;
 
 	BUILD_BUG_ON(sizeof(struct fuse_uring_ent_in_out) != 32);
 	BUILD_BUG_ON(offsetof(struct fuse_uring_cmd_req, ent) != 24);
@@ -89,8 +88,14 @@ static int check_queue(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
 	/* after an abort nobody would unpin the buffers */
 	if (queue->stopped)
 		return -ENOTCONN;
+	/* what it would get could go at any time */
+	if (io_uring_cmd_dying(cmd))
+		return -ECANCELED;
 	if (queue->had_ents)
 		return -EBUSY;
+	/* nobody would use it, or unpin it */
+	if (queue->kmbufs_unpinned)
+		return -ESRCH;
 	if (has)
 		return -EEXIST;
 	if (queue->io_ring && queue->io_ring != io_uring_cmd_ctx_handle(cmd))
@@ -112,6 +117,7 @@ static int check_region(struct io_uring_cmd *cmd, unsigned int hdr_stride,
 /**
  * fuse_uring_add_headers - FUSE_IO_URING_CMD_ADD_HEADERS
  * @cmd: the command
+ * @qid: the queue that it names
  * @issue_flags: as it was issued with
  * @fch: the channel of the server's device
  *
@@ -125,15 +131,16 @@ static int check_region(struct io_uring_cmd *cmd, unsigned int hdr_stride,
  * Return: 0, or
  * -EOPNOTSUPP if FUSE_HAS_IO_URING_KMBUF was not negotiated,
  * -EINVAL if an argument is wrong, or the region is too small,
- * -ESRCH if there is no such queue,
+ * -ESRCH if there is no such queue, or its io_uring has gone,
  * -ENXIO if the io_uring has no memory region,
  * -EBUSY if the queue has, or had, an entry,
  * -EEXIST if its headers are in a memory region already,
  * -EXDEV if its payloads are in buffers of another io_uring,
+ * -ECANCELED if the io_uring is going,
  * -ENOTCONN if the connection has been aborted.
  */
-int fuse_uring_add_headers(struct io_uring_cmd *cmd, unsigned int issue_flags,
-			   struct fuse_chan *fch)
+int fuse_uring_add_headers(struct io_uring_cmd *cmd, unsigned int qid,
+			   unsigned int issue_flags, struct fuse_chan *fch)
 {
 	struct fuse_uring_cmd_req req = read_cmd_req(cmd);
 	const u32 zero_copy_min = req.headers.zero_copy_min;
@@ -141,7 +148,7 @@ int fuse_uring_add_headers(struct io_uring_cmd *cmd, unsigned int issue_flags,
 	struct fuse_ring_queue *queue;
 	int err;
 
-	queue = find_queue(cmd, &req, fch);
+	queue = find_queue(cmd, &req, qid, fch);
 	if (IS_ERR(queue))
 		return PTR_ERR(queue);
 	if (req.headers.reserved || (zero_copy_min && !queue->zero_copy))
@@ -259,6 +266,7 @@ static int set_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
 /**
  * fuse_uring_add_kmbuf - FUSE_IO_URING_CMD_ADD_KMBUF
  * @cmd: the command
+ * @qid: the queue that it names
  * @issue_flags: as it was issued with
  * @fch: the channel of the server's device
  *
@@ -275,17 +283,18 @@ static int set_kmbuf(struct fuse_ring_queue *queue, struct io_uring_cmd *cmd,
  * -EOPNOTSUPP if FUSE_HAS_IO_URING_KMBUF was not negotiated,
  * -EINVAL if an argument is wrong, or the buffers are read-only, or they are
  * the queue's first and too small for the largest read and write,
- * -ESRCH if there is no such queue,
+ * -ESRCH if there is no such queue, or its io_uring has gone,
  * -EBUSY if the queue has, or had, an entry, or the ring is pinned, for
  * instance by another queue,
  * -EEXIST if the queue has a pool,
  * -ENOSPC if it has four rings of buffers already,
  * -EXDEV if its headers or its other buffers are memory of another io_uring,
  * -ENOENT if there is no such ring of buffers,
+ * -ECANCELED if the io_uring is going,
  * -ENOTCONN if the connection has been aborted.
  */
-int fuse_uring_add_kmbuf(struct io_uring_cmd *cmd, unsigned int issue_flags,
-			 struct fuse_chan *fch)
+int fuse_uring_add_kmbuf(struct io_uring_cmd *cmd, unsigned int qid,
+			 unsigned int issue_flags, struct fuse_chan *fch)
 {
 	struct fuse_uring_cmd_req req = read_cmd_req(cmd);
 	const u16 buf_group = req.kmbuf.buf_group;
@@ -293,7 +302,7 @@ int fuse_uring_add_kmbuf(struct io_uring_cmd *cmd, unsigned int issue_flags,
 	struct io_kmbuf_ring *kmbuf;
 	int err;
 
-	queue = find_queue(cmd, &req, fch);
+	queue = find_queue(cmd, &req, qid, fch);
 	if (IS_ERR(queue))
 		return PTR_ERR(queue);
 	if (!mem_is_zero(req.kmbuf.reserved, sizeof(req.kmbuf.reserved)))

@@ -196,25 +196,37 @@ int fuse_uring_zc_register(struct fuse_ring_ent *ent, struct fuse_req *req,
 }
 
 /*
- * The request of the entry is about to end: no I/O may begin on its pages any
- * more, whatever is in the slot. Called by whoever ends the request, which
- * nobody else can do at the same time, while the request has its pages. May
- * sleep.
+ * The server is to have the pages of the entry's request no longer: no I/O may
+ * begin on them any more, whatever is in the slot. I/O in flight keeps them, also
+ * if the request ends before it.
  */
-void fuse_uring_zc_revoke(struct fuse_ring_ent *ent)
+void fuse_uring_zc_withdraw(struct fuse_ring_ent *ent)
 {
 	struct fuse_uring_zc *zc = ent->zc;
 
 	if (!zc)
 		return;
-	ent->zc = NULL;
 	io_buf_revoke(&zc->lease);
 	/*
 	 * no new references are taken: if ours is the last, no I/O is in flight
 	 */
 	if (refcount_read(&zc->refs) > 1)
 		zc_hold(zc);
-	zc_put(zc);
+}
+
+/*
+ * Likewise, as the request of the entry is about to end. Called by whoever ends
+ * it, which nobody else can do at the same time, while the request has its pages.
+ * May sleep.
+ */
+void fuse_uring_zc_revoke(struct fuse_ring_ent *ent)
+{
+	struct fuse_uring_zc *zc = ent->zc;
+
+	fuse_uring_zc_withdraw(ent);
+	ent->zc = NULL;
+	if (zc)
+		zc_put(zc);
 }
 
 /*
@@ -228,4 +240,18 @@ void fuse_uring_zc_unregister(struct fuse_ring_ent *ent,
 	/* first, so that io_uring has returned the pages if there is no I/O */
 	io_buffer_unregister(ent->cmd, ent->buf_index, issue_flags);
 	fuse_uring_zc_revoke(ent);
+}
+
+/* May I/O be in flight on pages that were withdrawn? */
+bool fuse_uring_zc_in_use(const struct fuse_ring_ent *ent)
+{
+	const struct fuse_uring_zc *zc = ent->zc;
+
+	if (!zc)
+		return false;
+	if (refcount_read(&zc->refs) > 1)
+		return true;
+	/* what the I/O has written comes first */
+	smp_acquire__after_ctrl_dep();
+	return false;
 }

@@ -35,7 +35,10 @@ static int hold_call(const struct fuse_call *call)
 
 static int serve_open(const struct fuse_call *call)
 {
-	struct fuse_open_out out = { .open_flags = FOPEN_DIRECT_IO };
+	const struct fuse_hold *hold = call->ft->data;
+	struct fuse_open_out out = {
+		.open_flags = FOPEN_DIRECT_IO | hold->open_flags,
+	};
 
 	if (fuse_mode_zero_copy(call->ft->mode))
 		out.open_flags |= FOPEN_IO_URING_ZERO_COPY;
@@ -274,6 +277,9 @@ pid_t fuse_hold_client(const struct fuse_test *ft, enum fuse_hold_op op,
 
 	if (pid)
 		return pid;
+	/* the mount must not live for as long as its clients */
+	if (ft->keep_dev)
+		close(ft->dev);
 	while (!ret && times--)
 		ret = fuse_hold_do(ft, op, len);
 	_exit(-ret);

@@ -25,6 +25,8 @@ struct fuse_hold {
 	bool			close_dev;
 	/* source of zero-copy reads, if not zero: an empty pipe */
 	int			park_fd;
+	/* FOPEN_*, besides those that the server needs */
+	unsigned int		open_flags;
 	/*
 	 * private: an event for each held request, and one for each interrupt
 	 */

@@ -140,8 +140,26 @@ int fuse_test_start(struct fuse_test *ft)
 	 * only the server has the device open now: the mount dies with the
 	 * server
 	 */
-	close(ft->dev);
+	if (!ft->keep_dev)
+		close(ft->dev);
 	return ret;
+}
+
+void fuse_test_kill(struct fuse_test *ft)
+{
+	kill(ft->server, SIGKILL);
+	fuse_test_reap(ft);
+}
+
+int fuse_test_resend(const struct fuse_test *ft)
+{
+	const struct fuse_out_header notify = {
+		.len = sizeof(notify),
+		.error = FUSE_NOTIFY_RESEND,
+	};
+
+	return write(ft->dev, &notify, sizeof(notify)) == sizeof(notify) ?
+	       0 : -errno;
 }
 
 int fuse_test_mount(struct fuse_test *ft)
@@ -221,8 +239,7 @@ static int tear_off(struct fuse_test *ft)
 
 	fuse_test_abort(ft);
 	umount2(ft->dir, MNT_DETACH);
-	kill(ft->server, SIGKILL);
-	fuse_test_reap(ft);
+	fuse_test_kill(ft);
 	fuse_test_cleanup(ft);
 	return ret;
 }

@@ -216,6 +216,13 @@ struct fuse_test {
 	/* IORING_SETUP_*, and IOSQE_* for the commands to FUSE */
 	unsigned int	ring_flags;
 	unsigned int	sqe_flags;
+	/*
+	 * this process keeps the device open, so that the mount survives its
+	 * server: fuse_test_start() can start another one
+	 */
+	bool		keep_dev;
+	/* when the server has its queues: get what the last one had not answered */
+	bool		resend;
 
 	char		dir[256];
 	char		file[300];
@@ -246,6 +253,10 @@ int fuse_test_mount(struct fuse_test *ft);
  */
 int fuse_test_open(struct fuse_test *ft);
 int fuse_test_start(struct fuse_test *ft);
+/* Unless the server has exited: kill it, and wait until it has */
+void fuse_test_kill(struct fuse_test *ft);
+/* Send FUSE_NOTIFY_RESEND: 0 or -errno */
+int fuse_test_resend(const struct fuse_test *ft);
 /* The reason to skip a test if mounting returned @ret, or NULL */
 const char *fuse_test_missing(int ret);
 /* Unmount and end the server. 0 if it has exited without an error. */

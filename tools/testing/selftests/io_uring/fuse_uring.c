@@ -463,6 +463,8 @@ int fuse_serve_uring(struct fuse_test *ft)
 	int ret;
 
 	ret = fuse_uring_init(&srv, ft);
+	if (!ret && ft->resend)
+		ret = fuse_test_resend(ft);
 	if (!ret)
 		ret = fuse_uring_run(&srv);
 	fuse_uring_exit(&srv);
