@@ -6,9 +6,9 @@
 # that list has a row that says so.
 #
 #   test.sh           the short form of the third-party suites, and on the debug
-#                     kernel of the kselftests
-#   test.sh --all     all of them, the soak test, Debian packages and the bench
-#                     ("make regress")
+#                     kernel of the kselftests; few servers that die
+#   test.sh --all     all of them, many such servers, the soak test, Debian packages and
+#                     the bench ("make regress")
 #
 # A step that starts machines is not run again if it passed before and nothing
 # that it reads has changed (passed.sh): the table says so and counts its points. In
@@ -24,10 +24,10 @@ set -euo pipefail
 . "$TOP/harness/bases/bases.sh"
 . "$TOP/harness/suites/passed.sh"
 
-all=() short=(--short)
+all=() short=(--short) rounds=10
 case ${1:-} in
 '') ;;
---all) all=(--all) short=() FRESH=1 ;;
+--all) all=(--all) short=() rounds=200 FRESH=1 ;;
 *) die "usage: test.sh [--all]" ;;
 esac
 here=$TOP/harness
@@ -163,6 +163,7 @@ step need kernel-linux-base "$here/kernel/kernel.sh" linux base
 step need kernel-bare-base "$here/kernel/kernel.sh" bare base
 ahead kernel-linux-debug "$here/kernel/kernel.sh" linux debug
 step kernel:file kselftests-linux-base "$here/suites/kselftests.sh" linux base
+step kernel:tap recover "$here/suites/recover.sh" "$rounds"
 step all:tap userspace-liburing "$here/suites/userspace-liburing.sh"
 step all:tap userspace-libfuse "$here/suites/userspace-libfuse.sh" "${all[@]}"
 step all:tap packaged-fs "$here/suites/packaged-fs.sh"

@@ -35,7 +35,7 @@ stand_in() {
 	chmod +x "$repo/harness/$1"
 }
 for script in setup/setup queue/base queue/tree queue/roundtrip tests/run lint/lint kernel/kernel demo/demo \
-	suites/{kselftests,userspace-liburing,userspace-libfuse,packaged-fs,tutorials,liburing,ublk,modules}; do
+	suites/{kselftests,recover,userspace-liburing,userspace-libfuse,packaged-fs,tutorials,liburing,ublk,modules}; do
 	stand_in "$script.sh"
 done
 export DIR=$dir
@@ -53,6 +53,7 @@ no_row() { ! row "$1"; }
 point "one base: everything passes" tests
 point "one base: its kselftests" called "7.2 kselftests linux base"
 point "one base: the tutorials" called "7.2 tutorials "
+point "one base: few servers die" called "7.2 recover 10"
 point "one base: long ones of the debug kernel are left to make regress" called "7.2 kselftests --short linux debug"
 point "one base: no step of another base" test "$(grep -vc '^7.2 ' "$dir/calls")" = 0
 point "one base: the table says what is not tested" grep -q '^  7.3 (no patches yet) .*NOT TESTED' "$out"

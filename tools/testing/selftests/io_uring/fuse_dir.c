@@ -14,11 +14,24 @@
 
 #define MAX_IO	(1024 * 1024)
 
+/* What the kernel asks for after it has forgotten it */
+static struct fuse_dir_node no_node = { .fd = -1 };
+
 struct fuse_dir_node *fuse_dir_node(struct fuse_dir *dir,
 				    unsigned long long id)
 {
-	return id == FUSE_ROOT_ID ? &dir->root :
-				    (struct fuse_dir_node *)(unsigned long)id;
+	struct fuse_dir_node *node;
+
+	if (id == FUSE_ROOT_ID)
+		return &dir->root;
+	node = id < FUSE_DIR_KEEP_NODES ? dir->nodes[id] : NULL;
+	if (!node)
+		return &no_node;
+	/* an earlier server has looked it up */
+	if (node->fd < 0)
+		node->fd = fuse_dir_keep_open(&dir->kept->nodes[id],
+					      dir->mount_fd);
+	return node;
 }
 
 static int node_fd(const struct fuse_call *call)
@@ -32,6 +45,12 @@ static struct fuse_dir_path path_of(int fd)
 
 	snprintf(path.name, sizeof(path.name), "/proc/self/fd/%d", fd);
 	return path;
+}
+
+struct fuse_dir_path fuse_dir_path_of(struct fuse_dir *dir,
+				      unsigned long long id)
+{
+	return path_of(fuse_dir_node(dir, id)->fd);
 }
 
 struct fuse_dir_path fuse_dir_path(const struct fuse_call *call)
@@ -103,27 +122,69 @@ static int get_attr(const struct fuse_dir *dir, int fd,
 	return 0;
 }
 
-/* Takes over @fd. NULL if out of memory. */
+/* Add a node under its number. NULL if out of memory. */
+static struct fuse_dir_node *add_node(struct fuse_dir *dir,
+				      const struct fuse_dir_node *from)
+{
+	struct fuse_dir_node *node = malloc(sizeof(*node));
+
+	if (!node)
+		return NULL;
+	*node = *from;
+	if (!tsearch(node, &dir->tree, compare)) {
+		free(node);
+		return NULL;
+	}
+	dir->nodes[node->nr] = node;
+	return node;
+}
+
+/* Takes over @fd. NULL if out of memory, or of node numbers. */
 static struct fuse_dir_node *get_node(struct fuse_dir *dir, int fd,
 				      const struct stat *st)
 {
-	struct fuse_dir_node key = { .dev = st->st_dev, .ino = st->st_ino };
-	struct fuse_dir_node *node, **found;
+	struct fuse_dir_node key = {
+		.dev = st->st_dev, .ino = st->st_ino, .fd = fd,
+	};
+	struct fuse_dir_node *node = NULL, **found;
+	struct fuse_dir_kept_node *kept;
 
-	found = tfind(&key, &dir->nodes, compare);
+	found = tfind(&key, &dir->tree, compare);
 	if (found) {
 		close(fd);
 		return *found;
 	}
-	node = malloc(sizeof(*node));
-	if (!node || !tsearch(node, &dir->nodes, compare)) {
-		free(node);
+	key.nr = fuse_dir_keep_node(dir->kept);
+	kept = &dir->kept->nodes[key.nr];
+	if (key.nr && (dir->mount_fd < 0 || !fuse_dir_keep_handle(kept, fd)))
+		node = add_node(dir, &key);
+	if (!node) {
 		close(fd);
 		return NULL;
 	}
-	*node = key;
-	node->fd = fd;
+	kept->dev = key.dev;
+	kept->ino = key.ino;
 	return node;
+}
+
+/* Know the nodes of earlier servers. 0 or -errno. */
+static int find_nodes(struct fuse_dir *dir)
+{
+	struct fuse_dir_node node = { .fd = -1 };
+	unsigned int i;
+
+	for (i = 0; i < FUSE_DIR_KEEP_NODES; i++) {
+		const struct fuse_dir_kept_node *kept = &dir->kept->nodes[i];
+
+		if (!kept->nr_lookups)
+			continue;
+		node.nr = i;
+		node.dev = kept->dev;
+		node.ino = kept->ino;
+		if (!add_node(dir, &node))
+			return -ENOMEM;
+	}
+	return 0;
 }
 
 int fuse_dir_lookup(const struct fuse_call *call, const char *name,
@@ -146,9 +207,9 @@ int fuse_dir_lookup(const struct fuse_call *call, const char *name,
 	node = get_node(dir, fd, &st);
 	if (!node)
 		return -ENOMEM;
-	node->nr_lookups++;
+	dir->kept->nodes[node->nr].nr_lookups++;
 	*out = (struct fuse_entry_out) {
-		.nodeid = (unsigned long)node,
+		.nodeid = node->nr,
 		.entry_valid = dir->valid,
 		.attr_valid = dir->valid,
 		.attr = attr,
@@ -161,7 +222,7 @@ static int reply_entry(const struct fuse_call *call, int ret, const char *name)
 {
 	struct fuse_entry_out out;
 
-	if (ret)
+	if (ret && !(errno == EEXIST && fuse_dir_again(call)))
 		return -errno;
 	ret = fuse_dir_lookup(call, name, &out);
 	return ret ? ret : fuse_dir_reply(call, &out, sizeof(out));
@@ -172,12 +233,13 @@ static void forget(struct fuse_dir *dir, unsigned long long id,
 {
 	struct fuse_dir_node *node = fuse_dir_node(dir, id);
 
-	if (node == &dir->root)
+	if (node == &dir->root || node == &no_node)
 		return;
-	node->nr_lookups -= nr;
-	if (node->nr_lookups)
+	dir->kept->nodes[id].nr_lookups -= nr;
+	if (dir->kept->nodes[id].nr_lookups)
 		return;
-	tdelete(node, &dir->nodes, compare);
+	tdelete(node, &dir->tree, compare);
+	dir->nodes[id] = NULL;
 	close(node->fd);
 	free(node);
 }
@@ -233,7 +295,7 @@ static int change_size(const struct fuse_call *call,
 	struct fuse_dir_path path = fuse_dir_path(call);
 
 	if (arg->valid & FATTR_FH)
-		return ftruncate(arg->fh, arg->size);
+		return ftruncate(fuse_dir_fd(call, arg->fh), arg->size);
 	return truncate(path.name, arg->size);
 }
 
@@ -302,10 +364,16 @@ static int serve_link(const struct fuse_call *call)
 					AT_SYMLINK_FOLLOW), name);
 }
 
+/* What is to be removed, or to get another name, may have been that already */
+static int error_unless_done(const struct fuse_call *call)
+{
+	return errno == ENOENT && fuse_dir_again(call) ? 0 : -errno;
+}
+
 static int remove_name(const struct fuse_call *call, int flags)
 {
 	return unlinkat(node_fd(call), (const char *)call->payload, flags) ?
-	       -errno : 0;
+	       error_unless_done(call) : 0;
 }
 
 static int rename_to(const struct fuse_call *call, unsigned long long newdir,
@@ -315,7 +383,8 @@ static int rename_to(const struct fuse_call *call, unsigned long long newdir,
 
 	return renameat2(node_fd(call), name,
 			 fuse_dir_node(fuse_dir_of(call), newdir)->fd,
-			 name + strlen(name) + 1, flags) ? -errno : 0;
+			 name + strlen(name) + 1, flags) ?
+	       error_unless_done(call) : 0;
 }
 
 static int serve_rename(const struct fuse_call *call)
@@ -444,6 +513,16 @@ int fuse_dir_init(struct fuse_dir *dir, struct fuse_test *ft, const char *path)
 	dir->root.fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir->root.fd < 0)
 		return -errno;
+	dir->mount_fd = -1;
+	if (ft->keep_fd)
+		dir->mount_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	dir->kept = fuse_dir_keep_map(ft->keep_fd ? ft->keep_fd : -1);
+	dir->nodes = calloc(FUSE_DIR_KEEP_NODES, sizeof(*dir->nodes));
+	dir->files = calloc(FUSE_DIR_KEEP_FILES, sizeof(*dir->files));
+	if (!dir->kept || !dir->nodes || !dir->files)
+		return -ENOMEM;
+	if (dir->kept->used && find_nodes(dir))
+		return -ENOMEM;
 	ft->serve = fuse_dir_serve;
 	ft->data = dir;
 	ft->max_write = MAX_IO;
@@ -458,4 +537,9 @@ int fuse_dir_init(struct fuse_dir *dir, struct fuse_test *ft, const char *path)
 void fuse_dir_exit(struct fuse_dir *dir)
 {
 	close(dir->root.fd);
+	fuse_dir_keep_unmap(dir->kept);
+	free(dir->nodes);
+	free(dir->files);
+	if (dir->mount_fd >= 0)
+		close(dir->mount_fd);
 }

@@ -6,8 +6,10 @@
 #ifndef FUSE_DIR_H
 #define FUSE_DIR_H
 
+#include "fuse_dir_keep.h"
 #include "fuse_server.h"
 
+#include <dirent.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 
@@ -16,16 +18,21 @@
  */
 #define FUSE_DIR_IOC_INVERT(size)	_IOC(_IOC_READ | _IOC_WRITE, 'T', 1, size)
 
-/*
- * A file that the kernel knows. Its node number is this address, or
- * FUSE_ROOT_ID
- */
+/* A file that the kernel knows */
 struct fuse_dir_node {
 	dev_t			dev;
 	ino_t			ino;
-	/* of O_PATH */
+	/* the node number, in fuse_dir.kept as well */
+	unsigned int		nr;
+	/* of O_PATH, or -1 as long as the file was not needed */
 	int			fd;
-	unsigned long long	nr_lookups;
+};
+
+/* An open file or directory, with the same number in fuse_dir.kept */
+struct fuse_dir_file {
+	/* 0 if it is a directory, or was not needed so far */
+	int			fd;
+	DIR			*stream;
 };
 
 struct fuse_dir {
@@ -43,9 +50,14 @@ struct fuse_dir {
 	int			backing_flags;
 	/* show block devices as files with their data */
 	bool			disks;
-	/* private */
+	/* private; nodes by number, and a tree of them by inode */
 	struct fuse_dir_node	root;
-	void			*nodes;
+	struct fuse_dir_node	**nodes;
+	void			*tree;
+	struct fuse_dir_file	*files;
+	struct fuse_dir_kept	*kept;
+	/* of the file system, to open files by their handles; -1 if not needed */
+	int			mount_fd;
 };
 
 /*
@@ -71,10 +83,18 @@ bool fuse_dir_set_queues(struct fuse_test *ft, const char *text);
  */
 bool fuse_dir_show(struct fuse_dir *dir, struct fuse_test *ft,
 		   const char *source, const char *mountpoint);
+/*
+ * Likewise, with ft->dev and ft->keep_fd, which outlive this process. The first
+ * one to call this mounts, and those that follow take over. Until unmounted.
+ */
+bool fuse_dir_take_over(struct fuse_dir *dir, struct fuse_test *ft,
+			const char *source, const char *mountpoint);
 int fuse_dir_serve(const struct fuse_call *call);
 
 /* fuse_dir_file.c: requests about open files, -ENOSYS for others */
 int fuse_dir_serve_file(const struct fuse_call *call);
+/* The fd of an open file, or -1 */
+int fuse_dir_fd(const struct fuse_call *call, unsigned long long fh);
 /* fuse_dir_xattr.c: likewise, extended attributes */
 int fuse_dir_serve_xattr(const struct fuse_call *call);
 
@@ -90,6 +110,8 @@ struct fuse_dir_path {
 };
 
 struct fuse_dir_path fuse_dir_path(const struct fuse_call *call);
+struct fuse_dir_path fuse_dir_path_of(struct fuse_dir *dir,
+				      unsigned long long id);
 /* Reply, perhaps in the same memory as the request: length, or -ERANGE */
 int fuse_dir_reply(const struct fuse_call *call, const void *data, size_t len);
 /* Look up @name in the node of the request, and reply. 0 or -errno. */
@@ -97,5 +119,10 @@ int fuse_dir_lookup(const struct fuse_call *call, const char *name,
 		    struct fuse_entry_out *out);
 struct fuse_dir_node *fuse_dir_node(struct fuse_dir *dir,
 				    unsigned long long id);
+/* The server may have done that before, and have died before its reply */
+static inline bool fuse_dir_again(const struct fuse_call *call)
+{
+	return call->in->unique & FUSE_UNIQUE_RESEND;
+}
 
 #endif

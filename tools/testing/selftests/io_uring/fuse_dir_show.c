@@ -76,6 +76,33 @@ bool fuse_dir_set_queues(struct fuse_test *ft, const char *text)
 	return true;
 }
 
+static bool report(int ret)
+{
+	if (ret)
+		fprintf(stderr, "%s: %s\n", program_invocation_short_name,
+			fuse_test_missing(ret) ? fuse_test_missing(ret) :
+						 strerror(-ret));
+	return !ret;
+}
+
+bool fuse_dir_take_over(struct fuse_dir *dir, struct fuse_test *ft,
+			const char *source, const char *mountpoint)
+{
+	int ret;
+
+	ft->mountpoint = mountpoint;
+	ft->init_flags |= FUSE_IO_URING_RECOVERY;
+	ret = fuse_dir_init(dir, ft, source);
+	ft->resend = !ret && dir->kept->used;
+	if (!ret && !dir->kept->used)
+		ret = fuse_test_open(ft);
+	if (!ret) {
+		dir->kept->used = true;
+		ret = fuse_test_serve(ft);
+	}
+	return report(ret);
+}
+
 bool fuse_dir_show(struct fuse_dir *dir, struct fuse_test *ft,
 		   const char *source, const char *mountpoint)
 {
@@ -90,9 +117,5 @@ bool fuse_dir_show(struct fuse_dir *dir, struct fuse_test *ft,
 		wait_end();
 		ret = finish(ft);
 	}
-	if (ret)
-		fprintf(stderr, "%s: %s\n", program_invocation_short_name,
-			fuse_test_missing(ret) ? fuse_test_missing(ret) :
-						 strerror(-ret));
-	return !ret;
+	return report(ret);
 }

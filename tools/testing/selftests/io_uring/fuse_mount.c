@@ -94,7 +94,8 @@ int fuse_test_open(struct fuse_test *ft)
 
 	if (ret)
 		return ret;
-	ft->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+	if (!ft->dev)
+		ft->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (ft->dev < 0) {
 		ret = -errno;
 		restore_uring(ft);
@@ -113,16 +114,19 @@ int fuse_test_open(struct fuse_test *ft)
 	return ret;
 }
 
+int fuse_test_serve(struct fuse_test *ft)
+{
+	if (ft->run)
+		return ft->run(ft);
+	if (ft->mode == FUSE_MODE_DEV)
+		return fuse_serve_dev(ft);
+	return fuse_serve_uring(ft);
+}
+
 static void run_server(struct fuse_test *ft)
 {
-	int ret;
+	int ret = fuse_test_serve(ft);
 
-	if (ft->run)
-		ret = ft->run(ft);
-	else if (ft->mode == FUSE_MODE_DEV)
-		ret = fuse_serve_dev(ft);
-	else
-		ret = fuse_serve_uring(ft);
 	if (ret)
 		fprintf(stderr, "FUSE server: %s\n", strerror(-ret));
 	_exit(ret ? 1 : 0);

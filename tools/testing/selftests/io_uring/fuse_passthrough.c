@@ -2,6 +2,7 @@
 /* Shows a directory through a FUSE server, for trying things by hand. */
 #include "fuse_dir.h"
 
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,8 @@
 
 static const char usage_text[] =
 	"usage: fuse_passthrough [-m MODE] [-d DEPTH] [-b BUFFERS] [-s NUMBERxSIZE]\n"
-	"                        [-q QUEUES] [-z BYTES] [-w] SOURCE MOUNTPOINT\n"
+	"                        [-q QUEUES] [-z BYTES] [-w] [--takeover FD,FD]\n"
+	"                        SOURCE MOUNTPOINT\n"
 	"\n"
 	"Shows the directory SOURCE at MOUNTPOINT until it is interrupted or\n"
 	"unmounted. Needs root.\n"
@@ -40,6 +42,10 @@ static const char usage_text[] =
 	"             32x64K; up to three times\n"
 	"  -z BYTES   the smallest read or write to do without a copy; 16384\n"
 	"  -w         cache writes\n"
+	"  --takeover FD,FD\n"
+	"             use this open /dev/fuse and keep files and nodes in that file,\n"
+	"             both of another program such as fuse_holder; if a server has\n"
+	"             used them before, take over from it\n"
 	"\n"
 	"With memory of the kernel, prints at the end how many requests went\n"
 	"which way.\n";
@@ -79,10 +85,18 @@ static bool parse_mode(const char *name, enum fuse_mode *mode)
 
 static bool parse_options(int argc, char **argv, struct fuse_test *ft)
 {
+	static const struct option options[] = {
+		{ "takeover", required_argument, NULL, 't' },
+		{ },
+	};
 	int c;
 
-	while ((c = getopt(argc, argv, "m:q:d:b:s:z:w")) != -1) {
+	while ((c = getopt_long(argc, argv, "m:q:d:b:s:z:w", options, NULL)) != -1) {
 		switch (c) {
+		case 't':
+			if (sscanf(optarg, "%d,%d", &ft->dev, &ft->keep_fd) != 2)
+				return false;
+			break;
 		case 'm':
 			if (!parse_mode(optarg, &ft->mode))
 				return false;
@@ -126,5 +140,8 @@ int main(int argc, char **argv)
 
 	if (!parse_options(argc, argv, &ft))
 		return usage();
+	if (ft.keep_fd)
+		return !fuse_dir_take_over(&dir, &ft, argv[optind],
+					   argv[optind + 1]);
 	return !fuse_dir_show(&dir, &ft, argv[optind], argv[optind + 1]);
 }

@@ -184,6 +184,8 @@ struct fuse_test {
 	void		(*completed)(struct fuse_test *ft, int res);
 	/* NULL, or replaces the server's loop */
 	int		(*run)(struct fuse_test *ft);
+	/* 0: /dev/fuse is opened; changes as below */
+	int		dev;
 	/* NULL: a new directory, in a private mount namespace */
 	const char	*mountpoint;
 	/* NULL: entries have the memory of the mode */
@@ -221,12 +223,16 @@ struct fuse_test {
 	 * server: fuse_test_start() can start another one
 	 */
 	bool		keep_dev;
+	/*
+	 * for a server that shows a directory: 0, or a file that outlives it, for
+	 * what the next one needs
+	 */
+	int		keep_fd;
 	/* when the server has its queues: get what the last one had not answered */
 	bool		resend;
 
 	char		dir[256];
 	char		file[300];
-	int		dev;
 	pid_t		server;
 	/* the kernel supports pools of server memory, as Linux 7.3 does */
 	bool		has_pools;
@@ -253,6 +259,8 @@ int fuse_test_mount(struct fuse_test *ft);
  */
 int fuse_test_open(struct fuse_test *ft);
 int fuse_test_start(struct fuse_test *ft);
+/* Be the server: 0 when unmounted, or -errno */
+int fuse_test_serve(struct fuse_test *ft);
 /* Unless the server has exited: kill it, and wait until it has */
 void fuse_test_kill(struct fuse_test *ft);
 /* Send FUSE_NOTIFY_RESEND: 0 or -errno */
