@@ -249,6 +249,18 @@ static void hold_one(struct __test_metadata *_metadata,
 	ASSERT_TRUE(fuse_hold_wait(self->hold, STEP_MS));
 }
 
+/* Kill the server, with requests that it has, and one that waits for an entry */
+static void busy_gap(struct __test_metadata *_metadata,
+		     FIXTURE_DATA(fuse_recover) *self)
+{
+	self->hold->hold = true;
+	hold_one(_metadata, self, FUSE_HOLD_READ);
+	hold_one(_metadata, self, FUSE_HOLD_WRITE);
+	add_client(self, FUSE_HOLD_READ);
+	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 3, STEP_MS));
+	fuse_test_kill(&self->ft);
+}
+
 /* A server that serves all requests takes over from one that has died */
 static void take_over(struct __test_metadata *_metadata,
 		      FIXTURE_DATA(fuse_recover) *self, bool resend)
@@ -289,12 +301,7 @@ TEST_F_TIMEOUT(fuse_recover, requests_of_the_gap, TIMEOUT)
 /* Reads and writes that the server had, and one that waited for an entry */
 TEST_F_TIMEOUT(fuse_recover, requests_in_userspace, TIMEOUT)
 {
-	self->hold->hold = true;
-	hold_one(_metadata, self, FUSE_HOLD_READ);
-	hold_one(_metadata, self, FUSE_HOLD_WRITE);
-	add_client(self, FUSE_HOLD_READ);
-	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 3, STEP_MS));
-	fuse_test_kill(&self->ft);
+	busy_gap(_metadata, self);
 	EXPECT_TRUE(memlock_probe_wait(&self->probe));
 	take_over(_metadata, self, true);
 	EXPECT_EQ(0, end_client(self, 0, STEP_MS));
@@ -432,12 +439,7 @@ TEST_F_TIMEOUT(fuse_recover, clients_killed_in_the_gap, TIMEOUT)
 {
 	unsigned int i;
 
-	self->hold->hold = true;
-	hold_one(_metadata, self, FUSE_HOLD_READ);
-	hold_one(_metadata, self, FUSE_HOLD_WRITE);
-	add_client(self, FUSE_HOLD_READ);
-	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 3, STEP_MS));
-	fuse_test_kill(&self->ft);
+	busy_gap(_metadata, self);
 	add_client(self, FUSE_HOLD_STAT);
 	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 4, STEP_MS));
 	for (i = 0; i < 4; i++) {
@@ -451,18 +453,6 @@ TEST_F_TIMEOUT(fuse_recover, clients_killed_in_the_gap, TIMEOUT)
 static bool is_abort(int ret)
 {
 	return ret == -ECONNABORTED || ret == -ENOTCONN;
-}
-
-/* What the server had, and what it had not */
-static void busy_gap(struct __test_metadata *_metadata,
-		     FIXTURE_DATA(fuse_recover) *self)
-{
-	self->hold->hold = true;
-	hold_one(_metadata, self, FUSE_HOLD_READ);
-	hold_one(_metadata, self, FUSE_HOLD_WRITE);
-	add_client(self, FUSE_HOLD_READ);
-	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 3, STEP_MS));
-	fuse_test_kill(&self->ft);
 }
 
 TEST_F_TIMEOUT(fuse_recover, abort_in_the_gap, TIMEOUT)
