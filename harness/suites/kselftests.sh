@@ -37,7 +37,8 @@ kernel=$(kernel_dir "$tree" "$config")
 name=kselftests-$tree-$config${machine:+-$machine}
 result=$BUILD/results/$name.json
 out=$BUILD/kselftests/$tree-$config
-rm -f "$result"
+# What only builds has no result, and leaves that of an earlier run.
+[ "$run" -eq 0 ] || rm -f "$result"
 [ -d "$src/tools/testing/selftests/io_uring" ] ||
 	die "no tools/testing/selftests/io_uring in $src" "the tree has none of our tests"
 need_liburing
