@@ -88,6 +88,13 @@ int fuse_test_cleanup(struct fuse_test *ft)
 	return restore_uring(ft);
 }
 
+/* 0 stands for none: the next fuse_test_open() opens its own */
+static void close_dev(struct fuse_test *ft)
+{
+	close(ft->dev);
+	ft->dev = 0;
+}
+
 int fuse_test_open(struct fuse_test *ft)
 {
 	int ret = ft->mode != FUSE_MODE_DEV ? enable_uring(ft) : 0;
@@ -98,6 +105,7 @@ int fuse_test_open(struct fuse_test *ft)
 		ft->dev = open("/dev/fuse", O_RDWR | O_CLOEXEC);
 	if (ft->dev < 0) {
 		ret = -errno;
+		ft->dev = 0;
 		restore_uring(ft);
 		return ret;
 	}
@@ -108,7 +116,7 @@ int fuse_test_open(struct fuse_test *ft)
 			umount(ft->dir);
 	}
 	if (ret) {
-		close(ft->dev);
+		close_dev(ft);
 		fuse_test_cleanup(ft);
 	}
 	return ret;
@@ -145,7 +153,7 @@ int fuse_test_start(struct fuse_test *ft)
 	 * server
 	 */
 	if (!ft->keep_dev)
-		close(ft->dev);
+		close_dev(ft);
 	return ret;
 }
 

@@ -184,7 +184,7 @@ struct fuse_test {
 	void		(*completed)(struct fuse_test *ft, int res);
 	/* NULL, or replaces the server's loop */
 	int		(*run)(struct fuse_test *ft);
-	/* 0: /dev/fuse is opened; changes as below */
+	/* 0: /dev/fuse is opened; changes as below, and back if it is closed */
 	int		dev;
 	/* NULL: a new directory, in a private mount namespace */
 	const char	*mountpoint;
