@@ -31,10 +31,12 @@ mount_it() {
 	return 1
 }
 
-# Data of each block is compared with what was written, by offset.
+# verify_data DIRECT: data of each block is compared with what was written, by offset. Each
+# fio has a file of its own: it removes what is there, and a removed file that is open
+# dies with its server.
 verify_data() {
 	while [ -e going ]; do
-		fio --name=verify --directory=mnt --size=8m --bsrange=4k-128k --rw=randrw \
+		fio --name="verify-$1" --directory=mnt --size=8m --bsrange=4k-128k --rw=randrw \
 			--ioengine=psync --direct="$1" --verify=crc32c --verify_fatal=1 \
 			--minimal --numjobs=1 >>fio.out 2>&1 || return
 		echo "fio: $1" >>loops
