@@ -5,6 +5,11 @@
 
 connections=/sys/fs/fuse/connections
 
+# True if this kernel has buffer pools for FUSE.
+kernel_has_pools() {
+	printf '%s\n' 7.3 "$(uname -r)" | sort -V -C
+}
+
 # counter NAME: print the sum of this counter, 0 on kernels without the series.
 counter() {
 	cat "$connections"/*/io_uring 2>/dev/null |

@@ -94,6 +94,9 @@ same_symbols() {
 	local old=$made/old/lib/libfuse3.so new=$made/new/lib/libfuse3.so
 	diff <(printf '%s\n' "A FUSE_KMBUF_1.0" \
 		"T fuse_reply_write_buf@@FUSE_KMBUF_1.0" \
+		"T fuse_req_is_resent@@FUSE_KMBUF_1.0" \
+		"T fuse_session_set_state_fd@@FUSE_KMBUF_1.0" \
+		"T fuse_session_takeover@@FUSE_KMBUF_1.0" \
 		"T fuse_session_uring_in_use@@FUSE_KMBUF_1.0" \
 		"T fuse_session_uring_stats@@FUSE_KMBUF_1.0") \
 		<(comm -3 <(exported "$old") <(exported "$new") | sed 's/^\t//')

@@ -72,7 +72,7 @@ say "$name: build"
 point "master builds without the patches" compile_old
 point "it builds after each patch" userspace_each libfuse-master "$uring"
 point "it builds with all patches" compile_new
-point "it exports the same symbols and three new ones" same_symbols
+point "it exports the same symbols and six new ones" same_symbols
 point "the test programs build" unit_programs
 for sanitizer in address thread; do
 	point "they build with -fsanitize=$sanitizer" sanitized "$sanitizer"

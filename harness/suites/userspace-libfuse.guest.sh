@@ -20,7 +20,7 @@ export out=/tmp/out
 cd /tmp
 enable=/sys/module/fuse/parameters/enable_uring
 bufpool=0
-printf '%s\n' 7.3 "$(uname -r)" | sort -V -C && bufpool=1
+! kernel_has_pools || bufpool=1
 mkdir -p mnt mnt2 src disk
 src=/tmp/src at=mnt
 head -c 5000001 /dev/urandom >large

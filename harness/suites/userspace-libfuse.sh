@@ -10,7 +10,8 @@
 #   --tree    only make build/userspace/libfuse, a git tree with a commit a patch
 #   --build   only build the library and its examples, for other scripts
 #   --fresh   build again even if nothing changed
-#   --all     run libfuse's own tests as well: the unpatched ones on the bare kernel, the
+#   --all     kill recover_ll a hundred times in each mode, in place of three times, and
+#             run libfuse's own tests as well: the unpatched ones on the bare kernel, the
 #             patched ones in four modes on the patched kernel, and with buffer pools on
 #             a bare kernel that has them (Linux 7.3). New failures are errors
 #
@@ -244,7 +245,7 @@ echo "TAP version 13"
 userspace_build
 
 point "its definitions are the kernel's" same_headers
-point "it exports the same symbols and three new ones" same_symbols
+point "it exports the same symbols and six new ones" same_symbols
 point "its exported symbols and types have not changed" same_abi
 point "the program of userspace/libfuse.md builds as printed" readme_program
 point "the guest's programs build" guest_programs
@@ -255,6 +256,8 @@ done
 vm_points "$name" linux bash "$TOP/harness/suites/$name.guest.sh" linux "$made"
 vm_points "$name" bare bash "$TOP/harness/suites/$name.guest.sh" bare "$made"
 vm_points "$name-four" linux --cpus 4 bash "$TOP/harness/suites/$name.guest.sh" four "$made"
+vm_points "$name-recover" linux bash "$TOP/harness/suites/libfuse-recover.guest.sh" \
+	"$made/new/example/recover_ll" "$((all ? 100 : 3))" "$TOP/harness/queue"
 for kernel in linux bare; do
 	! has_pools "$kernel" || vm_points "$name-pools" "$kernel" \
 		bash "$TOP/harness/suites/$name.guest.sh" pools "$made"

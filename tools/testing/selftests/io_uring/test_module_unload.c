@@ -124,13 +124,30 @@ FIXTURE(ublk_unload)
 	void *buf;
 };
 
+FIXTURE_VARIANT(ublk_unload)
+{
+	bool recover;
+};
+
+FIXTURE_VARIANT_ADD(ublk_unload, stop) {
+	.recover = false,
+};
+
+/* Another server takes over before the device is stopped */
+FIXTURE_VARIANT_ADD(ublk_unload, recover) {
+	.recover = true,
+};
+
 FIXTURE_SETUP(ublk_unload)
 {
+	const unsigned long long recovery = UBLK_F_USER_RECOVERY |
+					    UBLK_F_USER_RECOVERY_REISSUE;
 	int ret;
 
 	if (unusable(UBLK))
 		SKIP(return, "%s: %s", UBLK, unusable(UBLK));
-	ret = ublk_add(&self->dev, UBLK_F_SUPPORT_ZERO_COPY);
+	ret = ublk_add(&self->dev, UBLK_F_SUPPORT_ZERO_COPY |
+				   (variant->recover ? recovery : 0));
 	if (ublk_missing(ret))
 		SKIP(return, "%s", ublk_missing(ret));
 	ASSERT_EQ(0, ret);
@@ -170,8 +187,11 @@ TEST_F_TIMEOUT(ublk_unload, requests_take_no_reference, TIMEOUT)
 	EXPECT_EQ(-EWOULDBLOCK, module_unload(UBLK));
 
 	EXPECT_EQ(0, ublk_kill_server(&self->dev));
+	if (variant->recover)
+		EXPECT_EQ(0, ublk_recover(&self->dev, NULL));
 	for (i = 0; i < UBLK_DEPTH; i++)
-		EXPECT_EQ(-EIO, ublk_wait(&self->dev));
+		EXPECT_EQ(variant->recover ? (int)OWN_LEN : -EIO,
+			  ublk_wait(&self->dev));
 	EXPECT_EQ(0, ublk_stop(&self->dev));
 	EXPECT_EQ(0, ublk_del(&self->dev));
 	expect_unloads(_metadata, UBLK);

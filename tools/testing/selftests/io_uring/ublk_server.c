@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/mman.h>
@@ -23,6 +24,8 @@ struct ublk_server {
 	const struct ublk_dev		*dev;
 	const struct ublk_ops		*ops;
 	const struct ublksrv_io_desc	*descs;
+	/* without zero copy: UBLK_MAX_IO for each tag; or NULL */
+	unsigned char			*bufs;
 	int				fd;
 	/*
 	 * tags with a request to be served, and number of tags that get no more
@@ -130,6 +133,8 @@ int server_unregister(struct ublk_server *srv, unsigned int slot)
 
 static bool needs_command(struct ublk_server *srv, const struct ublk_io *io)
 {
+	if (srv->bufs)
+		return false;
 	return !(srv->dev->flags & UBLK_F_AUTO_BUF_REG) || io->needs_reg;
 }
 
@@ -143,17 +148,36 @@ int server_put_buffer(struct ublk_server *srv, const struct ublk_io *io)
 	return needs_command(srv, io) ? server_unregister(srv, io->tag) : 0;
 }
 
+static unsigned long tag_addr(struct ublk_server *srv, unsigned int tag)
+{
+	return srv->bufs ? (unsigned long)(srv->bufs + tag * UBLK_MAX_IO) : 0;
+}
+
+/* Without zero copy, the slot is the memory of the tag with that number */
+static struct io_uring_sqe *server_rw_sqe(struct ublk_server *srv,
+					  unsigned int slot, bool write, int fd)
+{
+	struct io_uring_sqe *sqe;
+
+	if (srv->bufs)
+		sqe = server_sqe(srv, write ? IORING_OP_WRITE : IORING_OP_READ,
+				 fd);
+	else
+		sqe = server_sqe(srv, write ? IORING_OP_WRITE_FIXED :
+					      IORING_OP_READ_FIXED, fd);
+	sqe->addr = tag_addr(srv, slot);
+	sqe->buf_index = srv->bufs ? 0 : slot;
+	return sqe;
+}
+
 int server_rw_fixed(struct ublk_server *srv, const struct ublk_io *io,
 		    unsigned int slot, bool write, unsigned long addr,
 		    unsigned int len)
 {
 	struct io_uring_sqe *sqe;
 
-	sqe = server_sqe(srv, write ? IORING_OP_WRITE_FIXED :
-				      IORING_OP_READ_FIXED,
-			 srv->dev->backing_fd);
-	sqe->buf_index = slot;
-	sqe->addr = addr;
+	sqe = server_rw_sqe(srv, slot, write, srv->dev->backing_fd);
+	sqe->addr += addr;
 	sqe->len = len;
 	sqe->off = io->offset + addr;
 	return server_submit_wait(srv);
@@ -177,15 +201,33 @@ int server_transfer(struct ublk_server *srv, const struct ublk_io *io)
 	return put ?: ret;
 }
 
-void server_park(struct ublk_server *srv, const struct ublk_io *io)
+static void server_begin(struct ublk_server *srv, const struct ublk_io *io,
+			 bool write, int fd, unsigned int offset)
 {
-	struct io_uring_sqe *sqe;
+	struct io_uring_sqe *sqe = server_rw_sqe(srv, io->tag, write, fd);
 
-	sqe = server_sqe(srv, IORING_OP_READ_FIXED, srv->dev->park_fd);
-	sqe->buf_index = io->tag;
 	sqe->len = io->len;
+	sqe->off = offset;
 	sqe->user_data = USER_PARKED;
 	test_submit(&srv->tr);
+}
+
+void server_park(struct ublk_server *srv, const struct ublk_io *io)
+{
+	server_begin(srv, io, false, srv->dev->park_fd, 0);
+}
+
+void server_begin_rw(struct ublk_server *srv, const struct ublk_io *io, int fd)
+{
+	server_begin(srv, io, io->write, fd, io->offset);
+}
+
+void server_block(struct ublk_server *srv)
+{
+	char byte;
+
+	if (read(srv->dev->park_fd, &byte, 1) != 1)
+		server_die("pipe");
 }
 
 void server_tell(struct ublk_server *srv)
@@ -213,7 +255,8 @@ static void server_fetch(struct ublk_server *srv, unsigned int op,
 	struct io_uring_sqe *sqe;
 
 	sqe = server_cmd(srv, op, (struct ublksrv_io_cmd) {
-			.tag = tag, .result = res });
+			.tag = tag, .result = res,
+			.addr = tag_addr(srv, tag) });
 	sqe->user_data = tag;
 	if (dev->flags & UBLK_F_AUTO_BUF_REG)
 		sqe->addr = ublk_auto_buf_reg_to_sqe_addr(&reg);
@@ -265,6 +308,16 @@ static size_t descs_size(void)
 	return (size + page_size - 1) & ~(page_size - 1);
 }
 
+static void server_alloc(struct ublk_server *srv)
+{
+	if (srv->dev->flags & (UBLK_F_SUPPORT_ZERO_COPY | UBLK_F_AUTO_BUF_REG))
+		return;
+	srv->bufs = aligned_alloc(sysconf(_SC_PAGESIZE),
+				  UBLK_DEPTH * UBLK_MAX_IO);
+	if (!srv->bufs)
+		server_die("memory of the server");
+}
+
 static void server_open(struct ublk_server *srv)
 {
 	char path[32];
@@ -279,11 +332,13 @@ static void server_open(struct ublk_server *srv)
 		server_die("mmap of the descriptors");
 	if (test_ring_init(&srv->tr, 0, 0))
 		server_die("ring of the server");
+	server_alloc(srv);
 }
 
 void server_close(struct ublk_server *srv)
 {
 	test_ring_exit(&srv->tr);
+	free(srv->bufs);
 	munmap((void *)srv->descs, descs_size());
 	close(srv->fd);
 }

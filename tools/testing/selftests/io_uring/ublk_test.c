@@ -157,7 +157,7 @@ const char *ublk_missing(int ret)
 	return NULL;
 }
 
-static int fork_server(struct ublk_dev *dev, const struct ublk_ops *ops)
+int ublk_run_server(struct ublk_dev *dev, const struct ublk_ops *ops)
 {
 	fflush(NULL);
 	dev->server = fork();
@@ -165,6 +165,9 @@ static int fork_server(struct ublk_dev *dev, const struct ublk_ops *ops)
 		return -errno;
 	if (!dev->server) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* a server is not its own client */
+		if (dev->disk_fd >= 0)
+			close(dev->disk_fd);
 		ublk_serve(dev, ops);
 		_exit(0);
 	}
@@ -178,7 +181,7 @@ int ublk_start(struct ublk_dev *dev, const struct ublk_ops *ops,
 	char path[32];
 	int ret;
 
-	ret = fork_server(dev, ops);
+	ret = ublk_run_server(dev, ops);
 	if (ret)
 		return ret;
 	ret = ctrl_cmd(dev, UBLK_U_CMD_START_DEV, NULL, 0, dev->server);
@@ -202,12 +205,47 @@ static int reap_server(struct ublk_dev *dev)
 	return ret ?: WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
 }
 
+void ublk_signal_server(struct ublk_dev *dev)
+{
+	kill(dev->server, SIGKILL);
+}
+
 int ublk_kill_server(struct ublk_dev *dev)
 {
 	if (!dev->server)
 		return 0;
-	kill(dev->server, SIGKILL);
+	ublk_signal_server(dev);
 	return reap_server(dev) == -EINTR ? 0 : -ETIME;
+}
+
+int ublk_start_recovery(struct ublk_dev *dev, unsigned int ms)
+{
+	const unsigned int step = 10;
+	unsigned int waited;
+	int ret;
+
+	/* nothing tells when the kernel has done with the dead server */
+	for (waited = 0; ; waited += step) {
+		ret = ctrl_cmd(dev, UBLK_U_CMD_START_USER_RECOVERY, NULL, 0, 0);
+		if (ret != -EBUSY || waited >= ms)
+			return ret;
+		usleep(step * 1000);
+	}
+}
+
+int ublk_end_recovery(struct ublk_dev *dev)
+{
+	return ctrl_cmd(dev, UBLK_U_CMD_END_USER_RECOVERY, NULL, 0,
+			dev->server);
+}
+
+int ublk_recover(struct ublk_dev *dev, const struct ublk_ops *ops)
+{
+	int ret = ublk_start_recovery(dev, UBLK_TIMEOUT_MS);
+
+	if (!ret)
+		ret = ublk_run_server(dev, ops);
+	return ret ?: ublk_end_recovery(dev);
 }
 
 int ublk_stop(struct ublk_dev *dev)

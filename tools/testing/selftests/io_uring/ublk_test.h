@@ -58,13 +58,13 @@ struct ublk_dev {
 	/* the data for server_park() is written here */
 	int			pipe_fd;
 
-	/* the client's ring */
+	/* the client's ring, and its disk while that is started */
 	struct test_ring	client;
+	int			disk_fd;
 
 	/* the fields below are private */
 	struct test_ring	ctrl;
 	int			ctrl_fd;
-	int			disk_fd;
 	int			park_fd;
 	int			event_fd;
 	int			server_fd;
@@ -87,6 +87,17 @@ int ublk_start(struct ublk_dev *dev, const struct ublk_ops *ops,
 /* Stop the disk. That ends a running server, which must exit with 0. */
 int ublk_stop(struct ublk_dev *dev);
 int ublk_kill_server(struct ublk_dev *dev);
+/* Likewise, but leave it to ublk_kill_server() to wait for its end */
+void ublk_signal_server(struct ublk_dev *dev);
+/*
+ * With UBLK_F_USER_RECOVERY, another server takes over from a killed one, in
+ * three steps or in one. The first step is -EBUSY if the dead server still has
+ * the device after @ms.
+ */
+int ublk_start_recovery(struct ublk_dev *dev, unsigned int ms);
+int ublk_run_server(struct ublk_dev *dev, const struct ublk_ops *ops);
+int ublk_end_recovery(struct ublk_dev *dev);
+int ublk_recover(struct ublk_dev *dev, const struct ublk_ops *ops);
 /* Delete the device and free everything */
 int ublk_del(struct ublk_dev *dev);
 /* Wait for a server_tell() */
@@ -132,6 +143,10 @@ int server_transfer(struct ublk_server *srv, const struct ublk_io *io);
 void server_commit(struct ublk_server *srv, const struct ublk_io *io, int res);
 /* Start a read of an empty pipe into slot io->tag, and do not wait for it */
 void server_park(struct ublk_server *srv, const struct ublk_io *io);
+/* Likewise transfer the whole request from or to @fd, the right way */
+void server_begin_rw(struct ublk_server *srv, const struct ublk_io *io, int fd);
+/* Do nothing until the test writes a byte to pipe_fd */
+void server_block(struct ublk_server *srv);
 /* Notify the test */
 void server_tell(struct ublk_server *srv);
 /* Close the ring and the device; the server must not be used any more */
