@@ -39,6 +39,48 @@ static void lose_request(struct fuse_req *req)
 	spin_unlock(&fiq->lock);
 }
 
+/**
+ * fuse_uring_wait_again - keep a request whose copying has failed
+ * @ent: its entry
+ * @req: the request
+ * @sent: is this the reply, so that the server has had the request?
+ *
+ * If the server is being killed, pages that are not there cannot be had, and the
+ * copying fails. Another entry or another server can serve the request: it waits
+ * for them. One that was sent is marked, and only waits if the server has asked for
+ * recovery. The buffer of the entry is returned.
+ *
+ * Context: The task that the copying was for. Takes queue->lock.
+ *
+ * Return: %false if the request has to end.
+ */
+bool fuse_uring_wait_again(struct fuse_ring_ent *ent, struct fuse_req *req,
+			   bool sent)
+{
+	struct fuse_ring_queue *queue = ent->queue;
+	struct fuse_ring *ring = queue->ring;
+
+	if (!fatal_signal_pending(current) ||
+	    !(sent ? ring->chan->io_uring_recovery : ring->watched))
+		return false;
+
+	guard(spinlock)(&queue->lock);
+	if (queue->stopped)
+		return false;
+	fuse_uring_put_buffer(ent);
+	if (sent) {
+		lose_request(req);
+		req->in.h.unique |= FUSE_UNIQUE_RESEND;
+	}
+	ent->fuse_req = NULL;
+	req->ring_entry = NULL;
+	set_bit(FR_PENDING, &req->flags);
+	fuse_uring_put_back(queue, req);
+	/* its client may have been killed meanwhile */
+	wake_up(&req->waitq);
+	return true;
+}
+
 /*
  * The request of a lost entry is pending again, unless I/O of the old server may
  * still write to its pages: these are not to be used for anything else before.

@@ -10,8 +10,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <unistd.h>
@@ -38,12 +40,21 @@ struct shared {
 	unsigned int	nr_served;
 	/* the first server does not return from a read */
 	bool		block;
+	/*
+	 * the server gives pages of its payloads away, now or before it replies to a
+	 * read: 1 if it has done so
+	 */
+	bool		take_pages;
+	bool		take_reply;
+	int		pages_taken;
 	/* the server without a ring may reply now; and what came of it */
 	bool		late;
 	int		late_commit;
 };
 
 static struct shared *shared;
+/* /dev/userfaultfd, for servers without privilege */
+static int userfaultfd;
 static fuse_serve_t serve_hold;
 /* The last read of a server over io_uring */
 static struct {
@@ -69,10 +80,55 @@ static int commit_late(const struct fuse_test *ft)
 	return ret;
 }
 
+/*
+ * Whoever touches the payload now, except for its first page, waits until the
+ * process is killed. 1, 0 if the payload is not in memory of the server, or -errno.
+ */
+static int take_pages(const struct uring_entry *entry)
+{
+	const size_t page = sysconf(_SC_PAGESIZE);
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range.start = (unsigned long)entry->payload + page,
+		.range.len = LARGE - page,
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	int fd;
+
+	if (!entry->own_payload)
+		return 0;
+	if (madvise(entry->payload + page, LARGE - page, MADV_DONTNEED))
+		return -errno;
+	fd = ioctl(userfaultfd, USERFAULTFD_IOC_NEW, O_CLOEXEC);
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) ||
+	    ioctl(fd, UFFDIO_REGISTER, &reg))
+		return -errno;
+	return 1;
+}
+
+static int take_all_pages(const struct fuse_call *call)
+{
+	const struct uring_entry *entry = fuse_uring_entry(call);
+	const struct uring_entry *first = entry - entry->index;
+	unsigned int i, nr = fuse_uring_nr_queues() * call->ft->depth;
+	int ret = 0;
+
+	if (!entry->own_payload)
+		return 0;
+	for (i = 0; i < nr && ret >= 0; i++)
+		ret = take_pages(&first[i]);
+	return ret;
+}
+
 static int serve(const struct fuse_call *call)
 {
 	unsigned int i;
+	int ret;
 
+	if (shared->take_pages && !call->over_dev) {
+		shared->take_pages = false;
+		shared->pages_taken = take_all_pages(call);
+	}
 	if (call->in->opcode == FUSE_READ && !call->over_dev && !call->again) {
 		last_read.unique = call->in->unique;
 		last_read.qid = fuse_uring_entry(call)->qid;
@@ -87,7 +143,15 @@ static int serve(const struct fuse_call *call)
 				pause();
 		}
 	}
-	return serve_hold(call);
+	ret = serve_hold(call);
+	if (call->in->opcode == FUSE_READ && shared->take_reply) {
+		shared->take_reply = false;
+		shared->pages_taken = take_pages(fuse_uring_entry(call));
+		/* the next server can read more */
+		if (shared->pages_taken > 0)
+			ret /= 2;
+	}
+	return ret;
 }
 
 FIXTURE(fuse_recover)
@@ -187,6 +251,9 @@ FIXTURE_SETUP(fuse_recover)
 	};
 	shared = shared_alloc(sizeof(*shared));
 	ASSERT_NE(NULL, shared);
+	userfaultfd = open("/dev/userfaultfd", O_RDWR | O_CLOEXEC);
+	if (userfaultfd < 0)
+		SKIP(return, "needs CONFIG_USERFAULTFD");
 	ASSERT_EQ(0, pipe(self->pipe));
 	self->hold = fuse_hold_init(&self->ft);
 	ASSERT_NE(NULL, self->hold);
@@ -221,6 +288,7 @@ FIXTURE_TEARDOWN(fuse_recover)
 	fuse_hold_exit(self->hold);
 	close(self->pipe[0]);
 	close(self->pipe[1]);
+	close(userfaultfd);
 	munmap(shared, sizeof(*shared));
 }
 
@@ -308,6 +376,42 @@ TEST_F_TIMEOUT(fuse_recover, requests_in_userspace, TIMEOUT)
 	EXPECT_EQ(0, end_client(self, 1, STEP_MS));
 	EXPECT_EQ(0, end_client(self, 2, STEP_MS));
 	EXPECT_TRUE(io_works(self));
+}
+
+/*
+ * The server is killed while data is copied to or from its memory, whose pages
+ * cannot be had. That is no error of the client. It does not wait if the memory is
+ * the kernel's.
+ */
+static void half_copied(struct __test_metadata *_metadata,
+			FIXTURE_DATA(fuse_recover) *self, enum fuse_hold_op op)
+{
+	int waits;
+
+	add_client(self, op);
+	waits = end_client(self, 0, WAIT_MS);
+	EXPECT_EQ(shared->pages_taken ? -ETIME : 0, waits);
+	EXPECT_GE(shared->pages_taken, 0);
+	fuse_test_kill(&self->ft);
+	if (waits)
+		EXPECT_EQ(-ETIME, end_client(self, 0, WAIT_MS));
+	take_over(_metadata, self, true);
+	if (waits)
+		EXPECT_EQ(0, end_client(self, 0, STEP_MS));
+	EXPECT_TRUE(io_works(self));
+}
+
+TEST_F_TIMEOUT(fuse_recover, request_half_copied, TIMEOUT)
+{
+	shared->take_pages = true;
+	ASSERT_EQ(0, fuse_hold_do(&self->ft, FUSE_HOLD_STAT, 0));
+	half_copied(_metadata, self, FUSE_HOLD_WRITE);
+}
+
+TEST_F_TIMEOUT(fuse_recover, reply_half_copied, TIMEOUT)
+{
+	shared->take_reply = true;
+	half_copied(_metadata, self, FUSE_HOLD_READ);
 }
 
 static void swap(struct served *a, struct served *b)
