@@ -28,6 +28,7 @@ class Store:
         self.socket.bind(self.path)
         self.socket.setblocking(False)
         self.fds = {}
+        self.ready = False
 
     def receive(self):
         """What a program has sent in its life."""
@@ -39,6 +40,9 @@ class Store:
             fields = dict(line.split("=", 1) for line in text.decode().splitlines())
             if fields.get("FDSTORE") == "1":
                 (self.fds[fields["FDNAME"]],) = fds
+            if fields.get("FDSTOREREMOVE") == "1" and fields["FDNAME"] in self.fds:
+                os.close(self.fds.pop(fields["FDNAME"]))
+            self.ready |= fields.get("READY") == "1"
 
     def execute(self, command):
         """Become the program, with the descriptors from 3 on."""
@@ -54,9 +58,12 @@ class Store:
             os.environ["LISTEN_FDNAMES"] = ":".join(self.fds)
         os.execv(command[0], command)
 
-    def start(self, command, output=None):
+    def start(self, command, output=None, before=None):
+        """Start the program, after the function before in its process. Returns its pid."""
         pid = os.fork()
         if pid == 0:
+            if before is not None:
+                before()
             if output is not None:
                 os.dup2(output, 1)
                 os.dup2(output, 2)

@@ -44,7 +44,7 @@ asks_for_libatomic() {
 with_objects() {
 	local build=$made/$1 to=$2 source=$3
 	shift 3
-	gcc -g -O2 -Wall -Wextra -Werror -Wno-sign-compare -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 \
+	gcc -g -O2 -Wall -Wextra -Werror -Wno-sign-compare -D_GNU_SOURCE= -D_FILE_OFFSET_BITS=64 \
 		-DHAVE_LIBFUSE_PRIVATE_CONFIG_H -I "$build" -I "$tree/lib" -I "$tree/include" \
 		-I "$uring/include" ${sanitizer:+-fsanitize=$sanitizer} -o "$made/$to" "$source" \
 		"$TOP/harness/suites/uring_refuse.c" "$build"/lib/libfuse3.so.*.p/*.o \
@@ -89,7 +89,7 @@ exported() {
 	nm -D --defined-only --with-symbol-versions "$1" | sed 's/^[0-9a-f]* //' | sort
 }
 
-# True if three functions are new, in a version node of their own, and nothing else.
+# True if six functions are new, in a version node of their own, and nothing else.
 same_symbols() {
 	local old=$made/old/lib/libfuse3.so new=$made/new/lib/libfuse3.so
 	diff <(printf '%s\n' "A FUSE_KMBUF_1.0" \

@@ -4,13 +4,15 @@
 # what it writes and a tree is copied. The next one gets its descriptors from a service
 # manager's store. Then kills it at bad moments.
 #
-#   libfuse-recover.guest.sh PROGRAM ROUNDS TREE
+#   libfuse-recover.guest.sh PROGRAM ROUNDS TREE DIRECTORY
+#
+# DIRECTORY has the programs of libfuse_takeover.py.
 set -euo pipefail
 . "$(dirname "$0")/../tests/points.sh"
 . "$(dirname "$0")/fuse.guest.sh"
 . "$(dirname "$0")/recover-load.sh"
 
-program=$1 rounds=$2 source=$3
+program=$1 rounds=$2 source=$3 programs=$4
 manager=$(dirname "$0")/fd_store.py
 export out=/tmp/out
 : >"$out"
@@ -18,14 +20,21 @@ cd /tmp
 mountpoint -q "$connections" || mount -t fusectl fusectl "$connections"
 echo Y >/sys/module/fuse/parameters/enable_uring
 
-# in_use MODE: true if the last server has got requests in this way.
+# in_use MODE: true if the last server gets requests in this way. The completions are those
+# of its io_urings; the counters are the connection's, so only their growth is its.
 in_use() {
-	echo "$(ring_sum CqTail) completions, $(counter buffer) buffer, $(counter zero_copy) zero copy"
+	local buffer zero_copy completions
+	buffer=$(counter buffer) zero_copy=$(counter zero_copy)
+	dd if=/dev/zero of=mnt/last bs=1M count=2 oflag=direct &&
+		dd if=mnt/last of=/dev/null bs=1M iflag=direct || return
+	completions=$(ring_sum CqTail)
+	buffer=$(($(counter buffer) - buffer)) zero_copy=$(($(counter zero_copy) - zero_copy))
+	echo "$completions completions, $buffer buffer, $zero_copy zero copy"
 	case $1 in
-	dev) [ "$(ring_sum CqTail)" -eq 0 ] ;;
-	uring) [ "$(ring_sum CqTail)" -gt 0 ] ;;
-	kmbuf) [ "$(counter buffer)" -gt 0 ] && [ "$(counter zero_copy)" -eq 0 ] ;;
-	zero_copy) [ "$(counter zero_copy)" -gt 0 ] ;;
+	dev) [ "$completions" -eq 0 ] ;;
+	uring) [ "$completions" -gt 0 ] ;;
+	kmbuf) [ "$buffer" -gt 0 ] && [ "$zero_copy" -eq 0 ] ;;
+	zero_copy) [ "$zero_copy" -gt 0 ] ;;
 	esac
 }
 
@@ -42,7 +51,7 @@ mode kmbuf io_uring_kmbuf
 mode zero_copy io_uring_zero_copy
 mode kmbuf io_uring_kmbuf,io_uring_queues=1
 ! kernel_has_pools || mode uring io_uring_bufpool
-python3 -B "$(dirname "$0")/libfuse_takeover.py" "$program" >cases || cat cases
+python3 -B "$(dirname "$0")/libfuse_takeover.py" "$program" "$programs" >cases || cat cases
 while IFS= read -r line; do
 	case $line in
 	ok*) point "${line#* - }" true ;;

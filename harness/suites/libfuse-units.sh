@@ -18,12 +18,14 @@ units() {
 	local unit sanitizer
 	for unit in in_use_after_stop no_request submit_again command_again free_before_commit \
 		quiet_end give_up whole_pages max_write_comes_back all_flags pool_is_explicit \
-		numbers lists default_sizes quota queues without_effect; do
+		numbers lists default_sizes quota queues without_effect state_fd \
+		repeated_init repeated_init_and_signal; do
 		point "unit: ${unit//_/ }" timeout 20 "$made/uring_unit" "$unit"
 	done
 	for sanitizer in address thread; do
 		sanitized_units unit uring_unit 60 "$sanitizer" \
-			reply_after_stop stop_before_start stats_while_starting
+			reply_after_stop stop_before_start stats_while_starting state_fd \
+			repeated_init stray_notify_reply
 		sanitized_units end uring_late 60 "$sanitizer" \
 			late_handler late_path_handler late_handler_of_one late_reply late_copy
 		sanitized_units parts uring_parts 60 "$sanitizer" \

@@ -5,7 +5,7 @@
 # source, a directory that is copied, and maybe check, a command that has to succeed for the
 # last server. They work in a directory of their own.
 
-check=(true)
+check=()
 
 # mount_it HOLDER SERVER [ARGUMENT]...: the file system is mounted, by a server that will
 # be killed. HOLDER starts the next one.
@@ -90,6 +90,6 @@ recover() {
 	point "$name: mount" mount_it "$@"
 	point "$name: $rounds servers die, and no request fails or hangs" all_is_well
 	point "$name: all of the load ran to its end" all_ran
-	[ "${check[0]}" = true ] || point "$name: the last server is like the first" "${check[@]}"
+	[ ${#check[@]} -eq 0 ] || point "$name: the last server is like the first" "${check[@]}"
 	point "$name: unmount, and the last server exits" ends_well
 }

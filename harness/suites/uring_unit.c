@@ -17,11 +17,15 @@
 #include "uring_refuse.h"
 #include "unit.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/wait.h>
 
 #define CMD_ADD_QUEUE	3
 
@@ -629,6 +633,137 @@ static void queues(void)
 	fuse_session_destroy(se);
 }
 
+/* What cannot be taken over is refused at once */
+static void state_fd(void)
+{
+	char *argv[] = { "uring_unit", NULL };
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+	const struct fuse_operations high = { };
+	struct fuse_session *se = new_session("io_uring");
+	const int fd = memfd_create("state", 0);
+	struct fuse *fuse;
+	char path[32];
+	int other;
+
+	CHECK(fuse_session_takeover(se, fd, NULL) == -EINVAL);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	CHECK(fuse_session_set_state_fd(se, -1) == -EBADF);
+	other = open(path, O_RDONLY);
+	CHECK(fuse_session_set_state_fd(se, other) == -EBADF);
+	other = open(path, O_RDWR | O_APPEND);
+	CHECK(fuse_session_set_state_fd(se, other) == -EINVAL);
+	CHECK(fuse_session_set_state_fd(se, fd) == 0);
+	/* not a state */
+	CHECK(write(fd, path, 1) == 1);
+	CHECK(fuse_session_takeover(se, fd, NULL) == -EINVAL);
+	CHECK(fuse_session_fd(se) == -1);
+	/* another process has it */
+	if (fork() == 0) {
+		CHECK(fuse_session_mount(se, "/nowhere") == -1);
+		CHECK(lseek(fd, 0, SEEK_END) == 0);
+		_exit(0);
+	}
+	CHECK(wait(&other) > 0 && other == 0);
+	fuse_session_destroy(se);
+
+	se = new_session("io_uring,auto_unmount");
+	CHECK(fuse_session_set_state_fd(se, fd) == -EINVAL && nr_logs == 1);
+	fuse_session_destroy(se);
+	nr_logs = 0;
+	fuse = fuse_new(&args, &high, sizeof(high), NULL);
+	CHECK(fuse);
+	CHECK(fuse_session_set_state_fd(fuse_get_session(fuse), fd) == -EOPNOTSUPP);
+	CHECK(nr_logs == 1);
+	fuse_destroy(fuse);
+	fuse_opt_free_args(&args);
+}
+
+static uint64_t capable;
+
+static void take_capable(void *userdata, struct fuse_conn_info *conn)
+{
+	(void)userdata;
+	capable = conn->capable_ext;
+}
+
+static void want_too_much(void *userdata, struct fuse_conn_info *conn)
+{
+	(void)userdata;
+	conn->want_ext |= FUSE_CAP_WRITEBACK_CACHE;
+}
+
+static const struct fuse_init_in init_in = {
+	.major = FUSE_KERNEL_VERSION,
+	.minor = FUSE_KERNEL_MINOR_VERSION,
+	.flags = FUSE_INIT_EXT | FUSE_ASYNC_READ | FUSE_WRITEBACK_CACHE | FUSE_MAX_PAGES,
+	.flags2 = FUSE_HAS_RESEND >> 32,
+};
+
+/* A session that has got FUSE_INIT. @fd gets the reply. */
+static struct fuse_session *kept_session(int fd)
+{
+	struct fuse_session *se = new_session("max_read=0");
+
+	CHECK(fuse_session_set_state_fd(se, memfd_create("state", 0)) == 0);
+	se->fd = fd;
+	return se;
+}
+
+/* The next process has no features that the last one did not use, and can refuse */
+static void repeated_init(void)
+{
+	const int fd = memfd_create("device", 0);
+	struct fuse_session *se = kept_session(fd);
+	off_t len;
+
+	CHECK(fuse_session_repeat_init(se, 2, &init_in) == 0);
+	len = lseek(fd, 0, SEEK_END);
+	CHECK(len > 0);
+	se->kept.taken_over = true;
+	se->kept.pending = true;
+	se->op.init = take_capable;
+	CHECK(fuse_session_repeat_init(se, 2, &init_in) == 0);
+	CHECK(capable & FUSE_CAP_ASYNC_READ && !(capable & FUSE_CAP_WRITEBACK_CACHE));
+	CHECK(lseek(fd, 0, SEEK_END) == 2 * len);
+
+	/* the kernel gets no error */
+	se->op.init = want_too_much;
+	CHECK(fuse_session_repeat_init(se, 2, &init_in) == -EPROTO);
+	CHECK(fuse_session_exited(se));
+	CHECK(lseek(fd, 0, SEEK_END) == 2 * len);
+	close(se->kept.fd);
+	fuse_session_destroy(se);
+}
+
+/* A signal that ends the session is no error of FUSE_INIT */
+static void repeated_init_and_signal(void)
+{
+	struct fuse_session *se = kept_session(memfd_create("device", 0));
+
+	se->error = SIGTERM;
+	CHECK(fuse_session_repeat_init(se, 2, &init_in) == 0);
+	close(se->kept.fd);
+	fuse_session_destroy(se);
+}
+
+/* With -fsanitize=address, which finds a request that is not freed */
+static void stray_notify_reply(void)
+{
+	struct {
+		struct fuse_in_header in;
+		struct fuse_notify_retrieve_in arg;
+	} msg = {
+		.in = { sizeof(msg), FUSE_NOTIFY_REPLY, 77, },
+	};
+	const struct fuse_buf buf = { .mem = &msg, .size = sizeof(msg) };
+	struct fuse_session *se = new_session("io_uring");
+
+	se->got_init = 1;
+	fuse_session_process_buf(se, &buf);
+	se->got_init = 0;
+	fuse_session_destroy(se);
+}
+
 static const struct unit_case cases[] = {
 	{ "in_use_after_stop", in_use_after_stop },
 	{ "no_request", no_request },
@@ -650,6 +785,10 @@ static const struct unit_case cases[] = {
 	{ "quota", quota },
 	{ "queues", queues },
 	{ "without_effect", without_effect },
+	{ "state_fd", state_fd },
+	{ "repeated_init", repeated_init },
+	{ "repeated_init_and_signal", repeated_init_and_signal },
+	{ "stray_notify_reply", stray_notify_reply },
 };
 
 int main(int argc, char *argv[])

@@ -157,18 +157,27 @@ recipe() {
 		[ ! -e "$home/kmbuf/etc/init.d" ]
 }
 
+# preloaded NAME [OPTION]...: build a library for LD_PRELOAD.
+preloaded() {
+	gcc -O2 -Wall -Wextra -Werror "${@:2}" -I "$tree/include" -I "$made/new" -shared -fPIC \
+		-o "$made/$1.so" "$TOP/harness/suites/$1.c"
+}
+
 # Build the harness's own test programs, two of them with the library.
 guest_programs() {
 	gcc -O2 -Wall -Wextra -Werror -o "$made/no_uring" "$TOP/harness/suites/no_uring.c" &&
 		with_library "$TOP/harness/suites/fuse_threads.c" &&
-		with_library "$TOP/harness/suites/fuse_memo.c"
+		with_library "$TOP/harness/suites/fuse_memo.c" &&
+		preloaded fuse_own_loop -D_FILE_OFFSET_BITS=64 && preloaded die_after
 }
 
-# Build uring_unit, and fuse_refused: fuse_threads whose commands fail as in $REFUSE.
+# Build uring_unit, and fuse_refused and recover_refused: fuse_threads and recover_ll whose
+# commands fail as in $REFUSE.
 uring_programs() {
 	local sanitizer=''
 	unit_program new uring_unit &&
-		with_objects new fuse_refused "$TOP/harness/suites/fuse_threads.c" fuse_uring_do_cmd
+		with_objects new fuse_refused "$TOP/harness/suites/fuse_threads.c" fuse_uring_do_cmd &&
+		with_objects new recover_refused "$tree/example/recover_ll.c" fuse_uring_do_cmd
 }
 
 library_points() {
@@ -257,7 +266,7 @@ vm_points "$name" linux bash "$TOP/harness/suites/$name.guest.sh" linux "$made"
 vm_points "$name" bare bash "$TOP/harness/suites/$name.guest.sh" bare "$made"
 vm_points "$name-four" linux --cpus 4 bash "$TOP/harness/suites/$name.guest.sh" four "$made"
 vm_points "$name-recover" linux bash "$TOP/harness/suites/libfuse-recover.guest.sh" \
-	"$made/new/example/recover_ll" "$((all ? 100 : 3))" "$TOP/harness/queue"
+	"$made/new/example/recover_ll" "$((all ? 100 : 3))" "$TOP/harness/queue" "$made"
 for kernel in linux bare; do
 	! has_pools "$kernel" || vm_points "$name-pools" "$kernel" \
 		bash "$TOP/harness/suites/$name.guest.sh" pools "$made"
