@@ -48,9 +48,12 @@ static void lose_request(struct fuse_req *req)
  * If the server is being killed, pages that are not there cannot be had, and the
  * copying fails. Another entry or another server can serve the request: it waits
  * for them. One that was sent is marked, and only waits if the server has asked for
- * recovery. The buffer of the entry is returned.
+ * recovery. I/O on pages that were handed out may still be in flight, so that such
+ * a request has to end.
  *
- * Context: The task that the copying was for. Takes queue->lock.
+ * The caller releases the entry: the same server would get the request again.
+ *
+ * Context: Where the entry's command runs. Takes queue->lock.
  *
  * Return: %false if the request has to end.
  */
@@ -60,14 +63,15 @@ bool fuse_uring_wait_again(struct fuse_ring_ent *ent, struct fuse_req *req,
 	struct fuse_ring_queue *queue = ent->queue;
 	struct fuse_ring *ring = queue->ring;
 
-	if (!fatal_signal_pending(current) ||
+	if (!fatal_signal_pending(current) && !io_uring_cmd_dying(ent->cmd))
+		return false;
+	if (ent->zero_copy ||
 	    !(sent ? ring->chan->io_uring_recovery : ring->watched))
 		return false;
 
 	guard(spinlock)(&queue->lock);
 	if (queue->stopped)
 		return false;
-	fuse_uring_put_buffer(ent);
 	if (sent) {
 		lose_request(req);
 		req->in.h.unique |= FUSE_UNIQUE_RESEND;

@@ -395,7 +395,7 @@ static void half_copied(struct __test_metadata *_metadata,
 	fuse_test_kill(&self->ft);
 	if (waits)
 		EXPECT_EQ(-ETIME, end_client(self, 0, WAIT_MS));
-	take_over(_metadata, self, true);
+	take_over(_metadata, self, false);
 	if (waits)
 		EXPECT_EQ(0, end_client(self, 0, STEP_MS));
 	EXPECT_TRUE(io_works(self));
