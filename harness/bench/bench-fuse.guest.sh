@@ -47,5 +47,6 @@ make_ext4 "$store"
 mkdir -p "$mnt"
 rows 'no server' "$store/file"
 run 'memory of the server' -m entry
-run 'KMBUF' -m kmbuf
-run 'zero copy' -m zc -z 32768
+# As libfuse does, the server asks for the number of queues.
+run 'KMBUF' -m kmbuf -q 1
+run 'zero copy' -m zc -z 32768 -q 1

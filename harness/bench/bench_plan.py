@@ -37,11 +37,14 @@ def cut(function):
     return function
 
 
-def server(mode, *flags, depth=DEPTH, buffers=BUFFERS):
-    """Return the arguments of the server."""
+def server(mode, *flags, depth=DEPTH, buffers=BUFFERS, queues=1):
+    """Return the arguments of the server. With memory of the kernel it asks for as many
+    queues as the machine has CPUs, like libfuse."""
     if mode == "native":
         return "-"
     words = ["-m", mode, "-d", depth, *flags]
+    if mode in ("kmbuf", "zc"):
+        words += ["-q", queues]
     if mode in POOLED:
         words += ["-b", buffers]
     if mode != "dev":
@@ -140,7 +143,7 @@ def two(mode):
     """Two clients at a time, each on a CPU."""
     if mode != "dev":
         for size, name, number in SIZES:
-            yield (f"{name} direct sequential read", "ext4", server(mode, buffers=16),
+            yield (f"{name} direct sequential read", "ext4", server(mode, buffers=16, queues=2),
                    "two", client("read", "direct", size, number), 2 * number)
 
 

@@ -504,7 +504,7 @@ def larger_memory(case):
 CASES = (before_init, init_was_lost, state_was_lost, init_was_kept, reply_was_kept,
          *map(not_dead, MODES), not_dead("io_uring_kmbuf", "io_uring_kmbuf,io_uring_queues=1"),
          fewer_queues, one_thread, own_loop, terminated(), terminated("-s"), unmounted,
-         unmounted_while_waiting, less_memory, 
+         unmounted_while_waiting, less_memory,
          refuses("io_uring", "3=12", "Cannot allocate memory"),
          refuses("io_uring_zero_copy", "4=12,32=12", "Input/output error"), no_state, other_options,
          other_max_write, larger_memory, renamed, created)
