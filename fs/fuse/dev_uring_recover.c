@@ -63,7 +63,7 @@ bool fuse_uring_wait_again(struct fuse_ring_ent *ent, struct fuse_req *req,
 	struct fuse_ring_queue *queue = ent->queue;
 	struct fuse_ring *ring = queue->ring;
 
-	if (!fatal_signal_pending(current) && !io_uring_cmd_dying(ent->cmd))
+	if (!fuse_uring_server_dying(ent->cmd))
 		return false;
 	if (ent->zero_copy ||
 	    !(sent ? ring->chan->io_uring_recovery : ring->watched))
@@ -290,13 +290,6 @@ static void resend_work(struct work_struct *work)
 void fuse_uring_recover_init(struct fuse_ring *ring)
 {
 	INIT_DELAYED_WORK(&ring->resend_work, resend_work);
-}
-
-/* The connection goes, and its io_urings are not watched any more */
-void fuse_uring_recover_exit(struct fuse_chan *fch)
-{
-	if (fch->ring)
-		cancel_delayed_work_sync(&fch->ring->resend_work);
 }
 
 /*

@@ -231,12 +231,7 @@ long long fuse_test_get(const struct fuse_test *ft, const char *knob)
 bool fuse_test_wait_requests(const struct fuse_test *ft, unsigned int nr,
 			     unsigned int ms)
 {
-	for (; ms; ms--) {
-		if (fuse_test_get(ft, "waiting") == nr)
-			return true;
-		usleep(1000);
-	}
-	return false;
+	return WAIT_FOR(fuse_test_get(ft, "waiting") == nr, ms);
 }
 
 bool fuse_test_abort(struct fuse_test *ft)

@@ -11,6 +11,7 @@
 #include <liburing.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <unistd.h>
 
 /* Directions of a kernel buffer, as in the kernel's enum */
 #define BUF_DEST	1
@@ -110,6 +111,16 @@ int mock_page_lend(struct mock_page *page, struct test_ring *tr,
 
 /* Zeroed memory shared with child processes, or NULL; free with munmap() */
 void *shared_alloc(size_t size);
+
+/* Wait until the condition is true; false if it is not within @ms milliseconds */
+#define WAIT_FOR(cond, ms) ({						\
+	unsigned int __left = (ms);					\
+	bool __true;							\
+									\
+	while (!(__true = (cond)) && __left--)				\
+		usleep(1000);						\
+	__true;								\
+})
 
 /* Bytes that differ at every offset and for every @seed */
 void fill_pattern(unsigned char *buf, size_t len, unsigned int seed);

@@ -187,7 +187,8 @@ TEST_F_TIMEOUT(fuse_fall_back, returned_buffer_is_used, TIMEOUT)
 	ASSERT_TRUE(fuse_test_wait_requests(&ft, 4, STEP_MS));
 	xattr = xattr_client(fd);
 	ASSERT_TRUE(fuse_test_wait_requests(&ft, 5, STEP_MS));
-	EXPECT_EQ(1, fuse_test_buffer_counts(&ft, LARGE).waits);
+	EXPECT_TRUE(WAIT_FOR(fuse_test_buffer_counts(&ft, LARGE).waits == 1,
+			     STEP_MS));
 
 	orders->read_size = MEDIUM;
 	eventfd_write(orders->resume_fd, 1);

@@ -15,6 +15,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -131,15 +132,6 @@ static bool has_queue(const struct fuse_test *ft, unsigned int qid)
 	snprintf(line, sizeof(line), "\nqueue %u cpus ", qid);
 	return fuse_test_counters(ft, buf, sizeof(buf)) && strstr(buf, line);
 }
-
-/* Wait until the condition is true; false if it never is */
-#define WAIT_FOR(cond) ({						\
-	unsigned int __ms = 0;						\
-									\
-	while (!(cond) && __ms++ < STEP_MS)				\
-		usleep(1000);						\
-	__ms <= STEP_MS;						\
-})
 
 /* The reason to skip a test that needs so many CPUs, or NULL */
 static const char *unsuitable(unsigned int min_cpus)
@@ -362,7 +354,7 @@ FIXTURE_SETUP(fuse_two_queues)
 		SKIP(return, "%s", fuse_test_missing(ret));
 	ASSERT_EQ(0, ret);
 	ASSERT_EQ(0, fuse_hold_do(&self->ft, FUSE_HOLD_STAT, 0));
-	EXPECT_TRUE(WAIT_FOR(has_queue(&self->ft, last_queue())));
+	EXPECT_TRUE(WAIT_FOR(has_queue(&self->ft, last_queue()), STEP_MS));
 }
 
 /* A server can serve before its parent has noted its pid: wait for that */
@@ -386,7 +378,7 @@ FIXTURE_TEARDOWN(fuse_two_queues)
 static void kill_server(enum server server)
 {
 	kill(pid_of(server), SIGKILL);
-	WAIT_FOR(kill(pid_of(server), 0));
+	WAIT_FOR(kill(pid_of(server), 0), STEP_MS);
 }
 
 /* A client on a CPU of the last queue, or of the first one */
@@ -408,10 +400,52 @@ TEST_F_TIMEOUT(fuse_two_queues, idle_queue_goes, TIMEOUT)
 {
 	kill_server(LAST);
 	EXPECT_TRUE(WAIT_FOR(queue_has_cpus(&self->ft, 0, 0,
-					    self->nr_cpus - 1)));
+					    self->nr_cpus - 1), STEP_MS));
 	start_read(self, true);
 	EXPECT_EQ(0, end_read(self, 0, STEP_MS));
 	EXPECT_EQ(0, shared->nr_over_dev);
+}
+
+/* A descriptor of the io_uring of a server, or -errno */
+static int dup_ring(pid_t pid)
+{
+	char path[32], target[64];
+	int fd, pidfd, ret = -ENOENT;
+	ssize_t len;
+
+	pidfd = syscall(SYS_pidfd_open, pid, 0);
+	if (pidfd < 0)
+		return -errno;
+	for (fd = 0; fd < 64 && ret < 0; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+		len = readlink(path, target, sizeof(target) - 1);
+		if (len < 0)
+			continue;
+		target[len] = 0;
+		if (!strcmp(target, "anon_inode:[io_uring]"))
+			ret = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	}
+	close(pidfd);
+	return ret;
+}
+
+/*
+ * The task that submitted the entries exits, and the io_uring stays open. Nobody
+ * sees a request that one of these entries gets, so others have to serve it.
+ */
+TEST_F_TIMEOUT(fuse_two_queues, task_exits, TIMEOUT)
+{
+	int ring_fd = dup_ring(pid_of(LAST));
+
+	ASSERT_GE(ring_fd, 0);
+	kill_server(LAST);
+	start_read(self, true);
+	EXPECT_EQ(0, end_read(self, 0, STEP_MS));
+	EXPECT_TRUE(queue_has_cpus(&self->ft, 0, 0, self->nr_cpus - 1));
+	EXPECT_EQ(0, shared->nr_over_dev);
+	close(ring_fd);
+	start_read(self, true);
+	EXPECT_EQ(0, end_read(self, 1, STEP_MS));
 }
 
 /*
@@ -532,7 +566,7 @@ TEST_F_TIMEOUT(fuse_two_queues, moved_client_killed, TIMEOUT)
 	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 3, STEP_MS));
 	kill_server(LAST);
 	EXPECT_TRUE(WAIT_FOR(queue_has_cpus(&self->ft, 0, 0,
-					    self->nr_cpus - 1)));
+					    self->nr_cpus - 1), STEP_MS));
 	kill(self->clients[2], SIGKILL);
 	EXPECT_EQ(-EINTR, end_read(self, 2, STEP_MS));
 	EXPECT_TRUE(fuse_test_abort(&self->ft));
@@ -545,7 +579,7 @@ TEST_F_TIMEOUT(fuse_two_queues, no_queue_is_left, TIMEOUT)
 {
 	kill_server(LAST);
 	EXPECT_TRUE(WAIT_FOR(queue_has_cpus(&self->ft, 0, 0,
-					    self->nr_cpus - 1)));
+					    self->nr_cpus - 1), STEP_MS));
 	kill_server(FIRST);
 	start_read(self, false);
 	start_read(self, true);

@@ -589,16 +589,6 @@ TEST_F_TIMEOUT(fuse_hostile, unprivileged_process, TIMEOUT)
 	EXPECT_EQ(0, fuse_test_umount(&self->ft));
 }
 
-static bool wait_refused(unsigned int nr, unsigned int ms)
-{
-	for (; ms; ms--) {
-		if (orders->nr_refused >= nr)
-			return true;
-		usleep(1000);
-	}
-	return false;
-}
-
 TEST_F_TIMEOUT(fuse_hostile, commit_from_new_ring, TIMEOUT)
 {
 	const bool plain = variant->mode == FUSE_MODE_ENTRY;
@@ -607,7 +597,7 @@ TEST_F_TIMEOUT(fuse_hostile, commit_from_new_ring, TIMEOUT)
 	orders->do_new_ring = true;
 	pid = fuse_hold_client(&self->ft, FUSE_HOLD_READ, SMALL, 1);
 	if (!plain) {
-		EXPECT_TRUE(wait_refused(1, STEP_MS));
+		EXPECT_TRUE(WAIT_FOR(orders->nr_refused, STEP_MS));
 		EXPECT_EQ(-ETIME, fuse_hold_end(pid, 100));
 		EXPECT_EQ(1, orders->nr_refused);
 		ASSERT_TRUE(fuse_test_abort(&self->ft));

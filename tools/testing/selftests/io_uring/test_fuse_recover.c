@@ -113,8 +113,6 @@ static int take_all_pages(const struct fuse_call *call)
 	unsigned int i, nr = fuse_uring_nr_queues() * call->ft->depth;
 	int ret = 0;
 
-	if (!entry->own_payload)
-		return 0;
 	for (i = 0; i < nr && ret >= 0; i++)
 		ret = take_pages(&first[i]);
 	return ret;

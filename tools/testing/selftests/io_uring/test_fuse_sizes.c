@@ -193,18 +193,6 @@ static unsigned int model_fit(FIXTURE_DATA(fuse_sizes) *self, size_t len)
 	return self->model[i].size;
 }
 
-static bool wait_for_waits(FIXTURE_DATA(fuse_sizes) *self, long long nr)
-{
-	unsigned int ms;
-
-	for (ms = 0; ms < STEP_MS; ms++) {
-		if (all_waits(self) >= nr)
-			return true;
-		usleep(1000);
-	}
-	return false;
-}
-
 /*
  * Start a read, and wait until the server holds it in the buffer that the model
  * says, or until it waits for one. Returns the size of the buffer, or 0.
@@ -222,7 +210,7 @@ static unsigned int held_read(struct __test_metadata *_metadata,
 	self->clients[self->nr_clients++] =
 		fuse_hold_client(&self->ft, FUSE_HOLD_READ, len, 1);
 	EXPECT_TRUE(size ? fuse_hold_wait(self->hold, STEP_MS) :
-			   wait_for_waits(self, waits + 1));
+			   WAIT_FOR(all_waits(self) > waits, STEP_MS));
 	after = counts(self, fit);
 	EXPECT_EQ(before.sent + !!size, after.sent) {
 		TH_LOG("read of %zu, buffer of %u", len, size);
