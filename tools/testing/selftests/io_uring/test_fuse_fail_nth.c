@@ -144,6 +144,17 @@ static int register_failing(struct __test_metadata *_metadata,
 	return ret;
 }
 
+/* A server has died, and its queue can be added again */
+static void leave_queue(struct __test_metadata *_metadata, struct fuse_queue *fq)
+{
+	ASSERT_EQ(0, fuse_queue_open_ring(fq));
+	ASSERT_EQ(0, fuse_queue_add(fq, 0));
+	prep_entry(fq, NULL);
+	ASSERT_EQ(1, io_uring_submit(&fq->tr.ring));
+	ASSERT_FALSE(test_wait_for(&fq->tr, 50));
+	fuse_queue_close_ring(fq);
+}
+
 /* One attempt, on a mount of its own */
 static void register_once(struct __test_metadata *_metadata,
 			  FIXTURE_DATA(fuse_fail_nth) *self,
@@ -153,6 +164,8 @@ static void register_once(struct __test_metadata *_metadata,
 	struct fuse_queue fq;
 
 	ASSERT_EQ(0, fuse_queue_mount_flags(&fq, FUSE_MODE_KMBUF, init_flags));
+	if (init_flags & FUSE_IO_URING_RECOVERY)
+		leave_queue(_metadata, &fq);
 	ASSERT_EQ(0, fuse_queue_open_ring(&fq));
 	ASSERT_EQ(0, fuse_queue_add(&fq, 0));
 	if (register_failing(_metadata, self, &fq, iov)) {
@@ -195,6 +208,14 @@ TEST_F_TIMEOUT(fuse_fail_nth, register_fewer_queues, TIMEOUT)
 	/* the entry, the watch for its io_uring, and the list of its watches */
 	while (fail_nth_next(&self->fail, 0, 3))
 		register_once(_metadata, self, NULL, FUSE_IO_URING_FEWER_QUEUES);
+	EXPECT_GE(self->fail.nr_nomem, 3);
+}
+
+TEST_F_TIMEOUT(fuse_fail_nth, register_takeover, TIMEOUT)
+{
+	/* likewise */
+	while (fail_nth_next(&self->fail, 0, 3))
+		register_once(_metadata, self, NULL, FUSE_IO_URING_RECOVERY);
 	EXPECT_GE(self->fail.nr_nomem, 3);
 }
 

@@ -448,6 +448,25 @@ TEST_F_TIMEOUT(fuse_two_queues, task_exits, TIMEOUT)
 	EXPECT_EQ(0, end_read(self, 1, STEP_MS));
 }
 
+/* Likewise, of an entry that has got a request, which the task did not see */
+TEST_F_TIMEOUT(fuse_two_queues, task_exits_late, TIMEOUT)
+{
+	int ring_fd = dup_ring(pid_of(LAST));
+
+	ASSERT_GE(ring_fd, 0);
+	kill(pid_of(LAST), SIGSTOP);
+	start_read(self, true);
+	EXPECT_EQ(-ETIME, end_read(self, 0, WAIT_MS));
+	kill_server(LAST);
+	start_read(self, true);
+	EXPECT_EQ(0, end_read(self, 0, STEP_MS));
+	EXPECT_EQ(0, end_read(self, 1, STEP_MS));
+	EXPECT_TRUE(queue_has_cpus(&self->ft, 0, 0, self->nr_cpus - 1));
+	close(ring_fd);
+	start_read(self, true);
+	EXPECT_EQ(0, end_read(self, 2, STEP_MS));
+}
+
 /*
  * The only entry of the queue is with the server. The others' requests move, and
  * later ones go elsewhere; what the server had is lost until the end.
