@@ -55,14 +55,19 @@ def wait_for(what, seconds=SECONDS):
         time.sleep(0.02)
 
 
+def kill_and_wait(pid):
+    """Kill a process, and wait until it has ended."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+
+
 def status_of(pid, seconds=SECONDS):
     """The exit status of a process, which is killed if it does not end."""
     options = os.WEXITED | os.WNOHANG | os.WNOWAIT
     try:
         wait_for(lambda: os.waitid(os.P_PID, pid, options), seconds)
     except TimeoutError:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+        kill_and_wait(pid)
         raise
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
@@ -121,8 +126,7 @@ class Case:
         assert self.store.ready
 
     def kill(self):
-        os.kill(self.server, signal.SIGKILL)
-        os.waitpid(self.server, 0)
+        kill_and_wait(self.server)
         self.store.receive()
 
     def dies(self, *options):
@@ -183,8 +187,7 @@ class Case:
         try:
             yield
         finally:
-            os.kill(server, signal.SIGKILL)
-            os.waitpid(server, 0)
+            kill_and_wait(server)
 
     def refused(self, text):
         """The server ends with this error, and the mount stays."""
@@ -307,8 +310,7 @@ def not_dead(mode, after=None):
         with case.held():
             case.start(*with_mode(mode if after is None else after))
             time.sleep(1)
-            os.kill(old, signal.SIGKILL)
-            os.waitpid(old, 0)
+            kill_and_wait(old)
     test.__doc__ = "not dead until the next one has been there for a second, with a " \
         f"request, {mode or '/dev/fuse'}" + ("" if after is None else f", then {after}")
     return test
@@ -349,7 +351,7 @@ def one_thread(case):
 
 def own_loop(case):
     """several threads of a loop that is not libfuse's, in each mode"""
-    for mode in ("", "io_uring", "io_uring_kmbuf"):
+    for mode in MODES:
         case.first(*with_mode(mode))
         with case.stopped():
             client = case.client()
