@@ -22,7 +22,9 @@ MODES = {
     "linux": ("native", "entry", "kmbuf", "zc"),
     "7.3": ("native", "entry", "pool", "registered", "pool-zc"),
 }
-POOLED = ("pool", "registered", "pool-zc", "kmbuf", "zc")
+# Modes with memory of the kernel, and those in which requests share a pool of buffers.
+KMBUF = ("kmbuf", "zc")
+POOLED = ("pool", "registered", "pool-zc", *KMBUF)
 KIB = 1024
 # Bytes of an operation, its name, the number of measured operations.
 SIZES = ((4 * KIB, "4 KiB", 1000), (64 * KIB, "64 KiB", 240),
@@ -43,7 +45,7 @@ def server(mode, *flags, depth=DEPTH, buffers=BUFFERS, queues=1):
     if mode == "native":
         return "-"
     words = ["-m", mode, "-d", depth, *flags]
-    if mode in ("kmbuf", "zc"):
+    if mode in KMBUF:
         words += ["-q", queues]
     if mode in POOLED:
         words += ["-b", buffers]
