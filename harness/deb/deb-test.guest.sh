@@ -45,8 +45,20 @@ switched_by_tmpfiles() {
 	echo N >"$enable" && systemd-tmpfiles --create fuse-io-uring.conf && grep -x Y "$enable"
 }
 
+# offers yes|no: the answer of kmbuf-probe for each FUSE feature of the series.
+offers() {
+	local feature
+	for feature in "kernel-managed buffers" "fewer queues than CPUs" "recovery over io_uring"; do
+		grep -q -E "^$1  *FUSE: $feature " /run/probe || return
+	done
+}
+
 probe() {
-	modprobe ublk_drv && kmbuf-probe
+	local status=0
+	modprobe ublk_drv || return
+	kmbuf-probe >/run/probe || status=1
+	cat /run/probe
+	[ "$status" -eq 0 ] && offers yes
 }
 
 # kmbuf-probe detects a disabled parameter, and works for a normal user.
@@ -56,7 +68,8 @@ probe_finds() {
 	kmbuf-probe >/run/probe && status=1
 	echo Y >"$enable"
 	cat /run/probe
-	[ "$status" -eq 0 ] && grep -q 'echo Y >' < <(grep -A 1 '^no  *FUSE parameter' /run/probe) || return
+	[ "$status" -eq 0 ] && offers no &&
+		grep -q 'echo Y >' < <(grep -A 1 '^no  *FUSE parameter' /run/probe) || return
 	setpriv --reuid=nobody --regid=nogroup --clear-groups kmbuf-probe >/run/probe
 	cat /run/probe
 	grep -q '^yes  *kernel-managed buffer ring' /run/probe

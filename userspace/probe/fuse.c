@@ -23,6 +23,8 @@
 #define OVER_IO_URING		(1ULL << 41)
 #define HAS_IO_URING_BUFPOOL	(1ULL << 43)
 #define HAS_IO_URING_KMBUF	(1ULL << 60)
+#define IO_URING_FEWER_QUEUES	(1ULL << 61)
+#define IO_URING_RECOVERY	(1ULL << 62)
 
 #define CAP_SYS_ADMIN		21
 
@@ -158,10 +160,33 @@ static bool parameter_on(void)
 	return false;
 }
 
+/* What this series adds to FUSE over io_uring. */
+static const struct feature {
+	uint64_t flag;
+	const char *what;
+} features[] = {
+	{ HAS_IO_URING_KMBUF, "FUSE: kernel-managed buffers" },
+	{ IO_URING_FEWER_QUEUES, "FUSE: fewer queues than CPUs" },
+	{ IO_URING_RECOVERY, "FUSE: recovery over io_uring" },
+};
+
+static void say_feature(const struct offer *offer,
+			const struct feature *feature, const char *kernel)
+{
+	if (offer->flags & feature->flag)
+		probe_say(PROBE_YES, feature->what, NULL, "offered");
+	else
+		probe_say(PROBE_NO, feature->what,
+			  offer->flags & OVER_IO_URING ?
+			  "boot a kernel with this series" : kernel,
+			  "not offered");
+}
+
 static void say_offer(const struct offer *offer, bool on)
 {
 	const char *kernel = on ? "boot a kernel with CONFIG_FUSE_IO_URING=y" :
 				  "turn enable_uring on, see above";
+	size_t i;
 
 	if (offer->flags & OVER_IO_URING)
 		probe_say(PROBE_YES, "FUSE over io_uring", NULL,
@@ -169,14 +194,8 @@ static void say_offer(const struct offer *offer, bool on)
 	else
 		probe_say(PROBE_NO, "FUSE over io_uring", kernel,
 			  "not offered, protocol 7.%u", offer->minor);
-	if (offer->flags & HAS_IO_URING_KMBUF)
-		probe_say(PROBE_YES, "FUSE: kernel-managed buffers", NULL,
-			  "offered");
-	else
-		probe_say(PROBE_NO, "FUSE: kernel-managed buffers",
-			  offer->flags & OVER_IO_URING ?
-			  "boot a kernel with this series" : kernel,
-			  "not offered");
+	for (i = 0; i < sizeof(features) / sizeof(features[0]); i++)
+		say_feature(offer, &features[i], kernel);
 	if (offer->flags & HAS_IO_URING_BUFPOOL)
 		probe_say(PROBE_YES, "FUSE: buffer pools", NULL, "offered");
 	else
