@@ -428,7 +428,7 @@ def refuses(mode, commands, text):
                 case.start(*with_mode(mode))
         finally:
             os.environ.pop("REFUSE", None)
-    test.__doc__ = f"a queue that the kernel refuses ({commands}) ends the next one, {mode}"
+    test.__doc__ = f"a command that the kernel refuses ({commands}) ends the next one, {mode}"
     return test
 
 
@@ -508,8 +508,10 @@ CASES = (before_init, init_was_lost, state_was_lost, init_was_kept, reply_was_ke
          fewer_queues, one_thread, own_loop, terminated(), terminated("-s"), unmounted,
          unmounted_while_waiting, less_memory,
          refuses("io_uring", "3=12", "Cannot allocate memory"),
-         refuses("io_uring_zero_copy", "4=12,32=12", "Input/output error"), no_state, other_options,
-         other_max_write, larger_memory, renamed, created)
+         refuses("io_uring_zero_copy", "4=12,32=12", "Input/output error"),
+         refuses("io_uring", "1=12", "refuses an entry: Cannot allocate memory"),
+         refuses("io_uring_kmbuf", "1=12", "refuses an entry: Cannot allocate memory"), no_state,
+         other_options, other_max_write, larger_memory, renamed, created)
 
 
 def run(test, *programs):

@@ -177,7 +177,8 @@ uring_programs() {
 	local sanitizer=''
 	unit_program new uring_unit &&
 		with_objects new fuse_refused "$TOP/harness/suites/fuse_threads.c" fuse_uring_do_cmd &&
-		with_objects new recover_refused "$tree/example/recover_ll.c" fuse_uring_do_cmd
+		with_objects new recover_refused "$tree/example/recover_ll.c" \
+			fuse_uring_do_cmd fuse_uring_prep
 }
 
 library_points() {
