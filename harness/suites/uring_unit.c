@@ -764,6 +764,119 @@ static void stray_notify_reply(void)
 	fuse_session_destroy(se);
 }
 
+#define DATA	(3 * 4096)
+
+/*
+ * The device is a pipe that the session reads requests from, through a pipe of its own.
+ * A reply to the device fails.
+ */
+static struct fuse_session *spliced_session(int device[2])
+{
+	struct fuse_session *se = new_session("io_uring");
+
+	CHECK(pipe(device) == 0);
+	se->fd = device[0];
+	se->got_init = 1;
+	se->bufsize = 16 * 4096;
+	se->conn.proto_minor = FUSE_KERNEL_MINOR_VERSION;
+	se->conn.want_ext |= FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE;
+	return se;
+}
+
+static void end_spliced(struct fuse_session *se)
+{
+	se->got_init = 0;
+	fuse_session_destroy(se);
+}
+
+/* A request with much data that nobody reads, then one that has none */
+static void data_stays(uint32_t opcode)
+{
+	struct {
+		struct fuse_in_header in;
+		char rest[DATA];
+	} large = { .in = { sizeof(large), opcode, 1, } };
+	const struct fuse_in_header small = { .len = sizeof(small), .unique = 2 };
+	struct fuse_buf buf = { .mem = NULL };
+	struct fuse_session *se;
+	int device[2];
+
+	se = spliced_session(device);
+	CHECK(write(device[1], &large, sizeof(large)) == sizeof(large));
+	CHECK(fuse_session_receive_buf(se, &buf) == sizeof(large));
+	CHECK(buf.flags & FUSE_BUF_IS_FD);
+	fuse_session_process_buf(se, &buf);
+	CHECK(write(device[1], &small, sizeof(small)) == sizeof(small));
+	CHECK(fuse_session_receive_buf(se, &buf) == sizeof(small));
+	CHECK(memcmp(buf.mem, &small, sizeof(small)) == 0);
+	free(buf.mem);
+	end_spliced(se);
+}
+
+static void stray_notify_reply_in_pipe(void)
+{
+	data_stays(FUSE_NOTIFY_REPLY);
+}
+
+static void unknown_request_in_pipe(void)
+{
+	data_stays(4000);
+}
+
+static int file, reply_result;
+
+static void reply_from_file(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
+			    struct fuse_file_info *fi)
+{
+	struct fuse_bufvec vec = FUSE_BUFVEC_INIT(size);
+
+	(void)ino;
+	(void)fi;
+	vec.buf[0].flags = FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK;
+	vec.buf[0].fd = file;
+	vec.buf[0].pos = off;
+	reply_result = fuse_reply_data(req, &vec, 0);
+}
+
+static int reply_to_read(struct fuse_session *se, off_t off)
+{
+	struct {
+		struct fuse_in_header in;
+		struct fuse_read_in arg;
+	} msg = {
+		.in = { .len = sizeof(msg), .opcode = FUSE_READ },
+		.arg = { .offset = off, .size = DATA },
+	};
+	const struct fuse_buf buf = { .mem = &msg, .size = sizeof(msg) };
+
+	fuse_session_process_buf(se, &buf);
+	return reply_result;
+}
+
+/* The data of a reply that fails is not that of the next one */
+static void failed_reply_in_pipe(void)
+{
+	struct {
+		struct fuse_out_header out;
+		char first;
+	} reply;
+	struct fuse_session *se;
+	int device[2];
+
+	file = memfd_create("file", 0);
+	CHECK(ftruncate(file, 2 * DATA) == 0);
+	CHECK(pwrite(file, "b", 1, DATA) == 1);
+	se = spliced_session(device);
+	se->op.read = reply_from_file;
+	CHECK(reply_to_read(se, 0) == -EBADF);
+	/* like the kernel, it copies at once what is spliced to it */
+	se->fd = memfd_create("device", 0);
+	CHECK(reply_to_read(se, DATA) == 0);
+	CHECK(pread(se->fd, &reply, sizeof(reply), 0) == sizeof(reply));
+	CHECK(reply.out.len == sizeof(reply.out) + DATA && reply.first == 'b');
+	end_spliced(se);
+}
+
 static const struct unit_case cases[] = {
 	{ "in_use_after_stop", in_use_after_stop },
 	{ "no_request", no_request },
@@ -789,6 +902,9 @@ static const struct unit_case cases[] = {
 	{ "repeated_init", repeated_init },
 	{ "repeated_init_and_signal", repeated_init_and_signal },
 	{ "stray_notify_reply", stray_notify_reply },
+	{ "stray_notify_reply_in_pipe", stray_notify_reply_in_pipe },
+	{ "unknown_request_in_pipe", unknown_request_in_pipe },
+	{ "failed_reply_in_pipe", failed_reply_in_pipe },
 };
 
 int main(int argc, char *argv[])
