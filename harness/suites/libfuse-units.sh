@@ -16,8 +16,8 @@ sanitized_units() {
 # The tests that need no FUSE device.
 units() {
 	local unit sanitizer
-	for unit in in_use_after_stop no_request submit_again command_again \
-		free_before_commit quiet_end give_up whole_pages \
+	for unit in in_use_after_stop no_request submit_again command_again interrupted_wait \
+		free_before_commit quiet_end give_up interrupted_queue whole_pages \
 		max_write_comes_back all_flags pool_is_explicit numbers lists default_sizes quota \
 		queues without_effect state_fd repeated_init repeated_init_and_signal \
 		stray_notify_reply_in_pipe unknown_request_in_pipe failed_reply_in_pipe; do

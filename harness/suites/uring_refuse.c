@@ -3,7 +3,8 @@
  * Linked with the objects of libfuse and -Wl,--wrap=fuse_uring_do_cmd: with
  * REFUSE="32=12,33=12" in the environment, the commands 32 and 33 fail with error
  * 12 and do not reach the kernel. With error 0 they seem to succeed. With "33=12+1"
- * the first command 33 of each thread, and so of each queue, does reach it.
+ * the first command 33 of each thread, and so of each queue, does reach it. With
+ * "33=12x2" only the first two fail.
  *
  * The command 1, for each entry, fails only with -Wl,--wrap=fuse_uring_prep. Programs
  * that have that function themselves get theirs.
@@ -15,6 +16,7 @@
 #include "fuse_uring_ring.h"
 #include "uring_refuse.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 void __real_fuse_uring_prep(struct fuse_ring_ent *ent, struct io_uring_sqe *sqe)
@@ -39,9 +41,11 @@ static int refused(uint32_t cmd_op, unsigned int nr)
 		const int err = *end == '=' ? strtol(end + 1, &end, 10) : -1;
 		const unsigned int pass = *end == '+' ?
 					  strtoul(end + 1, &end, 10) : 0;
+		const unsigned int fail = *end == 'x' ?
+					  strtoul(end + 1, &end, 10) : UINT_MAX;
 
 		if (found)
-			return nr >= pass ? err : -1;
+			return nr >= pass && nr - pass < fail ? err : -1;
 		at = *end == ',' ? end + 1 : NULL;
 	}
 	return -1;

@@ -19,12 +19,14 @@
 
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysinfo.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 
 #define CMD_ADD_QUEUE	3
@@ -170,6 +172,39 @@ static void command_again(void)
 	stop(se);
 }
 
+static int wake_up[2];
+static atomic_int nr_signals;
+
+/* The third one ends what the command waits for */
+static void on_signal(int sig)
+{
+	(void)sig;
+	if (++nr_signals == 3 && write(wake_up[1], "x", 1) != 1)
+		_exit(1);
+}
+
+/* A command takes as long as the request before it, during which signals come */
+static void interrupted_wait(void)
+{
+	const struct sigaction action = { .sa_handler = on_signal };
+	const struct itimerval soon = { { 0, 20000 }, { 0, 20000 } };
+	const struct itimerval never = { { 0, 0 }, { 0, 0 } };
+	const struct fuse_uring_cmd_req cmd = { .flags = 0 };
+	struct fuse_session *se = start("io_uring");
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&queue_of(se, 0)->ring);
+	int err;
+
+	CHECK(pipe(wake_up) == 0);
+	io_uring_prep_poll_add(sqe, wake_up[0], POLLIN);
+	sqe->flags = IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &soon, NULL);
+	err = fuse_uring_do_cmd(queue_of(se, 0), CMD_ADD_QUEUE, &cmd);
+	setitimer(ITIMER_REAL, &never, NULL);
+	CHECK(err == -EBADF && nr_signals >= 3);
+	stop(se);
+}
+
 static fuse_req_t next_request(void)
 {
 	watched->req.flags.is_uring = 1;
@@ -297,6 +332,19 @@ static void give_up(void)
 	CHECK(nr_logs == 1);
 	/* the kernel has refused an entry */
 	CHECK(uring_commands[FUSE_IO_URING_CMD_REGISTER] > 0);
+	stop(se);
+}
+
+/* The kernel waits for the last io_uring of a queue, until a signal comes */
+static void interrupted_queue(void)
+{
+	struct fuse_session *se = start("io_uring_bufpool");
+	const size_t nr_queues = se->uring.pool->nr_queues;
+
+	/* EINTR, twice for each queue */
+	setenv("REFUSE", "3=4x2", 1);
+	run(se);
+	CHECK(uring_commands[CMD_ADD_QUEUE] == 3 * nr_queues);
 	stop(se);
 }
 
@@ -882,12 +930,14 @@ static const struct unit_case cases[] = {
 	{ "no_request", no_request },
 	{ "submit_again", submit_again },
 	{ "command_again", command_again },
+	{ "interrupted_wait", interrupted_wait },
 	{ "free_before_commit", free_before_commit },
 	{ "reply_after_stop", reply_after_stop },
 	{ "stop_before_start", stop_before_start },
 	{ "stats_while_starting", stats_while_starting },
 	{ "quiet_end", quiet_end },
 	{ "give_up", give_up },
+	{ "interrupted_queue", interrupted_queue },
 	{ "whole_pages", whole_pages },
 	{ "max_write_comes_back", max_write_comes_back },
 	{ "all_flags", all_flags },
