@@ -1,0 +1,329 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Background requests of a queue without idle entries go to one of another queue, if
+ * that can serve them at once.
+ */
+#include "kselftest_harness.h"
+#include "fuse_few.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define TIMEOUT		300
+#define STEP_MS		FUSE_FEW_STEP_MS
+/* A request that is not served does not end within this time */
+#define WAIT_MS		300
+#define LARGE		FUSE_FEW_LARGE
+/* Fits behind a header */
+#define SMALL		100
+
+/* Two queues with an entry each */
+FIXTURE(fuse_spread)
+{
+	struct fuse_test ft;
+	struct fuse_hold *hold;
+	pid_t clients[2];
+	unsigned int nr_clients;
+	int fd;
+};
+
+FIXTURE_VARIANT(fuse_spread)
+{
+	enum fuse_mode mode;
+	unsigned int ring_flags;
+};
+
+FIXTURE_VARIANT_ADD(fuse_spread, entry) {
+	.mode = FUSE_MODE_ENTRY,
+};
+
+FIXTURE_VARIANT_ADD(fuse_spread, kmbuf) {
+	.mode = FUSE_MODE_KMBUF,
+};
+
+FIXTURE_VARIANT_ADD(fuse_spread, kmbuf_defer) {
+	.mode = FUSE_MODE_KMBUF,
+	.ring_flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
+};
+
+FIXTURE_SETUP(fuse_spread)
+{
+	int ret;
+
+	if (fuse_few_unsuitable(2))
+		SKIP(return, "%s", fuse_few_unsuitable(2));
+	self->ft = (struct fuse_test) {
+		.mode = variant->mode,
+		.ring_flags = variant->ring_flags,
+	};
+	ret = fuse_few_mount(&self->ft, &self->hold);
+	if (fuse_test_missing(ret))
+		SKIP(return, "%s", fuse_test_missing(ret));
+	ASSERT_EQ(0, ret);
+	self->fd = fuse_few_open(&self->ft);
+	ASSERT_GE(self->fd, 0);
+}
+
+FIXTURE_TEARDOWN(fuse_spread)
+{
+	close(self->fd);
+	EXPECT_EQ(0, fuse_few_umount(&self->ft, self->hold));
+}
+
+/* One more client whose read the server does not answer */
+static bool hold_read(FIXTURE_DATA(fuse_spread) *self, bool last)
+{
+	fuse_few->held = last ? 1ULL << fuse_few_last_queue() : 1;
+	self->clients[self->nr_clients++] = fuse_few_read(&self->ft, last, LARGE);
+	return fuse_hold_wait(self->hold, STEP_MS);
+}
+
+/*
+ * While a queue has no idle entry, that of the other one serves background
+ * requests, and no others. Each queue can have many CPUs.
+ */
+static void spread_from(struct __test_metadata *_metadata,
+			FIXTURE_DATA(fuse_spread) *self, bool last)
+{
+	int i, ret = 0;
+
+	EXPECT_TRUE(hold_read(self, last));
+	for (i = 0; !ret && i < FUSE_FEW_ASYNC; i++)
+		ret = fuse_few_async_do(self->fd, last, 1);
+	EXPECT_EQ(0, ret);
+	/* a client that waits for the reply has its own queue */
+	self->clients[self->nr_clients++] = fuse_few_read(&self->ft, last, LARGE);
+	EXPECT_EQ(-ETIME, fuse_hold_end(self->clients[1], WAIT_MS));
+	EXPECT_TRUE(fuse_test_abort(&self->ft));
+	EXPECT_NE(-ETIME, fuse_hold_end(self->clients[0], STEP_MS));
+	EXPECT_NE(-ETIME, fuse_hold_end(self->clients[1], STEP_MS));
+}
+
+TEST_F_TIMEOUT(fuse_spread, to_first, TIMEOUT)
+{
+	spread_from(_metadata, self, true);
+}
+
+TEST_F_TIMEOUT(fuse_spread, to_last, TIMEOUT)
+{
+	spread_from(_metadata, self, false);
+}
+
+/* One request of a client of the last queue is with the first, which stopped */
+static pid_t spread_one(FIXTURE_DATA(fuse_spread) *self)
+{
+	pid_t pid;
+
+	if (!hold_read(self, true))
+		return -1;
+	kill(fuse_few_pid(FUSE_FEW_FIRST), SIGSTOP);
+	pid = fuse_few_async(self->fd, true, 1, FUSE_FEW_ASYNC_SIZE);
+	return fuse_test_wait_requests(&self->ft, 2, STEP_MS) ? pid : -1;
+}
+
+/* It returns to its client's queue when the other one goes */
+TEST_F_TIMEOUT(fuse_spread, moves, TIMEOUT)
+{
+	pid_t pid = spread_one(self);
+
+	ASSERT_GT(pid, 0);
+	fuse_few_kill(FUSE_FEW_FIRST);
+	EXPECT_TRUE(WAIT_FOR(fuse_few_has_all(&self->ft, fuse_few_last_queue()),
+			     STEP_MS));
+	EXPECT_EQ(-ETIME, fuse_hold_end(pid, WAIT_MS));
+	fuse_few->held = 0;
+	/* the server looks again at what it has left unanswered */
+	kill(self->clients[0], SIGKILL);
+	EXPECT_EQ(-EINTR, fuse_hold_end(self->clients[0], STEP_MS));
+	EXPECT_EQ(0, fuse_hold_end(pid, STEP_MS));
+	EXPECT_TRUE(fuse_few_limit_is_free(&self->ft, self->fd));
+}
+
+/* Its client is killed, and then it ends with the connection */
+TEST_F_TIMEOUT(fuse_spread, aborted, TIMEOUT)
+{
+	pid_t pid = spread_one(self);
+
+	ASSERT_GT(pid, 0);
+	kill(pid, SIGKILL);
+	EXPECT_FALSE(fuse_test_wait_requests(&self->ft, 1, WAIT_MS));
+	EXPECT_TRUE(fuse_test_abort(&self->ft));
+	EXPECT_EQ(-EINTR, fuse_hold_end(pid, STEP_MS));
+	EXPECT_NE(-ETIME, fuse_hold_end(self->clients[0], STEP_MS));
+	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 0, STEP_MS));
+	kill(fuse_few_pid(FUSE_FEW_FIRST), SIGCONT);
+}
+
+/*
+ * Two queues with three entries each. Some of the first one are idle, and do not
+ * serve a request of the last queue, whose entries are all with its server.
+ */
+FIXTURE(fuse_half_busy)
+{
+	struct fuse_test ft;
+	struct fuse_hold *hold;
+	pid_t clients[5];
+	unsigned int nr_clients;
+	/* one of them has a request of the last queue */
+	unsigned int of_last;
+	int fd;
+};
+
+FIXTURE_SETUP(fuse_half_busy)
+{
+	int ret;
+
+	if (fuse_few_unsuitable(2))
+		SKIP(return, "%s", fuse_few_unsuitable(2));
+	self->ft = (struct fuse_test) {
+		.mode = FUSE_MODE_KMBUF,
+		.depth = 3,
+	};
+	ret = fuse_few_mount(&self->ft, &self->hold);
+	if (fuse_test_missing(ret))
+		SKIP(return, "%s", fuse_test_missing(ret));
+	ASSERT_EQ(0, ret);
+	/* files are closed by a background request only */
+	self->hold->open_flags = FOPEN_NOFLUSH;
+	self->fd = fuse_few_open(&self->ft);
+	ASSERT_GE(self->fd, 0);
+	fuse_few->held = 1 | 1ULL << fuse_few_last_queue();
+}
+
+FIXTURE_TEARDOWN(fuse_half_busy)
+{
+	unsigned int i;
+
+	kill(fuse_few_pid(FUSE_FEW_FIRST), SIGCONT);
+	EXPECT_TRUE(fuse_test_abort(&self->ft));
+	for (i = 0; i < self->nr_clients; i++)
+		EXPECT_NE(-ETIME, fuse_hold_end(self->clients[i], STEP_MS));
+	close(self->fd);
+	EXPECT_EQ(0, fuse_few_umount(&self->ft, self->hold));
+}
+
+static void half_busy_read(FIXTURE_DATA(fuse_half_busy) *self, bool last,
+			   size_t len)
+{
+	self->clients[self->nr_clients++] = fuse_few_read(&self->ft, last, len);
+}
+
+static bool half_busy_hold(FIXTURE_DATA(fuse_half_busy) *self, bool last,
+			   size_t len)
+{
+	half_busy_read(self, last, len);
+	return fuse_hold_wait(self->hold, STEP_MS);
+}
+
+/* The last queue has one buffer, and small data needs none */
+static bool fill_last(FIXTURE_DATA(fuse_half_busy) *self)
+{
+	self->of_last = self->nr_clients;
+	return half_busy_hold(self, true, LARGE) &&
+	       half_busy_hold(self, true, SMALL) &&
+	       half_busy_hold(self, true, SMALL);
+}
+
+/*
+ * The server of the last queue answers, and gets on with its other requests. An
+ * interrupt wakes it, which the other server does not take.
+ */
+static void let_last_go_on(FIXTURE_DATA(fuse_half_busy) *self)
+{
+	kill(fuse_few_pid(FUSE_FEW_FIRST), SIGSTOP);
+	fuse_few->held = 1;
+	kill(self->clients[self->of_last], SIGKILL);
+}
+
+/* A request that needs no buffer is the @nr-th, and the last queue serves it */
+static void small_async_waits(struct __test_metadata *_metadata,
+			      FIXTURE_DATA(fuse_half_busy) *self,
+			      unsigned int nr)
+{
+	pid_t pid = fuse_few_async(self->fd, true, 1, SMALL);
+
+	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, nr, STEP_MS));
+	let_last_go_on(self);
+	EXPECT_EQ(0, fuse_hold_end(pid, STEP_MS));
+}
+
+/* The request would need a buffer, and none is free */
+TEST_F_TIMEOUT(fuse_half_busy, no_buffer, TIMEOUT)
+{
+	pid_t pid;
+
+	EXPECT_TRUE(half_busy_hold(self, false, LARGE));
+	ASSERT_TRUE(fill_last(self));
+	pid = fuse_few_async(self->fd, true, 1, FUSE_FEW_ASYNC_SIZE);
+	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 5, STEP_MS));
+	let_last_go_on(self);
+	EXPECT_EQ(0, fuse_hold_end(pid, STEP_MS));
+}
+
+/* Another request waits for a buffer, and this one would pass it */
+TEST_F_TIMEOUT(fuse_half_busy, another_request_waits, TIMEOUT)
+{
+	const unsigned int size = fuse_entry_room(&self->ft);
+
+	EXPECT_TRUE(half_busy_hold(self, false, LARGE));
+	half_busy_read(self, false, LARGE);
+	EXPECT_TRUE(WAIT_FOR(fuse_test_buffer_counts(&self->ft, size).waits == 1,
+			     STEP_MS));
+	ASSERT_TRUE(fill_last(self));
+	small_async_waits(_metadata, self, 6);
+}
+
+/* The queue's own clients can have it at once */
+TEST_F_TIMEOUT(fuse_half_busy, last_idle_entry, TIMEOUT)
+{
+	EXPECT_TRUE(half_busy_hold(self, false, LARGE));
+	EXPECT_TRUE(half_busy_hold(self, false, SMALL));
+	ASSERT_TRUE(fill_last(self));
+	small_async_waits(_metadata, self, 6);
+}
+
+/* The server has yet to see a request, so it may be busy */
+TEST_F_TIMEOUT(fuse_half_busy, unseen_request, TIMEOUT)
+{
+	ASSERT_TRUE(fill_last(self));
+	kill(fuse_few_pid(FUSE_FEW_FIRST), SIGSTOP);
+	half_busy_read(self, false, SMALL);
+	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 4, STEP_MS));
+	small_async_waits(_metadata, self, 5);
+}
+
+/*
+ * The limit allows each queue one background request, which the first queue has.
+ * A file can be closed even if the limit is exceeded.
+ */
+TEST_F_TIMEOUT(fuse_half_busy, limit_is_reached, TIMEOUT)
+{
+	pid_t pid;
+	int fd;
+
+	EXPECT_TRUE(fuse_test_set(&self->ft, "max_background", "1"));
+	pid = fuse_few_async(self->fd, false, 1, FUSE_FEW_ASYNC_SIZE);
+	EXPECT_TRUE(fuse_hold_wait(self->hold, STEP_MS));
+	ASSERT_TRUE(fill_last(self));
+	/* no client has it as well */
+	fd = open(self->ft.file, O_RDONLY);
+	ASSERT_GE(fd, 0);
+	fuse_few_use_cpu(fuse_few_last_queue());
+	close(fd);
+	fuse_few_use_cpu(0);
+	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 5, STEP_MS));
+	let_last_go_on(self);
+	/* this file, and those of the clients */
+	EXPECT_TRUE(WAIT_FOR(fuse_few->nr_released[1] == 4, STEP_MS));
+	EXPECT_EQ(0, fuse_few->nr_released[0]);
+	/* the other server answers as well */
+	fuse_few->held = 0;
+	kill(fuse_few_pid(FUSE_FEW_FIRST), SIGCONT);
+	EXPECT_EQ(0, fuse_hold_do(&self->ft, FUSE_HOLD_READ, SMALL));
+	EXPECT_EQ(0, fuse_hold_end(pid, STEP_MS));
+	EXPECT_TRUE(fuse_few_limit_is_free(&self->ft, self->fd));
+}
+
+TEST_HARNESS_MAIN
