@@ -3,8 +3,8 @@
 # Measures the cost of operations in guest instructions, on one emulated CPU whose clock
 # advances one nanosecond per instruction, so that figures repeat whatever the host does.
 #
-#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory, libfuse, passthrough, side;
-#                    default: all
+#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory, spread, libfuse, passthrough,
+#                    side; default: all
 #
 # Builds what is missing, runs bench-NAME.guest.sh on the kernels to compare, and prints
 # build/<base>/bench/NAME.md. The same figures are in build/<base>/bench/NAME.json, and
@@ -17,7 +17,7 @@ set -euo pipefail
 
 here=$TOP/harness
 out=$BENCH
-benches='ublk kmbuf fuse memory libfuse passthrough side'
+benches='ublk kmbuf fuse memory spread libfuse passthrough side'
 # shellcheck disable=SC2086 # words
 [ $# -gt 0 ] || set -- $benches
 for name in "$@"; do
@@ -50,11 +50,33 @@ bench_ublk() {
 	done
 }
 
-# Only the patched kernel has kernel-managed buffers.
-bench_kmbuf() {
+# bench_program PROGRAM NAME [OPTION]...: run a bench program of the kselftests on a machine
+# with these options, and write its figures to the file NAME in $out. Only the patched
+# kernel has what it measures.
+bench_program() {
+	local program=$1 name=$2
+	shift 2
 	"$here/suites/kselftests.sh" --build linux base
-	cp "$BUILD/kselftests/linux-base/install/io_uring/bench_kmbuf" "$out/"
-	bench kmbuf linux "$out/bench_kmbuf"
+	cp "$BUILD/kselftests/linux-base/install/io_uring/$program" "$out/"
+	"$here/vm/vm.sh" --icount --kernel "$(kernel_dir linux base)" --name "bench-$name" "$@" \
+		-- bash "$here/bench/bench-program.guest.sh" "$out/$program"
+	cp "$BUILD/vm/bench-$name/figures" "$out/$name"
+}
+
+bench_kmbuf() {
+	bench_program bench_kmbuf kmbuf.linux
+	columns=("$out/kmbuf.linux")
+}
+
+# The time of the clock, in milliseconds: handlers sleep.
+bench_spread() {
+	local cpus
+	for cpus in 2 4; do
+		bench_program bench_fuse_spread "spread-$cpus" --cpus "$cpus"
+	done
+	cat "$out"/spread-[24] >"$out/spread.linux"
+	columns=("$out/spread.linux")
+	unit=(--unit ms)
 }
 
 # bench_counted NAME TREE PROGRAM: write the figures of one kernel, a column for each
@@ -125,6 +147,7 @@ for name in "$@"; do
 	kmbuf) bench_kmbuf ;;
 	fuse) bench_fuse ;;
 	memory) bench_memory ;;
+	spread) bench_spread ;;
 	libfuse) bench_libfuse libfuse server passthrough_ll passthrough_hp ;;
 	passthrough) bench_libfuse passthrough none passthrough_hp ;;
 	esac
