@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -363,6 +364,27 @@ bool test_read_file(const char *dir, const char *name, char *buf, size_t size)
 	close(fd);
 	buf[len] = 0;
 	return ret >= 0;
+}
+
+static char state_of(pid_t pid)
+{
+	char dir[32], stat[256], *name_end;
+
+	snprintf(dir, sizeof(dir), "/proc/%d", pid);
+	if (!test_read_file(dir, "stat", stat, sizeof(stat)))
+		return 0;
+	name_end = strrchr(stat, ')');
+	return name_end && name_end[1] ? name_end[2] : 0;
+}
+
+bool test_wait_state(pid_t pid, char state, unsigned int ms)
+{
+	return WAIT_FOR(state_of(pid) == state, ms);
+}
+
+bool test_stop(pid_t pid, unsigned int ms)
+{
+	return !kill(pid, SIGSTOP) && test_wait_state(pid, 'T', ms);
 }
 
 unsigned char pattern_at(unsigned int seed, size_t offset)

@@ -95,6 +95,11 @@ bool mock_wait_released(int fd, unsigned int nr);
 bool test_write_file(const char *dir, const char *name, const char *value);
 bool test_read_file(const char *dir, const char *name, char *buf, size_t size);
 
+/* Wait until a process has this state, the letter in /proc/PID/stat */
+bool test_wait_state(pid_t pid, char state, unsigned int ms);
+/* Stop a process, and wait until it has stopped: it may do something before */
+bool test_stop(pid_t pid, unsigned int ms);
+
 /* A consumer with one page to lend, and a pipe to fill it from */
 struct mock_page {
 	struct io_uring_mock_bvec	bv;

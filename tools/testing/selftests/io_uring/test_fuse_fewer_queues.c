@@ -248,7 +248,7 @@ TEST_F_TIMEOUT(fuse_two_queues, task_exits_late, TIMEOUT)
 	int ring_fd = dup_ring(fuse_few_pid(FUSE_FEW_LAST));
 
 	ASSERT_GE(ring_fd, 0);
-	kill(fuse_few_pid(FUSE_FEW_LAST), SIGSTOP);
+	EXPECT_TRUE(test_stop(fuse_few_pid(FUSE_FEW_LAST), STEP_MS));
 	start_read(self, true);
 	EXPECT_EQ(-ETIME, end_read(self, 0, WAIT_MS));
 	fuse_few_kill(FUSE_FEW_LAST);
@@ -292,7 +292,7 @@ TEST_F_TIMEOUT(fuse_two_queues, requests_move, TIMEOUT)
 /* The request has an entry, and waits for task work of a server that stopped */
 TEST_F_TIMEOUT(fuse_two_queues, assigned_request_moves, TIMEOUT)
 {
-	kill(fuse_few_pid(FUSE_FEW_LAST), SIGSTOP);
+	EXPECT_TRUE(test_stop(fuse_few_pid(FUSE_FEW_LAST), STEP_MS));
 	start_read(self, true);
 	EXPECT_EQ(-ETIME, end_read(self, 0, WAIT_MS));
 	fuse_few_kill(FUSE_FEW_LAST);
@@ -310,7 +310,7 @@ TEST_F_TIMEOUT(fuse_two_queues, background_requests_move, TIMEOUT)
 	start_read(self, true);
 	EXPECT_TRUE(fuse_hold_wait(self->hold, STEP_MS));
 	/* its only entry takes one of them, and the others wait */
-	kill(fuse_few_pid(FUSE_FEW_FIRST), SIGSTOP);
+	EXPECT_TRUE(test_stop(fuse_few_pid(FUSE_FEW_FIRST), STEP_MS));
 	pid = fuse_few_async(fd, true, FUSE_FEW_ASYNC, FUSE_FEW_ASYNC_SIZE);
 	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 1 + FUSE_FEW_ASYNC, STEP_MS));
 	fuse_few_kill(FUSE_FEW_LAST);

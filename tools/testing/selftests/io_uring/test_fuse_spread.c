@@ -116,9 +116,9 @@ static pid_t spread_one(FIXTURE_DATA(fuse_spread) *self)
 {
 	pid_t pid;
 
-	if (!hold_read(self, true))
+	if (!hold_read(self, true) ||
+	    !test_stop(fuse_few_pid(FUSE_FEW_FIRST), STEP_MS))
 		return -1;
-	kill(fuse_few_pid(FUSE_FEW_FIRST), SIGSTOP);
 	pid = fuse_few_async(self->fd, true, 1, FUSE_FEW_ASYNC_SIZE);
 	return fuse_test_wait_requests(&self->ft, 2, STEP_MS) ? pid : -1;
 }
@@ -230,11 +230,12 @@ static bool fill_last(FIXTURE_DATA(fuse_half_busy) *self)
  * The server of the last queue answers, and gets on with its other requests. An
  * interrupt wakes it, which the other server does not take.
  */
-static void let_last_go_on(FIXTURE_DATA(fuse_half_busy) *self)
+static bool let_last_go_on(FIXTURE_DATA(fuse_half_busy) *self)
 {
-	kill(fuse_few_pid(FUSE_FEW_FIRST), SIGSTOP);
+	if (!test_stop(fuse_few_pid(FUSE_FEW_FIRST), STEP_MS))
+		return false;
 	fuse_few->held = 1;
-	kill(self->clients[self->of_last], SIGKILL);
+	return !kill(self->clients[self->of_last], SIGKILL);
 }
 
 /* A request that needs no buffer is the @nr-th, and the last queue serves it */
@@ -245,7 +246,7 @@ static void small_async_waits(struct __test_metadata *_metadata,
 	pid_t pid = fuse_few_async(self->fd, true, 1, SMALL);
 
 	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, nr, STEP_MS));
-	let_last_go_on(self);
+	EXPECT_TRUE(let_last_go_on(self));
 	EXPECT_EQ(0, fuse_hold_end(pid, STEP_MS));
 }
 
@@ -258,7 +259,7 @@ TEST_F_TIMEOUT(fuse_half_busy, no_buffer, TIMEOUT)
 	ASSERT_TRUE(fill_last(self));
 	pid = fuse_few_async(self->fd, true, 1, FUSE_FEW_ASYNC_SIZE);
 	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 5, STEP_MS));
-	let_last_go_on(self);
+	EXPECT_TRUE(let_last_go_on(self));
 	EXPECT_EQ(0, fuse_hold_end(pid, STEP_MS));
 }
 
@@ -288,7 +289,7 @@ TEST_F_TIMEOUT(fuse_half_busy, last_idle_entry, TIMEOUT)
 TEST_F_TIMEOUT(fuse_half_busy, unseen_request, TIMEOUT)
 {
 	ASSERT_TRUE(fill_last(self));
-	kill(fuse_few_pid(FUSE_FEW_FIRST), SIGSTOP);
+	ASSERT_TRUE(test_stop(fuse_few_pid(FUSE_FEW_FIRST), STEP_MS));
 	half_busy_read(self, false, SMALL);
 	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 4, STEP_MS));
 	small_async_waits(_metadata, self, 5);
@@ -314,7 +315,7 @@ TEST_F_TIMEOUT(fuse_half_busy, limit_is_reached, TIMEOUT)
 	close(fd);
 	fuse_few_use_cpu(0);
 	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 5, STEP_MS));
-	let_last_go_on(self);
+	EXPECT_TRUE(let_last_go_on(self));
 	/* this file, and those of the clients */
 	EXPECT_TRUE(WAIT_FOR(fuse_few->nr_released[1] == 4, STEP_MS));
 	EXPECT_EQ(0, fuse_few->nr_released[0]);

@@ -102,7 +102,7 @@ static void stop(struct __test_metadata *_metadata,
 {
 	int status;
 
-	ASSERT_EQ(0, kill(self->ft.server, SIGSTOP));
+	ASSERT_TRUE(test_stop(self->ft.server, STEP_MS));
 	ASSERT_EQ(self->ft.server, waitpid(self->ft.server, &status, WUNTRACED));
 	ASSERT_TRUE(WIFSTOPPED(status));
 }
@@ -290,23 +290,6 @@ static pid_t reader(FIXTURE_DATA(fuse_stopped) *self, int open_fd, int go_fd)
 	_exit(pread(fd, &byte, 1, 0) == 1 ? 0 : errno);
 }
 
-/* Has the process noticed the signal, and does it continue to wait? */
-static bool wait_for_state(pid_t pid, char state, unsigned int ms)
-{
-	char dir[32], stat[256], *name_end;
-
-	snprintf(dir, sizeof(dir), "/proc/%d", pid);
-	for (; ms; ms--) {
-		if (!test_read_file(dir, "stat", stat, sizeof(stat)))
-			return false;
-		name_end = strrchr(stat, ')');
-		if (name_end && name_end[2] == state)
-			return true;
-		usleep(1000);
-	}
-	return false;
-}
-
 /* A signal that arrives before the request is sent is not lost */
 TEST_F_TIMEOUT(fuse_stopped, interrupted, TIMEOUT)
 {
@@ -323,9 +306,10 @@ TEST_F_TIMEOUT(fuse_stopped, interrupted, TIMEOUT)
 	stop(_metadata, self);
 	ASSERT_EQ(0, eventfd_write(go_fd, 1));
 	ASSERT_TRUE(fuse_test_wait_requests(&self->ft, 1, STEP_MS));
-	ASSERT_TRUE(wait_for_state(pid, 'S', STEP_MS));
+	ASSERT_TRUE(test_wait_state(pid, 'S', STEP_MS));
 	ASSERT_EQ(0, kill(pid, SIGUSR1));
-	ASSERT_TRUE(wait_for_state(pid, 'D', STEP_MS));
+	/* it notices the signal, and continues to wait */
+	ASSERT_TRUE(test_wait_state(pid, 'D', STEP_MS));
 
 	resume(self);
 	if (self->hold->hold) {
