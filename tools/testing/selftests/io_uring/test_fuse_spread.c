@@ -18,6 +18,8 @@
 #define LARGE		FUSE_FEW_LARGE
 /* Fits behind a header */
 #define SMALL		100
+/* Clients that read, one after the other */
+#define NR_READS	5
 
 /* Two queues with an entry each */
 FIXTURE(fuse_spread)
@@ -90,7 +92,7 @@ static void spread_from(struct __test_metadata *_metadata,
 	int i, ret = 0;
 
 	EXPECT_TRUE(hold_read(self, last));
-	for (i = 0; !ret && i < FUSE_FEW_ASYNC; i++)
+	for (i = 0; !ret && i < NR_READS; i++)
 		ret = fuse_few_async_do(self->fd, last, 1);
 	EXPECT_EQ(0, ret);
 	/* a client that waits for the reply has its own queue */
