@@ -159,7 +159,9 @@ run_job() {
 	cd /tmp || power_off
 	note "KMBUF-BEGIN ${guest_cmd[*]}"
 
-	exec {out}> >(exec sed -u -e "w $job/output" -e 's/^/<6>| /' >/dev/kmsg)
+	# /dev/kmsg refuses records of more than 1024 bytes.
+	exec {out}> >(exec env LC_ALL=C sed -u -e "w $job/output" \
+		-e 's/^\(.\{900\}\).\+/\1.../; s/^/<6>| /' >/dev/kmsg)
 	writer=$!
 	setsid --wait "${guest_cmd[@]}" </dev/null >&"$out" 2>&1 || status=$?
 	exec {out}>&-
