@@ -3,8 +3,8 @@
 # Measures the cost of operations in guest instructions, on one emulated CPU whose clock
 # advances one nanosecond per instruction, so that figures repeat whatever the host does.
 #
-#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory, spread, libfuse, passthrough,
-#                    side; default: all
+#   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory, reader, spread, libfuse,
+#                    passthrough, side; default: all
 #
 # Builds what is missing, runs bench-NAME.guest.sh on the kernels to compare, and prints
 # build/<base>/bench/NAME.md. The same figures are in build/<base>/bench/NAME.json, and
@@ -17,7 +17,7 @@ set -euo pipefail
 
 here=$TOP/harness
 out=$BENCH
-benches='ublk kmbuf fuse memory spread libfuse passthrough side'
+benches='ublk kmbuf fuse memory reader spread libfuse passthrough side'
 # shellcheck disable=SC2086 # words
 [ $# -gt 0 ] || set -- $benches
 for name in "$@"; do
@@ -113,6 +113,27 @@ bench_memory() {
 	unit=(--unit KiB)
 }
 
+# bench_cut NAME: run the plan's cut NAME; its figures are $out/NAME-all.KIND.
+bench_cut() {
+	local name=$1
+	bench_programs
+	/usr/bin/python3 "$here/bench/bench_plan.py" linux "$name" >"$out/plan.$name"
+	bench_machine "bench-$name" linux --timeout 3600 \
+		-- bash "$here/bench/bench-side.guest.sh" "$out/plan.$name" "$out"
+	bench_figures "bench-$name" "$out/$name-all"
+}
+
+# A client that has one read under way, in each mode: all instructions, copies included.
+bench_reader() {
+	local mode
+	bench_cut reader
+	for mode in native entry kmbuf zc; do
+		sed -n "s/^reader | \(.*\) | $mode\t/reader \1\t/p" "$out/reader-all.clock" \
+			>"$out/reader.${mode/native/dev}"
+		columns+=("$out/reader.${mode/native/dev}")
+	done
+}
+
 # bench_libfuse NAME PROGRAM...: run the plan's cut NAME, with a column for each program,
 # which is an example of libfuse or one to compare it with.
 bench_libfuse() {
@@ -120,12 +141,8 @@ bench_libfuse() {
 	shift
 	"$here/suites/userspace-liburing.sh" --build
 	"$here/suites/userspace-libfuse.sh" --build
-	bench_programs
 	ln -sfn "$USERSPACE/libfuse.made/new/example" "$out/libfuse"
-	/usr/bin/python3 "$here/bench/bench_plan.py" linux "$name" >"$out/plan.$name"
-	bench_machine "bench-$name" linux --timeout 3600 \
-		-- bash "$here/bench/bench-side.guest.sh" "$out/plan.$name" "$out"
-	bench_figures "bench-$name" "$out/$name-all"
+	bench_cut "$name"
 	for program in "$@"; do
 		sed -n "s/^$name | \(.*\), $program | \(.*\)\t/$name \2 \1\t/p" \
 			"$out/$name-all.non-copy" >"$out/$name.$program"
@@ -147,6 +164,7 @@ for name in "$@"; do
 	kmbuf) bench_kmbuf ;;
 	fuse) bench_fuse ;;
 	memory) bench_memory ;;
+	reader) bench_reader ;;
 	spread) bench_spread ;;
 	libfuse) bench_libfuse libfuse server passthrough_ll passthrough_hp ;;
 	passthrough) bench_libfuse passthrough none passthrough_hp ;;

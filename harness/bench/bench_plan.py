@@ -6,8 +6,8 @@ usage: bench_plan.py KERNEL [CUT]...
 
 KERNEL: 7.2 or 7.3, the bare kernels, or linux, the patched one. CUT: ext4, null_blk,
 tmpfs, names, depth, buffers, slots, equal, which are the default; two, for a machine
-with two CPUs; demo, for the demo; libfuse, its examples next to the bench's server;
-passthrough, an example next to no FUSE. Prints a line for each row, with fields
+with two CPUs; demo, for the demo; reader, one read at a time; libfuse, its examples next
+to the bench's server; passthrough, an example next to no FUSE. Prints a line for each row, with fields
 separated by tabs: "cut | operation | mode", the store with the files, the server's
 arguments ("-": no server), the measured program, its arguments, and the number of
 operations.
@@ -157,6 +157,16 @@ def demo(mode):
                 if row[0].startswith("64 KiB "))
 
 
+@cut
+def reader(mode):
+    """One read at a time. Instead of no server, one over /dev/fuse."""
+    if mode == "native":
+        mode = "dev"
+    for how, (size, name, number) in itertools.product(("direct", "buffered"), SIZES):
+        yield (f"{name} {how} read", "ext4", server(mode), "client",
+               client("read", how, size, number, depth=1), number)
+
+
 # libfuse's examples, and their option for each mode of the server.
 EXAMPLES = ("passthrough_ll", "passthrough_hp")
 OPTIONS = {"entry": "io_uring", "kmbuf": "io_uring_kmbuf", "zc": "io_uring_zero_copy"}
@@ -196,7 +206,7 @@ def passthrough(mode):
 
 
 # Cuts that are not part of the comparison of kernels.
-OWN_MACHINE = ("two", "demo", "libfuse", "passthrough")
+OWN_MACHINE = ("two", "demo", "reader", "libfuse", "passthrough")
 
 
 def main(argv):
