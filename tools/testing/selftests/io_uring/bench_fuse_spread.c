@@ -4,8 +4,7 @@
  * many milliseconds asynchronous reads of one client take, with a queue and a server
  * process for each CPU, which wait in each read. The client stays on one CPU.
  */
-#include "fuse_hold.h"
-#include "fuse_uring.h"
+#include "fuse_few.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,7 +13,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NR_READS	400
@@ -55,14 +53,6 @@ static int run_queues(struct fuse_test *ft)
 	return ret;
 }
 
-static long long now_us(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000LL + ts.tv_nsec / 1000;
-}
-
 static void prepare_read(struct test_ring *tr, int fd, unsigned int nr)
 {
 	static unsigned char data[NR_AT_A_TIME][READ_SIZE];
@@ -85,7 +75,7 @@ static long long read_all(const char *file)
 	ret = test_ring_init(&tr, 0, 0);
 	if (ret)
 		die("ring", -ret);
-	start = now_us();
+	start = test_now_ms();
 	for (nr_sent = 0; nr_sent < NR_AT_A_TIME; nr_sent++)
 		prepare_read(&tr, fd, nr_sent);
 	for (nr_done = 0; nr_done < NR_READS; nr_done++) {
@@ -95,7 +85,7 @@ static long long read_all(const char *file)
 		if (nr_sent < NR_READS)
 			prepare_read(&tr, fd, nr_sent++);
 	}
-	start = now_us() - start;
+	start = test_now_ms() - start;
 	test_ring_exit(&tr);
 	close(fd);
 	return start;
@@ -115,6 +105,7 @@ static void bench(bool spread)
 		.run = run_queues,
 	};
 	struct fuse_hold *hold = fuse_hold_init(&ft);
+	unsigned int qid;
 	int ret;
 
 	if (!hold)
@@ -124,14 +115,16 @@ static void bench(bool spread)
 	ret = fuse_test_mount(&ft);
 	if (ret)
 		die("mount", -ret);
-	/* all queues are there */
+	/* io_uring is ready with the first queue, or with all of them */
 	ret = fuse_hold_do(&ft, FUSE_HOLD_STAT, 0);
 	if (ret)
 		die("stat", -ret);
-	usleep(100000);
+	for (qid = 0; spread && qid < fuse_uring_nr_queues(); qid++)
+		if (!WAIT_FOR(fuse_few_has_queue(&ft, qid), FUSE_FEW_STEP_MS))
+			die("queue", ETIME);
 	printf("spread %u CPUs, %s\t%lld\n", fuse_uring_nr_queues(),
 	       spread ? "entries of any queue" : "entries of the CPU's queue",
-	       read_all(ft.file) / 1000);
+	       read_all(ft.file));
 	ret = fuse_test_umount(&ft);
 	if (ret)
 		die("umount", -ret);

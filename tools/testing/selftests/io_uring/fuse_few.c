@@ -69,13 +69,26 @@ int fuse_few_serve(const struct fuse_call *call)
 	return FUSE_SERVE_HELD;
 }
 
-void fuse_few_use_cpu(unsigned int cpu)
+bool fuse_few_use_cpu(unsigned int cpu)
 {
 	cpu_set_t set;
 
 	CPU_ZERO(&set);
 	CPU_SET(cpu, &set);
+	return !sched_setaffinity(0, sizeof(set), &set);
+}
+
+/* The node of a CPU, or -1 if it is not online */
+static int node_of(unsigned int cpu)
+{
+	unsigned int node;
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) || !fuse_few_use_cpu(cpu) ||
+	    getcpu(NULL, &node))
+		return -1;
 	sched_setaffinity(0, sizeof(set), &set);
+	return node;
 }
 
 bool fuse_few_has_all(const struct fuse_test *ft, unsigned int qid)
@@ -90,7 +103,7 @@ bool fuse_few_has_all(const struct fuse_test *ft, unsigned int qid)
 	return strstr(buf, line);
 }
 
-static bool has_queue(const struct fuse_test *ft, unsigned int qid)
+bool fuse_few_has_queue(const struct fuse_test *ft, unsigned int qid)
 {
 	char buf[4096], line[64];
 
@@ -105,7 +118,15 @@ const char *fuse_few_unsuitable(unsigned int min_cpus)
 	/* struct fuse_test has a bit for each */
 	if (fuse_uring_nr_queues() > 64)
 		return "needs at most 64 CPUs";
-	return fuse_uring_nr_queues() < min_cpus ? "needs two CPUs" : NULL;
+	if (fuse_uring_nr_queues() < min_cpus)
+		return "needs two CPUs";
+	return node_of(fuse_few_last_queue()) < 0 ?
+	       "needs the last CPU online" : NULL;
+}
+
+bool fuse_few_one_node(void)
+{
+	return node_of(0) == node_of(fuse_few_last_queue());
 }
 
 int fuse_few_init(struct fuse_test *ft, struct fuse_hold **hold)
@@ -171,8 +192,8 @@ int fuse_few_mount(struct fuse_test *ft, struct fuse_hold **hold)
 		ret = fuse_test_mount(ft);
 	if (!ret)
 		ret = fuse_hold_do(ft, FUSE_HOLD_STAT, 0);
-	if (!ret && !WAIT_FOR(has_queue(ft, 0) &&
-			      has_queue(ft, fuse_few_last_queue()),
+	if (!ret && !WAIT_FOR(fuse_few_has_queue(ft, 0) &&
+			      fuse_few_has_queue(ft, fuse_few_last_queue()),
 			      FUSE_FEW_STEP_MS))
 		ret = -ETIME;
 	return ret;
@@ -240,12 +261,15 @@ static int async_reads(int fd, unsigned int nr, size_t len)
 		io_uring_prep_read(sqe, fd, data[i], len, i * len);
 		test_submit(&tr);
 	}
-	for (i = 0; i < nr && ret >= 0; i++)
+	for (i = 0; i < nr; i++) {
 		ret = test_wait(&tr);
-	for (i = 0; i < nr && ret == (int)len; i++)
+		if (ret != (int)len)
+			return ret < 0 ? ret : -EIO;
+	}
+	for (i = 0; i < nr; i++)
 		if (!check_pattern(data[i], len, FUSE_HOLD_SEED, i * len))
-			ret = -EILSEQ;
-	return ret < 0 ? ret : 0;
+			return -EILSEQ;
+	return 0;
 }
 
 pid_t fuse_few_async(int fd, bool last, unsigned int nr, size_t len)

@@ -48,6 +48,8 @@ extern int fuse_few_spare_fd;
 
 /* The reason to skip a test that needs so many CPUs, or NULL */
 const char *fuse_few_unsuitable(unsigned int min_cpus);
+/* Are the first and the last CPU on the same node? */
+bool fuse_few_one_node(void);
 /* Before the mount, and after the end of all servers: 0 or -errno */
 int fuse_few_init(struct fuse_test *ft, struct fuse_hold **hold);
 void fuse_few_exit(struct fuse_hold *hold);
@@ -65,9 +67,12 @@ pid_t fuse_few_pid(enum fuse_few_server server);
 void fuse_few_kill(enum fuse_few_server server);
 
 unsigned int fuse_few_last_queue(void);
+/* Does the queue serve any CPUs? */
+bool fuse_few_has_queue(const struct fuse_test *ft, unsigned int qid);
 /* Does the queue serve all CPUs? */
 bool fuse_few_has_all(const struct fuse_test *ft, unsigned int qid);
-void fuse_few_use_cpu(unsigned int cpu);
+/* False if it is not online */
+bool fuse_few_use_cpu(unsigned int cpu);
 
 /* Start a client that reads, on a CPU of the last queue, or of the first one */
 pid_t fuse_few_read(const struct fuse_test *ft, bool last, size_t len);

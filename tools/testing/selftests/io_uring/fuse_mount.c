@@ -19,6 +19,8 @@
 #define PARAMETERS	"/sys/module/fuse/parameters"
 #define ENABLE_URING	"enable_uring"
 #define CONNECTIONS	"/sys/fs/fuse/connections"
+/* Far more than any mount is busy for */
+#define BUSY_MS		5000
 
 static int enable_uring(struct fuse_test *ft)
 {
@@ -253,10 +255,14 @@ static int tear_off(struct fuse_test *ft)
 
 int fuse_test_umount(struct fuse_test *ft)
 {
-	int ret, cleanup;
+	int ret, cleanup, err;
 
-	if (umount(ft->dir))
+	/* the io_uring of a client that was killed has its files for a while */
+	WAIT_FOR((err = umount(ft->dir) ? errno : 0) != EBUSY, BUSY_MS);
+	if (err) {
+		errno = err;
 		return tear_off(ft);
+	}
 	ret = fuse_test_reap(ft);
 	cleanup = fuse_test_cleanup(ft);
 	return ret ? ret : cleanup;

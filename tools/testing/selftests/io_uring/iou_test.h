@@ -117,12 +117,15 @@ int mock_page_lend(struct mock_page *page, struct test_ring *tr,
 /* Zeroed memory shared with child processes, or NULL; free with munmap() */
 void *shared_alloc(size_t size);
 
+/* Milliseconds since some time in the past */
+long long test_now_ms(void);
+
 /* Wait until the condition is true; false if it is not within @ms milliseconds */
 #define WAIT_FOR(cond, ms) ({						\
-	unsigned int __left = (ms);					\
+	const long long __end = test_now_ms() + (ms);			\
 	bool __true;							\
 									\
-	while (!(__true = (cond)) && __left--)				\
+	while (!(__true = (cond)) && test_now_ms() < __end)		\
 		usleep(1000);						\
 	__true;								\
 })

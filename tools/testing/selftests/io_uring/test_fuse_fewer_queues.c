@@ -261,6 +261,24 @@ TEST_F_TIMEOUT(fuse_two_queues, task_exits_late, TIMEOUT)
 	EXPECT_EQ(0, end_read(self, 2, STEP_MS));
 }
 
+/* Likewise, if all that follows are requests that other queues can serve */
+TEST_F_TIMEOUT(fuse_two_queues, task_exits_async, TIMEOUT)
+{
+	int ring_fd = dup_ring(fuse_few_pid(FUSE_FEW_LAST));
+	int fd = fuse_few_open(&self->ft);
+
+	ASSERT_GE(ring_fd, 0);
+	ASSERT_GE(fd, 0);
+	EXPECT_TRUE(test_stop(fuse_few_pid(FUSE_FEW_LAST), STEP_MS));
+	start_read(self, true);
+	EXPECT_EQ(-ETIME, end_read(self, 0, WAIT_MS));
+	fuse_few_kill(FUSE_FEW_LAST);
+	EXPECT_EQ(0, fuse_few_async_do(fd, true, 1));
+	EXPECT_EQ(0, end_read(self, 0, STEP_MS));
+	close(ring_fd);
+	close(fd);
+}
+
 /*
  * The only entry of the queue is with the server. The others' requests move, and
  * later ones go elsewhere; what the server had is lost until the end.
@@ -490,7 +508,8 @@ TEST_F_TIMEOUT(fuse_new_rings, all_async_reads_end, TIMEOUT)
 		for (i = 0; i < ARRAY_SIZE(pids); i++)
 			ASSERT_EQ(0, fuse_hold_end(pids[i], STEP_MS));
 	}
-	EXPECT_GE(fuse_few->nr_rings, NR_READS);
+	/* the other queue may serve most of them */
+	EXPECT_GE(fuse_few->nr_rings, 2);
 	EXPECT_EQ(0, fuse_few->nr_over_dev);
 	EXPECT_TRUE(fuse_few_limit_is_free(&self->ft, fd));
 	close(fd);

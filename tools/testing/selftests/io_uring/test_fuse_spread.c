@@ -18,15 +18,16 @@
 #define LARGE		FUSE_FEW_LARGE
 /* Fits behind a header */
 #define SMALL		100
+#define DEPTH		3
 /* Clients that read, one after the other */
 #define NR_READS	5
 
-/* Two queues with an entry each */
+/* Two queues with three entries each */
 FIXTURE(fuse_spread)
 {
 	struct fuse_test ft;
 	struct fuse_hold *hold;
-	pid_t clients[2];
+	pid_t clients[DEPTH + 1];
 	unsigned int nr_clients;
 	int fd;
 };
@@ -56,34 +57,54 @@ FIXTURE_SETUP(fuse_spread)
 
 	if (fuse_few_unsuitable(2))
 		SKIP(return, "%s", fuse_few_unsuitable(2));
+	if (!fuse_few_one_node())
+		SKIP(return, "needs CPUs of one node");
 	self->ft = (struct fuse_test) {
 		.mode = variant->mode,
 		.ring_flags = variant->ring_flags,
+		.depth = DEPTH,
 	};
 	ret = fuse_few_mount(&self->ft, &self->hold);
 	if (fuse_test_missing(ret))
 		SKIP(return, "%s", fuse_test_missing(ret));
 	ASSERT_EQ(0, ret);
+	/* no client waits until a file is closed */
+	self->hold->open_flags = FOPEN_NOFLUSH;
 	self->fd = fuse_few_open(&self->ft);
 	ASSERT_GE(self->fd, 0);
 }
 
 FIXTURE_TEARDOWN(fuse_spread)
 {
+	unsigned int i;
+
+	kill(fuse_few_pid(FUSE_FEW_FIRST), SIGCONT);
+	EXPECT_TRUE(fuse_test_abort(&self->ft));
+	for (i = 0; i < self->nr_clients; i++)
+		EXPECT_NE(-ETIME, fuse_hold_end(self->clients[i], STEP_MS));
 	close(self->fd);
 	EXPECT_EQ(0, fuse_few_umount(&self->ft, self->hold));
 }
 
-/* One more client whose read the server does not answer */
-static bool hold_read(FIXTURE_DATA(fuse_spread) *self, bool last)
+/*
+ * The server holds a request for each entry of the queue. There is one buffer, and
+ * small data needs none.
+ */
+static bool fill(const struct fuse_test *ft, struct fuse_hold *hold,
+		 pid_t *clients, bool last)
 {
-	fuse_few->held = last ? 1ULL << fuse_few_last_queue() : 1;
-	self->clients[self->nr_clients++] = fuse_few_read(&self->ft, last, LARGE);
-	return fuse_hold_wait(self->hold, STEP_MS);
+	unsigned int i;
+
+	for (i = 0; i < DEPTH; i++) {
+		clients[i] = fuse_few_read(ft, last, i ? SMALL : LARGE);
+		if (!fuse_hold_wait(hold, STEP_MS))
+			return false;
+	}
+	return true;
 }
 
 /*
- * While a queue has no idle entry, that of the other one serves background
+ * While a queue has no idle entry, those of the other one serve background
  * requests, and no others. Each queue can have many CPUs.
  */
 static void spread_from(struct __test_metadata *_metadata,
@@ -91,16 +112,15 @@ static void spread_from(struct __test_metadata *_metadata,
 {
 	int i, ret = 0;
 
-	EXPECT_TRUE(hold_read(self, last));
+	fuse_few->held = last ? 1ULL << fuse_few_last_queue() : 1;
+	self->nr_clients = DEPTH;
+	ASSERT_TRUE(fill(&self->ft, self->hold, self->clients, last));
 	for (i = 0; !ret && i < NR_READS; i++)
 		ret = fuse_few_async_do(self->fd, last, 1);
 	EXPECT_EQ(0, ret);
 	/* a client that waits for the reply has its own queue */
 	self->clients[self->nr_clients++] = fuse_few_read(&self->ft, last, LARGE);
-	EXPECT_EQ(-ETIME, fuse_hold_end(self->clients[1], WAIT_MS));
-	EXPECT_TRUE(fuse_test_abort(&self->ft));
-	EXPECT_NE(-ETIME, fuse_hold_end(self->clients[0], STEP_MS));
-	EXPECT_NE(-ETIME, fuse_hold_end(self->clients[1], STEP_MS));
+	EXPECT_EQ(-ETIME, fuse_hold_end(self->clients[DEPTH], WAIT_MS));
 }
 
 TEST_F_TIMEOUT(fuse_spread, to_first, TIMEOUT)
@@ -113,16 +133,29 @@ TEST_F_TIMEOUT(fuse_spread, to_last, TIMEOUT)
 	spread_from(_metadata, self, false);
 }
 
-/* One request of a client of the last queue is with the first, which stopped */
+/*
+ * One request of a client of the last queue is with the first, which stopped: the
+ * last queue has nothing else to do, and does not serve it. 0 if it does.
+ */
 static pid_t spread_one(FIXTURE_DATA(fuse_spread) *self)
 {
 	pid_t pid;
+	int i;
 
-	if (!hold_read(self, true) ||
+	fuse_few->held = 1ULL << fuse_few_last_queue();
+	if (!fill(&self->ft, self->hold, self->clients, true) ||
 	    !test_stop(fuse_few_pid(FUSE_FEW_FIRST), STEP_MS))
-		return -1;
+		return 0;
 	pid = fuse_few_async(self->fd, true, 1, FUSE_FEW_ASYNC_SIZE);
-	return fuse_test_wait_requests(&self->ft, 2, STEP_MS) ? pid : -1;
+	if (!fuse_test_wait_requests(&self->ft, DEPTH + 1, STEP_MS))
+		return 0;
+	fuse_few->held = 0;
+	/* the server looks again at what it has left unanswered */
+	kill(self->clients[DEPTH - 1], SIGKILL);
+	for (i = 0; i < DEPTH; i++)
+		if (fuse_hold_end(self->clients[i], STEP_MS) == -ETIME)
+			return 0;
+	return fuse_hold_end(pid, WAIT_MS) == -ETIME ? pid : 0;
 }
 
 /* It returns to its client's queue when the other one goes */
@@ -134,11 +167,6 @@ TEST_F_TIMEOUT(fuse_spread, moves, TIMEOUT)
 	fuse_few_kill(FUSE_FEW_FIRST);
 	EXPECT_TRUE(WAIT_FOR(fuse_few_has_all(&self->ft, fuse_few_last_queue()),
 			     STEP_MS));
-	EXPECT_EQ(-ETIME, fuse_hold_end(pid, WAIT_MS));
-	fuse_few->held = 0;
-	/* the server looks again at what it has left unanswered */
-	kill(self->clients[0], SIGKILL);
-	EXPECT_EQ(-EINTR, fuse_hold_end(self->clients[0], STEP_MS));
 	EXPECT_EQ(0, fuse_hold_end(pid, STEP_MS));
 	EXPECT_TRUE(fuse_few_limit_is_free(&self->ft, self->fd));
 }
@@ -150,23 +178,21 @@ TEST_F_TIMEOUT(fuse_spread, aborted, TIMEOUT)
 
 	ASSERT_GT(pid, 0);
 	kill(pid, SIGKILL);
-	EXPECT_FALSE(fuse_test_wait_requests(&self->ft, 1, WAIT_MS));
+	EXPECT_FALSE(fuse_test_wait_requests(&self->ft, 0, WAIT_MS));
 	EXPECT_TRUE(fuse_test_abort(&self->ft));
 	EXPECT_EQ(-EINTR, fuse_hold_end(pid, STEP_MS));
-	EXPECT_NE(-ETIME, fuse_hold_end(self->clients[0], STEP_MS));
 	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, 0, STEP_MS));
-	kill(fuse_few_pid(FUSE_FEW_FIRST), SIGCONT);
 }
 
 /*
- * Two queues with three entries each. Some of the first one are idle, and do not
- * serve a request of the last queue, whose entries are all with its server.
+ * Likewise. Some entries of the first queue are idle, and may not serve a request of
+ * the last queue, whose entries are all with its server.
  */
 FIXTURE(fuse_half_busy)
 {
 	struct fuse_test ft;
 	struct fuse_hold *hold;
-	pid_t clients[5];
+	pid_t clients[DEPTH + 2];
 	unsigned int nr_clients;
 	/* one of them has a request of the last queue */
 	unsigned int of_last;
@@ -179,9 +205,11 @@ FIXTURE_SETUP(fuse_half_busy)
 
 	if (fuse_few_unsuitable(2))
 		SKIP(return, "%s", fuse_few_unsuitable(2));
+	if (!fuse_few_one_node())
+		SKIP(return, "needs CPUs of one node");
 	self->ft = (struct fuse_test) {
 		.mode = FUSE_MODE_KMBUF,
-		.depth = 3,
+		.depth = DEPTH,
 	};
 	ret = fuse_few_mount(&self->ft, &self->hold);
 	if (fuse_test_missing(ret))
@@ -219,13 +247,13 @@ static bool half_busy_hold(FIXTURE_DATA(fuse_half_busy) *self, bool last,
 	return fuse_hold_wait(self->hold, STEP_MS);
 }
 
-/* The last queue has one buffer, and small data needs none */
 static bool fill_last(FIXTURE_DATA(fuse_half_busy) *self)
 {
+	pid_t *clients = self->clients + self->nr_clients;
+
 	self->of_last = self->nr_clients;
-	return half_busy_hold(self, true, LARGE) &&
-	       half_busy_hold(self, true, SMALL) &&
-	       half_busy_hold(self, true, SMALL);
+	self->nr_clients += DEPTH;
+	return fill(&self->ft, self->hold, clients, true);
 }
 
 /*
@@ -250,6 +278,14 @@ static void small_async_waits(struct __test_metadata *_metadata,
 	EXPECT_TRUE(fuse_test_wait_requests(&self->ft, nr, STEP_MS));
 	EXPECT_TRUE(let_last_go_on(self));
 	EXPECT_EQ(0, fuse_hold_end(pid, STEP_MS));
+}
+
+/* It can: there are two more than one, and a buffer */
+TEST_F_TIMEOUT(fuse_half_busy, serves_it, TIMEOUT)
+{
+	ASSERT_TRUE(fill_last(self));
+	fuse_few->held &= ~1ULL;
+	EXPECT_EQ(0, fuse_few_async_do(self->fd, true, 1));
 }
 
 /* The request would need a buffer, and none is free */
