@@ -6,7 +6,10 @@
 #   bench.sh [NAME]...   NAME: ublk, kmbuf, fuse, memory, reader, spread, libfuse,
 #                    passthrough, side; default: all
 #
-# Builds what is missing, runs bench-NAME.guest.sh on the kernels to compare, and prints
+# "spread" is the exception: handlers sleep, and it prints milliseconds of that clock, on
+# two and on four CPUs.
+#
+# Builds what is missing, runs a guest script on the kernels to compare, and prints
 # build/<base>/bench/NAME.md. The same figures are in build/<base>/bench/NAME.json, and
 # profiles of FUSE in build/<base>/bench/profile.fuse. bench-side.sh describes "side".
 # Fails if a figure is missing, or beyond a limit in harness/lists/bench.limits.
