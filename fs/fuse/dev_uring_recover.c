@@ -76,10 +76,8 @@ bool fuse_uring_wait_again(struct fuse_ring_ent *ent, struct fuse_req *req,
 		lose_request(req);
 		req->in.h.unique |= FUSE_UNIQUE_RESEND;
 	}
-	ent->fuse_req = NULL;
-	req->ring_entry = NULL;
 	set_bit(FR_PENDING, &req->flags);
-	fuse_uring_put_back(queue, req);
+	fuse_uring_requeue(ent);
 	/* its client may have been killed meanwhile */
 	wake_up(&req->waitq);
 	return true;
@@ -217,7 +215,6 @@ static bool resend_requests(struct fuse_ring_queue *queue,
 			    struct list_head *ents)
 {
 	struct fuse_ring_ent *ent, *next;
-	struct fuse_req *req;
 	bool in_use = false;
 
 	lockdep_assert_held(&queue->lock);
@@ -232,11 +229,8 @@ static bool resend_requests(struct fuse_ring_queue *queue,
 		}
 		if (!ent->resend)
 			continue;
-		req = ent->fuse_req;
-		ent->fuse_req = NULL;
-		req->ring_entry = NULL;
-		req->in.h.unique |= FUSE_UNIQUE_RESEND;
-		fuse_uring_put_back(queue, req);
+		ent->fuse_req->in.h.unique |= FUSE_UNIQUE_RESEND;
+		fuse_uring_requeue(ent);
 		list_move_tail(&ent->list, ents);
 	}
 	if (!list_empty(ents))

@@ -11,8 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define NR_READS	400
@@ -35,22 +33,15 @@ static int serve_slowly(const struct fuse_call *call)
 	return serve_at_once(call);
 }
 
+static int run_queue(struct fuse_test *ft, unsigned int qid)
+{
+	ft->queues = 1ULL << qid;
+	return fuse_serve_uring(ft);
+}
+
 static int run_queues(struct fuse_test *ft)
 {
-	unsigned int qid;
-	int status, ret = 0;
-
-	for (qid = 0; qid < fuse_uring_nr_queues(); qid++) {
-		if (fork())
-			continue;
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		ft->queues = 1ULL << qid;
-		_exit(fuse_serve_uring(ft) ? 1 : 0);
-	}
-	while (wait(&status) > 0)
-		if (status)
-			ret = -EIO;
-	return ret;
+	return fuse_few_run_all(ft, fuse_uring_nr_queues(), run_queue, NULL);
 }
 
 static void prepare_read(struct test_ring *tr, int fd, unsigned int nr)

@@ -14,7 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #define BGID		1
@@ -28,14 +27,6 @@ static void die(const char *what, int err)
 {
 	fprintf(stderr, "%s: %s\n", what, strerror(err < 0 ? -err : err));
 	exit(1);
-}
-
-static long long now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
 }
 
 static void report(const char *what, double number)
@@ -99,7 +90,7 @@ static double round_of_reads(struct io_uring *ring, int fd, char *buf,
 			     struct io_uring_buf_ring *br, char *bufs,
 			     unsigned int nr)
 {
-	long long start = now();
+	long long start = test_now_ns();
 	unsigned int i;
 
 	for (i = 0; i < CYCLES; i++) {
@@ -111,7 +102,7 @@ static double round_of_reads(struct io_uring *ring, int fd, char *buf,
 		io_uring_buf_ring_add(br, bufs + bid, 1, bid, nr - 1, 0);
 		io_uring_buf_ring_advance(br, 1);
 	}
-	return (double)(now() - start) / CYCLES;
+	return (double)(test_now_ns() - start) / CYCLES;
 }
 
 /*
@@ -180,7 +171,7 @@ static void bench_register(struct io_uring *ring, unsigned int flags,
 		.bgid = BGID,
 		.flags = flags,
 	};
-	long long start = now();
+	long long start = test_now_ns();
 	void *mem;
 	int ret;
 
@@ -191,7 +182,7 @@ static void bench_register(struct io_uring *ring, unsigned int flags,
 			 PROT_READ | PROT_WRITE);
 	if (mem == MAP_FAILED)
 		die("mmap", 12);
-	report(name, now() - start);
+	report(name, test_now_ns() - start);
 	munmap(mem, LARGE_NR * LARGE_SIZE);
 	kmbuf_unregister(ring, BGID);
 }
@@ -199,7 +190,7 @@ static void bench_register(struct io_uring *ring, unsigned int flags,
 /* The same for memory of the application: allocate, and register it */
 static void bench_user_memory(struct io_uring *ring)
 {
-	long long start = now();
+	long long start = test_now_ns();
 	struct iovec iov = { .iov_len = LARGE_NR * LARGE_SIZE };
 	int ret;
 
@@ -211,7 +202,7 @@ static void bench_user_memory(struct io_uring *ring)
 	if (ret)
 		die("register buffers", ret);
 	report("kmbuf beside: user memory, 256 MiB, registered buffer",
-	       now() - start);
+	       test_now_ns() - start);
 	io_uring_unregister_buffers(ring);
 	munmap(iov.iov_base, iov.iov_len);
 }

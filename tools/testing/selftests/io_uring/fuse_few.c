@@ -111,14 +111,14 @@ bool fuse_few_has_queue(const struct fuse_test *ft, unsigned int qid)
 	return fuse_test_counters(ft, buf, sizeof(buf)) && strstr(buf, line);
 }
 
-const char *fuse_few_unsuitable(unsigned int min_cpus)
+const char *fuse_few_unsuitable(bool two_cpus)
 {
 	if (getuid())
 		return "needs root";
 	/* struct fuse_test has a bit for each */
 	if (fuse_uring_nr_queues() > 64)
 		return "needs at most 64 CPUs";
-	if (fuse_uring_nr_queues() < min_cpus)
+	if (two_cpus && fuse_uring_nr_queues() < 2)
 		return "needs two CPUs";
 	return node_of(fuse_few_last_queue()) < 0 ?
 	       "needs the last CPU online" : NULL;
@@ -146,7 +146,7 @@ void fuse_few_exit(struct fuse_hold *hold)
 	munmap(fuse_few, sizeof(*fuse_few));
 }
 
-int fuse_few_run_server(struct fuse_test *ft, enum fuse_few_server server)
+int fuse_few_run_server(struct fuse_test *ft, unsigned int server)
 {
 	eventfd_t go;
 
@@ -157,22 +157,34 @@ int fuse_few_run_server(struct fuse_test *ft, enum fuse_few_server server)
 	return fuse_serve_uring(ft);
 }
 
-/* Only this process keeps the device open when all of its children are gone */
-static int run_servers(struct fuse_test *ft)
+int fuse_few_run_all(struct fuse_test *ft, unsigned int nr_servers,
+		     int (*run)(struct fuse_test *ft, unsigned int server),
+		     pid_t *pids)
 {
-	int i, status, ret = 0;
+	unsigned int i;
+	int status, ret = 0;
 	pid_t pid;
 
-	for (i = 0; i < FUSE_FEW_NR_SERVERS; i++) {
+	for (i = 0; i < nr_servers; i++) {
 		pid = fork();
-		if (!pid)
-			_exit(fuse_few_run_server(ft, i) ? 1 : 0);
-		fuse_few->pids[i] = pid;
+		if (!pid) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			_exit(run(ft, i) ? 1 : 0);
+		}
+		if (pids)
+			pids[i] = pid;
 	}
+	/* only this process keeps the device open when all of them are gone */
 	while (wait(&status) > 0)
 		if (WIFEXITED(status) && WEXITSTATUS(status))
 			ret = -EIO;
 	return ret;
+}
+
+static int run_servers(struct fuse_test *ft)
+{
+	return fuse_few_run_all(ft, FUSE_FEW_NR_SERVERS, fuse_few_run_server,
+				fuse_few->pids);
 }
 
 int fuse_few_mount(struct fuse_test *ft, struct fuse_hold **hold)
@@ -188,14 +200,24 @@ int fuse_few_mount(struct fuse_test *ft, struct fuse_hold **hold)
 	fuse_few_spare_fd = eventfd(0, 0);
 	fuse_few_use_cpu(0);
 	ret = fuse_few_init(ft, hold);
-	if (!ret)
-		ret = fuse_test_mount(ft);
-	if (!ret)
-		ret = fuse_hold_do(ft, FUSE_HOLD_STAT, 0);
+	if (ret)
+		goto close;
+	ret = fuse_test_mount(ft);
+	if (ret)
+		goto exit;
+	ret = fuse_hold_do(ft, FUSE_HOLD_STAT, 0);
 	if (!ret && !WAIT_FOR(fuse_few_has_queue(ft, 0) &&
 			      fuse_few_has_queue(ft, fuse_few_last_queue()),
 			      FUSE_FEW_STEP_MS))
 		ret = -ETIME;
+	if (ret)
+		fuse_few_umount(ft, *hold);
+	return ret;
+
+exit:
+	fuse_few_exit(*hold);
+close:
+	close(fuse_few_spare_fd);
 	return ret;
 }
 

@@ -46,20 +46,24 @@ extern struct fuse_few *fuse_few;
 /* starts the spare server */
 extern int fuse_few_spare_fd;
 
-/* The reason to skip a test that needs so many CPUs, or NULL */
-const char *fuse_few_unsuitable(unsigned int min_cpus);
+/* The reason to skip a test that needs one CPU, or two, or NULL */
+const char *fuse_few_unsuitable(bool two_cpus);
 /* Are the first and the last CPU on the same node? */
 bool fuse_few_one_node(void);
 /* Before the mount, and after the end of all servers: 0 or -errno */
 int fuse_few_init(struct fuse_test *ft, struct fuse_hold **hold);
 void fuse_few_exit(struct fuse_hold *hold);
 
-/* Fill in the rest, and mount with both queues: 0 or -errno */
+/* Fill in the rest, and mount with both queues: 0, or -errno and nothing is left */
 int fuse_few_mount(struct fuse_test *ft, struct fuse_hold **hold);
 /* Also fuse_few_exit(). As fuse_test_umount(). */
 int fuse_few_umount(struct fuse_test *ft, struct fuse_hold *hold);
+/* For ft->run: the servers, each in a process. Their pids are for @pids, if any. */
+int fuse_few_run_all(struct fuse_test *ft, unsigned int nr_servers,
+		     int (*run)(struct fuse_test *ft, unsigned int server),
+		     pid_t *pids);
 /* One of the servers, in this process */
-int fuse_few_run_server(struct fuse_test *ft, enum fuse_few_server server);
+int fuse_few_run_server(struct fuse_test *ft, unsigned int server);
 /* The function that the servers call for each request */
 int fuse_few_serve(const struct fuse_call *call);
 pid_t fuse_few_pid(enum fuse_few_server server);

@@ -366,12 +366,17 @@ bool test_read_file(const char *dir, const char *name, char *buf, size_t size)
 	return ret >= 0;
 }
 
-long long test_now_ms(void)
+long long test_now_ns(void)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000LL + ts.tv_nsec / 1000000;
+	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
+long long test_now_ms(void)
+{
+	return test_now_ns() / 1000000;
 }
 
 static char state_of(pid_t pid)

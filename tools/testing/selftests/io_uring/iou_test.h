@@ -117,7 +117,8 @@ int mock_page_lend(struct mock_page *page, struct test_ring *tr,
 /* Zeroed memory shared with child processes, or NULL; free with munmap() */
 void *shared_alloc(size_t size);
 
-/* Milliseconds since some time in the past */
+/* Time since some point in the past */
+long long test_now_ns(void);
 long long test_now_ms(void);
 
 /* Wait until the condition is true; false if it is not within @ms milliseconds */

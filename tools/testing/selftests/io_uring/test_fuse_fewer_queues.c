@@ -58,8 +58,8 @@ FIXTURE_SETUP(fuse_one_queue)
 {
 	int ret;
 
-	if (fuse_few_unsuitable(1))
-		SKIP(return, "%s", fuse_few_unsuitable(1));
+	if (fuse_few_unsuitable(false))
+		SKIP(return, "%s", fuse_few_unsuitable(false));
 	self->qid = variant->last ? fuse_few_last_queue() : 0;
 	self->ft = (struct fuse_test) {
 		.mode = variant->mode,
@@ -162,8 +162,8 @@ FIXTURE_SETUP(fuse_two_queues)
 {
 	int ret;
 
-	if (fuse_few_unsuitable(2))
-		SKIP(return, "%s", fuse_few_unsuitable(2));
+	if (fuse_few_unsuitable(true))
+		SKIP(return, "%s", fuse_few_unsuitable(true));
 	self->ft = (struct fuse_test) {
 		.mode = variant->mode,
 		.ring_flags = variant->ring_flags,
@@ -446,8 +446,8 @@ FIXTURE_SETUP(fuse_new_rings)
 {
 	int ret;
 
-	if (fuse_few_unsuitable(2))
-		SKIP(return, "%s", fuse_few_unsuitable(2));
+	if (fuse_few_unsuitable(true))
+		SKIP(return, "%s", fuse_few_unsuitable(true));
 	self->ft = (struct fuse_test) {
 		.mode = FUSE_MODE_ENTRY,
 		.init_flags = FUSE_IO_URING_FEWER_QUEUES | FUSE_ASYNC_DIO,
@@ -550,8 +550,8 @@ TEST_F_TIMEOUT(fuse_without_flag, waits_for_all_queues, TIMEOUT)
 	pid_t pid;
 	int ret;
 
-	if (fuse_few_unsuitable(2))
-		SKIP(return, "%s", fuse_few_unsuitable(2));
+	if (fuse_few_unsuitable(true))
+		SKIP(return, "%s", fuse_few_unsuitable(true));
 	ASSERT_EQ(0, fuse_few_init(&ft, &hold));
 	ret = fuse_test_mount(&ft);
 	if (fuse_test_missing(ret))

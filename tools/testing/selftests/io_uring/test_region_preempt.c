@@ -23,14 +23,6 @@
 static atomic_bool stop;
 static atomic_bool running;
 
-static long long now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000LL + ts.tv_nsec;
-}
-
 static bool on_one_cpu(void)
 {
 	cpu_set_t cpus;
@@ -50,10 +42,10 @@ static void *wake_often(void *arg)
 	if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &param))
 		return "cannot have a priority";
 	running = true;
-	last = now();
+	last = test_now_ns();
 	while (!stop) {
 		nanosleep(&pause, NULL);
-		t = now();
+		t = test_now_ns();
 		if (t - last > *longest)
 			*longest = t - last;
 		last = t;
@@ -76,9 +68,9 @@ static int longest_wait(void)
 		return -1;
 	while (!running)
 		sched_yield();
-	start = now();
+	start = test_now_ns();
 	mem = region_register(&ring, NULL, SIZE);
-	end = now();
+	end = test_now_ns();
 	stop = true;
 	pthread_join(thread, &why);
 	io_uring_queue_exit(&ring);
