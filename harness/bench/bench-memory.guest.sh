@@ -11,7 +11,8 @@
 # requests of 1 MiB, 128 KiB and 32 KiB.
 #
 # Writes "memory | what | MODE<tab>KiB" lines to $KMBUF_RW/figures: the charge to the
-# server's memory cgroup, for its own pages and for the kernel's, and, if the server
+# server's memory cgroup, for its own pages and for the kernel's, first of a server that
+# has no queue and no request, which is the process itself; and, if the server
 # locks memory, the smallest RLIMIT_MEMLOCK that it starts with. Of the mixed requests,
 # also how many of 1,000 waited for a buffer.
 set -euo pipefail
@@ -116,6 +117,9 @@ if [ $# -eq 0 ]; then
 	row "charged, idle, 2 queues for $cpus CPUs" kmbuf "$charge"
 	exit
 fi
+depth=8
+charge=$(charged true -- -m dev)
+row 'charged, no queue' dev "$charge"
 for mode in "$@"; do
 	for depth in 8 32 256; do
 		charge=$(charged reads 1048576 -- -m "$mode" -d "$depth" -b 4)

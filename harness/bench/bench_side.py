@@ -143,8 +143,13 @@ def goals(results):
     seen = entry / ours if ours and entry else None
     yield ("memory charged for a queue of depth 32: per entry / our kmbuf", ">= 7", seen,
            seen is not None and seen >= 7, key)
-    for what, limit in (("charged, 32 reads of 64 KiB", 3276), ("charged, 32 mixed reads", 3584),
-                        ("waits of 1,000 mixed reads", 50),
+    key = ("memory", "charged, 32 reads of 64 KiB", "linux", "kmbuf")
+    ours = results.get(*key, "figure")
+    process = results.get("memory", "charged, no queue", "linux", "dev", "figure")
+    seen = ours - process if ours and process else None
+    yield ("charged, 32 reads of 64 KiB: our kmbuf, less the server's process", "<= 3,276", seen,
+           seen is not None and seen <= 3276, key)
+    for what, limit in (("charged, 32 mixed reads", 3584), ("waits of 1,000 mixed reads", 50),
                         ("charged, idle, 2 queues for 64 CPUs", 9216)):
         key = ("memory", what, "linux", "kmbuf")
         seen = results.get(*key, "figure")
