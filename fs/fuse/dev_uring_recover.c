@@ -222,7 +222,8 @@ static bool resend_requests(struct fuse_ring_queue *queue,
 	/* abort ends them */
 	if (queue->stopped)
 		return false;
-	list_for_each_entry_safe(ent, next, &queue->ent_lost, list) {
+	/* from the youngest on, which puts each before the others at once */
+	list_for_each_entry_safe_reverse(ent, next, &queue->ent_lost, list) {
 		if (!make_pending(ent)) {
 			in_use = true;
 			continue;

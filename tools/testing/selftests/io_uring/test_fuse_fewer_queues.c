@@ -7,6 +7,7 @@
 #include "fuse_few.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -275,6 +276,34 @@ TEST_F_TIMEOUT(fuse_two_queues, task_exits_async, TIMEOUT)
 	fuse_few_kill(FUSE_FEW_LAST);
 	EXPECT_EQ(0, fuse_few_async_do(fd, true, 1));
 	EXPECT_EQ(0, end_read(self, 0, STEP_MS));
+	close(ring_fd);
+	close(fd);
+}
+
+/* Likewise, if all that follows are background requests beyond the limit */
+TEST_F_TIMEOUT(fuse_two_queues, task_exits_at_limit, TIMEOUT)
+{
+	int ring_fd = dup_ring(fuse_few_pid(FUSE_FEW_LAST));
+	int fd, other_fd;
+	pid_t pid;
+
+	ASSERT_GE(ring_fd, 0);
+	/* files are closed by a background request only */
+	self->hold->open_flags = FOPEN_NOFLUSH;
+	fd = fuse_few_open(&self->ft);
+	ASSERT_GE(fd, 0);
+	EXPECT_TRUE(fuse_test_set(&self->ft, "max_background", "1"));
+	EXPECT_TRUE(test_stop(fuse_few_pid(FUSE_FEW_LAST), STEP_MS));
+	pid = fuse_few_async(fd, true, 1, FUSE_FEW_ASYNC_SIZE);
+	EXPECT_EQ(-ETIME, fuse_hold_end(pid, WAIT_MS));
+	fuse_few_kill(FUSE_FEW_LAST);
+	/* the client has no copy of this one, and it is closed in spite of the limit */
+	other_fd = open(self->ft.file, O_RDONLY);
+	ASSERT_GE(other_fd, 0);
+	fuse_few_use_cpu(fuse_few_last_queue());
+	close(other_fd);
+	fuse_few_use_cpu(0);
+	EXPECT_EQ(0, fuse_hold_end(pid, STEP_MS));
 	close(ring_fd);
 	close(fd);
 }
