@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # In the VM: measures the memory of a FUSE server's queue with 8, 32 or 256 requests of
-# 1 MiB at a time. Modes without a buffer for each entry have 4 buffers. Then 32 requests
-# at a time that are smaller, or of mixed sizes, with buffers of these sizes where the
+# 1 MiB at a time, and before any of 32. Modes without a buffer for each entry have 4
+# buffers. Then 32 requests at a time that are smaller, or of mixed sizes, with buffers of these sizes where the
 # mode has several, and else with as many large ones as it takes.
 #
 #   bench-memory.guest.sh SERVER CLIENT MODE...     MODE: the server's -m
@@ -53,6 +53,12 @@ charged() {
 # reads BYTES: read the file with $depth requests of this size at a time.
 reads() {
 	"$client" "$mnt/file" read direct "$1" "$depth" $((4 * depth)) small sequential
+}
+
+# settled: let the server set up its queue, and use no buffer.
+settled() {
+	stat "$mnt/file"
+	sleep 1
 }
 
 # mixed: read it with $depth requests at a time: 70 % 4 KiB, 25 % 64 KiB, 5 % 1 MiB.
@@ -126,6 +132,8 @@ for mode in "$@"; do
 		row "charged, depth $depth" "$mode" "$charge"
 	done
 	depth=32
+	charge=$(charged settled -- -m "$mode" -d "$depth" -b 4)
+	row "charged, depth $depth, no buffer used yet" "$mode" "$charge"
 	case $mode in
 	kmbuf | zc) medium=(-b 1 -k 32x64K) all=(-b 2 -k 12x64K -k 32x4K) ;;
 	*) medium=(-b 32) all=(-b 32) ;;
