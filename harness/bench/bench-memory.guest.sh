@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # In the VM: measures the memory of a FUSE server's queue with 8, 32 or 256 requests of
 # 1 MiB at a time, and before any of 32. Modes without a buffer for each entry have 4
-# buffers. Then 32 requests at a time that are smaller, or of mixed sizes, with buffers of these sizes where the
-# mode has several, and else with as many large ones as it takes.
+# buffers. Then 32 requests at a time that are smaller, or of mixed sizes, with buffers of
+# these sizes where the mode has several, and else with as many large ones as it takes.
 #
 #   bench-memory.guest.sh SERVER CLIENT MODE...     MODE: the server's -m
 #
