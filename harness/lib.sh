@@ -21,6 +21,14 @@ USERSPACE=$BUILDS/userspace
 # Read by the scripts that source this file.
 export TOP BASE BASES BUILDS BUILD LOGS CACHE TOOLS LINUX BARE USERSPACE
 
+# Scratch files in memory, where there is plenty that can also hold programs: the queue
+# and the tests write and remove thousands of small files.
+if [ -z "${TMPDIR:-}" ] && awk '$2 == "/dev/shm" && $4 !~ /noexec/ { found = 1 }
+	END { exit !found }' /proc/mounts && [ -w /dev/shm ] &&
+	[ "$(df -Pm /dev/shm | awk 'NR == 2 { print $4 }')" -ge 4096 ]; then
+	export TMPDIR=/dev/shm
+fi
+
 # A chain of scripts shares one clock, which the first script starts.
 export KMBUF_T0=${KMBUF_T0:-$(date +%s)}
 

@@ -20,6 +20,15 @@ kbuild_make() {
 		</dev/null 8>&- 9>&-
 }
 
+# kbuild_objects TREE OUT ARGS...: the same where kbuild_make ran before, without what
+# Kbuild makes for every goal ("prepare": headers, scripts, objtool), which takes seconds
+# even if nothing of it has changed.
+kbuild_objects() {
+	make -C "$1/$2" --no-print-directory -o prepare \
+		CC="$TOP/harness/kernel/cc.sh" HOSTCC='ccache gcc' "${@:3}" \
+		</dev/null 8>&- 9>&-
+}
+
 # kbuild_key TREE ARCH FRAGMENT...: a hash of everything that a configuration depends
 # on: the fragments, every Kconfig file, and the compiler (Kconfig probes it).
 kbuild_key() {

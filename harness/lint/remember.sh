@@ -7,15 +7,14 @@
 
 GATES_PASSED=$CACHE/lint/gates
 
-# gates_key: a hash of the series with its base, the scripts, lists and configurations of
-# the harness (not its tests or guest scripts), and the packages that it needs.
+# gates_key: a hash of the series with its base, the scripts, lists and configurations
+# that gates read, and the packages that they need.
 gates_key() {
 	{
 		git -C "$LINT_LINUX" -c safe.directory='*' rev-parse \
 			"$LINT_BASE^{tree}" "$LINT_TIP^{commit}" 2>&1 || true
 		cd "$TOP/harness" || exit
-		find . \( -path ./tests -o -name __pycache__ -o -name '*.guest.sh' \) -prune \
-			-o -type f -exec sha256sum {} + | sort -k 2
+		find lib.sh bases kernel lint lists queue setup -type f -exec sha256sum {} + | sort -k 2
 		package_versions
 	} | sha256sum | cut -d ' ' -f 1
 }

@@ -41,6 +41,11 @@ lint_series() {
 	qgit --git-dir="$lint_gitdir" rev-list --reverse "$LINT_BASE..$LINT_TIP"
 }
 
+# lint_changed FROM TO: print the files that differ, also those that TO lacks.
+lint_changed() {
+	qgit --git-dir="$lint_gitdir" diff --no-renames --name-only "$1" "$2"
+}
+
 # lint_touched FROM TO: print the files of TO that differ from FROM.
 lint_touched() {
 	qgit --git-dir="$lint_gitdir" diff --no-renames --diff-filter=d \

@@ -68,12 +68,32 @@ here() {
 # build NAME LOG: build variant NAME of the checked-out tree. Returns the status of make,
 # which continues after errors.
 build() {
-	local -a objects
 	variant "$1"
 	kbuild_config "$LINT_DIR" "$v_out" "$v_arch" "${v_fragments[@]}" >"$2" 2>&1 || return 1
+	build_with kbuild_make "$2"
+}
+
+# build_more NAME LOG: the same, if only sources have changed since the last build of NAME
+# (prepares_nothing).
+build_more() {
+	variant "$1"
+	build_with kbuild_objects "$2"
+}
+
+# build_with MAKE LOG: build the objects of the variant that was chosen last.
+build_with() {
+	local -a objects
 	mapfile -t objects < <(here "${v_objects[@]}")
-	kbuild_make "$LINT_DIR" "$v_out" ARCH="$v_arch" -k -j"$(nproc)" "${v_args[@]}" \
+	"$1" "$LINT_DIR" "$v_out" ARCH="$v_arch" -k -j"$(nproc)" "${v_args[@]}" \
 		"${objects[@]}" >"$2" 2>&1
+}
+
+# prepares_nothing FROM TO: true if neither the configuration nor what Kbuild makes before
+# any object can differ. Only where it makes nothing from sources are they allowed to.
+prepares_nothing() {
+	local changed
+	changed=$(lint_changed "$1" "$2") || return
+	! grep -q -v -E '^(Documentation|tools/testing|samples)/|^(block|drivers|fs|io_uring|mm|net)/(.*/)?([^/]*\.[ch]|Makefile)$|^(MAINTAINERS|CREDITS)?$' <<<"$changed"
 }
 
 # compiled LOG VERB FILE.c...: print an error for each file without "VERB file.o" in LOG.

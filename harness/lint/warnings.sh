@@ -26,11 +26,13 @@ build w1 "$LOGS/lint-w1-base.log" ||
 # compiles_nothing FROM TO: true if only documents, tests and the like differ.
 compiles_nothing() {
 	local changed
-	changed=$(qgit --git-dir="$lint_gitdir" diff --no-renames --name-only "$1" "$2") || return
+	changed=$(lint_changed "$1" "$2") || return
 	! grep -q -v -E '^(Documentation|tools/testing|samples)/|^(MAINTAINERS|CREDITS)?$' <<<"$changed"
 }
 
 n=0 parent=$(lint_commit "$LINT_BASE")
+# What was built last: commits without kernel code are left out.
+built=$parent
 while IFS= read -r commit; do
 	n=$((n + 1)) status=0
 	title=$(lint_title "$n" "$commit")
@@ -44,7 +46,10 @@ while IFS= read -r commit; do
 	mapfile -t touched < <(lint_touched "$parent" "$commit" |
 		grep -E '^(arch|block|drivers|fs|init|io_uring|ipc|kernel|lib|mm|net|security)/.*\.c$' || true)
 	lint_checkout "$commit"
-	build w1 "$log" || status=$?
+	more=build
+	! prepares_nothing "$built" "$commit" || more=build_more
+	"$more" w1 "$log" || status=$?
+	built=$commit
 	messages "$log" >"$lint_tmp/now"
 	{
 		new_messages "$lint_tmp/known" "$lint_tmp/now"

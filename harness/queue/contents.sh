@@ -131,11 +131,12 @@ queue_exact() {
 # queue_files TOP: every file in the in-tree directories of the repository.
 queue_files() {
 	local dir
+	local -a dirs=()
 	for dir in "${QUEUE_DIRS[@]}"; do
-		[ -d "$1/$dir" ] || continue
-		(cd "$1" && find "$dir" ! -type d ! -name '*~' ! -name '.*.sw?' \
-			! -path '*/__pycache__/*')
-	done | sort
+		[ ! -d "$1/$dir" ] || dirs+=("$dir")
+	done
+	[ ${#dirs[@]} -eq 0 ] || (cd "$1" && find "${dirs[@]}" ! -type d ! -name '*~' \
+		! -name '.*.sw?' ! -path '*/__pycache__/*' | sort)
 }
 
 # queue_all TOP: the same files, the patches of all bases and the contents page.
@@ -157,21 +158,27 @@ queue_named() {
 
 # queue_own TOP: the files of queue_files except those that only other bases have.
 queue_own() {
-	comm -23 <(queue_files "$1") <(comm -23 <(queue_named <"$1/patches/series") \
-		<(base_lines "$q_base" "$1/patches/series" | queue_named))
+	queue_files "$1" | awk -v base="$q_base:" '
+		NR != FNR { if (!($0 in theirs) || $0 in ours) print; next }
+		/^[^ \t]/ { is_ours = $1 !~ /^[0-9]+\.[0-9]+:$/ || $1 == base }
+		sub(/^[ \t]+\+/, "") { if (is_ours) ours[$0]; else theirs[$0] }' \
+		"$1/patches/series" -
 }
 
 # queue_stamp TOP BASE_ID: one hash of everything that the series of q_base is made of.
+# Needs queue_tmp.
 queue_stamp() {
 	{
 		echo "$2"
 		base_lines "$q_base" "$1/patches/series"
 		sed -n "/^$q_base:/p" "$1/patches/series"
-		(cd "$1" && find patches -type f \( -path "patches/$q_base/*.patch" -o \
+		cd "$1" || exit
+		find patches -type f \( -path "patches/$q_base/*.patch" -o \
 			-path 'patches/*.patch' ! -path 'patches/*/*' \) -print0 |
-			sort -z | xargs -0r sha256sum --)
-		queue_own "$1" | (cd "$1" && xargs -rd '\n' stat -c '%a %n')
-		queue_own "$1" | (cd "$1" && xargs -rd '\n' sha256sum --)
+			sort -z | xargs -0r sha256sum --
+		queue_own . >"$q_tmp/own"
+		xargs -rd '\n' stat -c '%a %n' -- <"$q_tmp/own"
+		xargs -rd '\n' sha256sum -- <"$q_tmp/own"
 	} | sha256sum | cut -d' ' -f1
 }
 

@@ -8,12 +8,48 @@
 # queue_import REPO TOP: commit TOP's series for q_base on REPO's tag base. Sets
 # q_commit to the last commit and q_moved to the patches whose line numbers are not
 # those of the base. Touches no branch and no work tree. Needs queue_tmp.
+#
+# REPO remembers its last import, and the same series is not imported again.
 queue_import() {
-	local repo=$1 top=$2 index=$q_tmp/index n=0 name tree before q_may_move=1
+	local repo=$1 top=$2 memory key known
 	declare -gA q_owner=()
-	q_moved=()
 	queue_read "$top"
 	q_commit=$(qgit -C "$repo" rev-parse 'refs/tags/base^{commit}')
+	memory=$(qgit -C "$repo" rev-parse --absolute-git-dir)/kmbuf-imported
+	key=$(queue_import_key "$top")
+	mapfile -t known < <(cat "$memory" 2>/dev/null)
+	if [ "${known[0]:-}" = "$key" ] && qgit -C "$repo" cat-file -e "${known[1]}^{tree}" 2>/dev/null; then
+		q_commit=${known[1]} q_moved=("${known[@]:2}")
+		queue_owner
+	else
+		queue_import_patches "$repo" "$top"
+		printf '%s\n' "$key" "$q_commit" "${q_moved[@]}" >"$memory.$$"
+		mv "$memory.$$" "$memory"
+	fi
+	queue_strays "$top"
+}
+
+# queue_import_key TOP: print a hash of everything that an import depends on.
+queue_import_key() {
+	{
+		queue_stamp "$1" "$q_commit"
+		cat "$TOP"/harness/queue/{contents,import,patch,queue}.sh
+	} | sha256sum | cut -d ' ' -f 1
+}
+
+# queue_owner: fill q_owner with the new files of the series.
+queue_owner() {
+	local name path
+	for name in "${q_patches[@]}"; do
+		while IFS= read -r path; do
+			[ -z "$path" ] || q_owner[$path]=$name
+		done <<<"${q_new[$name]}"
+	done
+}
+
+queue_import_patches() {
+	local repo=$1 top=$2 index=$q_tmp/index n=0 name tree before q_may_move=1
+	q_moved=()
 	before=$(qgit -C "$repo" rev-parse "$q_commit^{tree}")
 	rm -f "$index"
 	GIT_INDEX_FILE=$index qgit -C "$repo" read-tree "$q_commit"
@@ -34,7 +70,17 @@ queue_import() {
 		before=$tree
 		queue_commit "$repo" "$n" "$tree"
 	done
-	queue_strays "$top"
+}
+
+# queue_import_scratch REPO TOP BASE: the same through the scratch repository of BASE,
+# whose import other scripts use, too.
+queue_import_scratch() {
+	local q_repo
+	queue_scratch "$3"
+	queue_import "$q_repo" "$2"
+	printf '%s\n^refs/tags/base\n' "$q_commit" |
+		qgit -C "$q_repo" pack-objects --revs --stdout -q |
+		qgit -C "$1" unpack-objects -q
 }
 
 # queue_add NAME TOP INDEX REPO: put the patch's new files into the index.

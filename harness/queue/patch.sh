@@ -2,29 +2,41 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # q_* go from script to script
 # One patch: a file in git am's format <-> a commit. Sourced by queue.sh.
 
+# What git am takes for the end of the message, or of the mail.
+QUEUE_ENDS='^(---|diff -|Index: |From [^ ]+ [A-Z][a-z]{2} )'
+
 # queue_message FILE WHERE: refuse a message that git am would cut or misread, or that
-# has a Signed-off-by.
+# has a Signed-off-by. It runs for every patch, and starts no program.
 queue_message() {
-	local bad
-	! grep -qi '^Signed-off-by:' "$1" ||
-		die "$2 carries a Signed-off-by" \
-			"the sender of the series adds it (make series SIGNOFF=1)" \
-			"remove the line"
-	! bad=$(grep -nEm1 '^(---|diff -|Index: |From [^ ]+ [A-Z][a-z]{2} )' "$1") ||
-		die "$2: the message has the line '${bad#*:}'" \
-			"git am ends the message, or the mail, there" "indent it"
-	! bad=$(sed -n 3p "$1" | grep -E '^(From|Date|Subject): ') ||
-		die "$2: the message begins with '$bad'" \
-			"git am takes that for a mail header" "reword it"
+	local line number=0
+	while IFS= read -r line; do
+		number=$((number + 1))
+		[[ ${line,,} != signed-off-by:* ]] ||
+			die "$2 carries a Signed-off-by" \
+				"the sender of the series adds it (make series SIGNOFF=1)" \
+				"remove the line"
+		[[ ! $line =~ $QUEUE_ENDS ]] ||
+			die "$2: the message has the line '$line'" \
+				"git am ends the message, or the mail, there" "indent it"
+		[[ $number -ne 3 || ! $line =~ ^(From|Date|Subject):\  ]] ||
+			die "$2: the message begins with '$line'" \
+				"git am takes that for a mail header" "reword it"
+	done <"$1"
 }
 
 # queue_mail TOP PATCH: split a patch into message and diff in q_tmp.
 queue_mail() {
+	local line subject=''
+	local -a body
 	qgit mailinfo -b "$q_tmp/body" "$q_tmp/diff" <"$1/$2" >"$q_tmp/info" ||
 		die "$2 is not in git am's format"
-	grep -q '^Subject: .' "$q_tmp/info" || die "$2 has no Subject"
-	{ sed -n 's/^Subject: //p' "$q_tmp/info"; echo; cat "$q_tmp/body"; } |
-		qgit stripspace >"$q_tmp/message"
+	while IFS= read -r line; do
+		[[ $line != "Subject: "* ]] || subject=${line#Subject: }
+	done <"$q_tmp/info"
+	[ -n "$subject" ] || die "$2 has no Subject"
+	mapfile -t body <"$q_tmp/body"
+	printf '%s\n' "$subject" '' "${body[@]}" >"$q_tmp/unstripped"
+	qgit stripspace <"$q_tmp/unstripped" >"$q_tmp/message"
 	queue_message "$q_tmp/message" "$2"
 }
 
@@ -74,8 +86,12 @@ queue_commit() {
 # queue_describe REPO COMMIT: write the message to q_tmp, and set q_name to the patch's
 # name, which comes from the subject.
 queue_describe() {
-	qgit -C "$1" log -1 --format='%s%n%n%b' "$2" | qgit stripspace >"$q_tmp/message"
-	q_name=$(qgit -C "$1" log -1 --format=%f "$2" | cut -c1-52).patch
+	qgit -C "$1" log -1 --format='%f%n%s%n%n%b' "$2" >"$q_tmp/described"
+	{
+		IFS= read -r q_name || true
+		qgit stripspace >"$q_tmp/message"
+	} <"$q_tmp/described"
+	q_name=${q_name::52}.patch
 	[ "$q_name" != .patch ] || die "commit ${2:0:12} has no subject that could name its patch" \
 		"" "reword it (git rebase -i base)"
 	queue_message "$q_tmp/message" "commit ${2:0:12} (${q_name%.patch})"
@@ -84,15 +100,17 @@ queue_describe() {
 # queue_write_patch REPO COMMIT [DIFF_OPTION]: print the patch in git am's format, with
 # nothing that changes when other patches do: no commit id, no blob ids, one date for all.
 queue_write_patch() {
-	local diff=$q_tmp/export.diff
+	local diff=$q_tmp/export.diff date subject
 	qgit -C "$1" diff-tree -p --no-commit-id --no-renames --no-color --full-index \
 		--no-ext-diff --no-textconv "${3:---diff-filter=a}" "$2" >"$diff"
 	! grep -q '^Binary files ' "$diff" ||
 		die "commit ${2:0:12} changes a binary file" "patches are text"
 	echo "From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001"
 	echo "From: $QUEUE_NAME <$QUEUE_EMAIL>"
-	echo "Date: $(date -u -R -d "@$QUEUE_EPOCH")"
-	echo "Subject: [PATCH] $(head -n 1 "$q_tmp/message")"
+	TZ=UTC0 printf -v date '%(%a, %d %b %Y %T +0000)T' "$QUEUE_EPOCH"
+	echo "Date: $date"
+	IFS= read -r subject <"$q_tmp/message"
+	echo "Subject: [PATCH] $subject"
 	echo
 	sed '1,/^$/d' "$q_tmp/message"
 	echo "---"

@@ -166,10 +166,21 @@ stage_changed() {
 	[ "${changed[$1]}" -eq 1 ]
 }
 
+# stage_new NAME: print the new files of the commit of this name, in order. Commits mostly
+# have none or one, which need no program.
+stage_new() {
+	local new=${new_files[$1]:-}
+	new=${new%$'\n'}
+	if [[ $new == *$'\n'* ]]; then
+		sort <<<"$new"
+	else
+		printf '%s' "$new"
+	fi
+}
+
 # stage_differs NAME LINE: the same, or the commit has other new files.
 stage_differs() {
-	stage_changed "$1" "$2" ||
-		[ "$(printf '%s' "${new_files[$1]:-}" | sort)" != "$(printf '%s' "${q_new[$2]}" | sort)" ]
+	stage_changed "$1" "$2" || [ "$(stage_new "$1")" != "$(printf '%s' "${q_new[$2]}" | sort)" ]
 }
 
 # stage_patches: write the patches, and fill q_lines etc. with the new contents page. A
@@ -270,7 +281,7 @@ stage_leave() {
 # stage_put NAME LINE GUARD: write the commit's patch, which had LINE before, or none.
 stage_put() {
 	local to_name=${3:+$3/}$1 new
-	new=$(printf '%s' "${new_files[$1]:-}" | sort)
+	new=$(stage_new "$1")
 	stage_line "at $1" "$to_name" "$3" "$new${new:+$'\n'}"
 	if [ -n "$2" ]; then q_set[$to_name]=${q_set[$2]}; else unset "q_set[$to_name]"; fi
 	mkdir -p "$to/patches/$3"

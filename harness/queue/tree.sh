@@ -106,7 +106,7 @@ import_patches() {
 	[[ " $BASES " == *" $q_base "* ]] ||
 		say "tree: notice: harness/bases/default does not name Linux $q_base: patches may not apply" \
 			"(harness/queue/tree.sh --new makes a tree without them)"
-	queue_import "$LINUX" "$TOP"
+	queue_import_scratch "$LINUX" "$TOP" "$base"
 	for patch in "${q_moved[@]}"; do
 		! queue_exact "${patch#patches/}" || inexact+=("$patch")
 	done

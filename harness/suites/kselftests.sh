@@ -9,7 +9,8 @@
 #   CONFIG    base | debug
 #   TEST      names of programs, default all
 #   --build   build and install them, and run none
-#   --short   without those in harness/lists/kselftests.long
+#   --short   without those in harness/lists/kselftests.long, and with the arguments that
+#             harness/lists/kselftests.args has for "short"
 #   --machine run the tests that harness/lists/kselftests.machines lists for NAME, in
 #             a machine with its kernel arguments
 #
@@ -74,6 +75,11 @@ machine_of() {
 	done < <(list_lines kselftests.machines)
 }
 
+# args_of CONFIG TEST: print the arguments that harness/lists/kselftests.args lists.
+args_of() {
+	list_lines kselftests.args | sed -n "s/^$1 $2 \(.*[^ ]\)  *# .*/ \1/p"
+}
+
 # What to run: the installed list, without what this configuration lacks.
 list=$out/install/kselftest-list.txt
 mapfile -t all < <(sed -n 's/^io_uring://p' "$list")
@@ -93,7 +99,8 @@ for test in "${all[@]}"; do
 	elif [ "$short" -eq 1 ] && why=$(list_reason kselftests.long "$config $test"); then
 		say "$name: left to make regress: $test ($why)"
 	else
-		args=$(list_lines kselftests.args | sed -n "s/^$config $test \(.*[^ ]\)  *# .*/ \1/p")
+		args=$(args_of "$config" "$test")
+		[ "$short" -eq 0 ] || args+=$(args_of short "$test")
 		[ -z "$args" ] || say "$name: with arguments: $test$args"
 		tests+=("$test$args")
 	fi

@@ -22,6 +22,11 @@ compile() {
 		grep -q '^#define HAVE_URING$' "$dir/fuse_config.h"
 }
 
+# recompile DIR: build again what depends on changed sources.
+recompile() {
+	ninja -C "$1" && grep -q '^#define HAVE_URING$' "$1/fuse_config.h"
+}
+
 # asks_for_libatomic DIR: does the build in DIR link libatomic if the compiler lacks
 # 64-bit atomics? Only configures it.
 asks_for_libatomic() {

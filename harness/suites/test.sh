@@ -91,15 +91,22 @@ step() {
 
 # ahead NAME COMMAND...: starts the work of the step NAME while others leave a CPU
 # idle, as those do that compile little or run a machine. The step waits for it,
-# and does what is left to do.
+# and does what is left to do. Such work is done one after the other.
 declare -A started=()
+last_started=''
 ahead() {
 	local name=${on_base:+$on_base-}$1
 	shift
 	[ -z "$stopped" ] || return 0
-	# In a session of its own, so that all of it can be ended.
-	BASE=${on_base:-$BASE} setsid nice -n 19 "$@" </dev/null >"$LOGS/ahead-$name.log" 2>&1 &
+	# In a session of its own, so that all of it can be ended. Where sessions share the
+	# CPUs evenly (autogroup), what counts is the session's niceness.
+	# shellcheck disable=SC2016 # the other shell's arguments
+	BASE=${on_base:-$BASE} setsid nice -n 19 bash -c '
+		echo 19 2>/dev/null >/proc/self/autogroup
+		[ -z "$1" ] || tail --pid="$1" -f /dev/null
+		exec "${@:2}"' - "$last_started" "$@" </dev/null >"$LOGS/ahead-$name.log" 2>&1 &
 	started[$name]=$!
+	last_started=$!
 }
 
 end_started() {
@@ -121,6 +128,17 @@ quiet() {
 	fi
 }
 
+# other_base_ahead BASE: starts what other_base compiles.
+other_base_ahead() {
+	local -x KERNEL_SRC=''
+	on_base=$1
+	ahead tree "$here/queue/tree.sh"
+	ahead kernel-linux-base "$here/kernel/kernel.sh" linux base
+	ahead kernel-bare-base "$here/kernel/kernel.sh" bare base
+	ahead lint "$here/lint/lint.sh" warnings
+	on_base=''
+}
+
 # other_base BASE: what has to pass on a base that is not this one.
 other_base() {
 	# That is a tree of this base.
@@ -129,7 +147,6 @@ other_base() {
 	# Of this base: another one in its place would prove nothing.
 	step need base "$here/queue/base.sh" --only
 	step need tree "$here/queue/tree.sh"
-	ahead kernel-linux-base "$here/kernel/kernel.sh" linux base
 	step tap roundtrip "$here/queue/roundtrip.sh"
 	# Every patch compiles by itself; and no other step sees the patches that only
 	# this base has.
@@ -138,7 +155,7 @@ other_base() {
 	step need kernel-bare-base "$here/kernel/kernel.sh" bare base
 	step kernel:file kselftests-linux-base "$here/suites/kselftests.sh" linux base
 	# On each base it takes the best that there is: buffer pools are in Linux 7.3.
-	step all:tap userspace-libfuse "$here/suites/userspace-libfuse.sh"
+	step all:tap userspace-libfuse "$here/suites/userspace-libfuse.sh" "${all[@]}" "${short[@]}"
 	step all:once demo "$here/demo/demo.sh" --short
 	on_base=''
 }
@@ -162,6 +179,9 @@ step tap lint "$here/lint/lint.sh"
 step need kernel-linux-base "$here/kernel/kernel.sh" linux base
 step need kernel-bare-base "$here/kernel/kernel.sh" bare base
 ahead kernel-linux-debug "$here/kernel/kernel.sh" linux debug
+for base in $(bases_other "$BASE"); do
+	other_base_ahead "$base"
+done
 step kernel:file kselftests-linux-base "$here/suites/kselftests.sh" linux base
 step kernel:tap recover "$here/suites/recover.sh" "$rounds"
 step all:tap userspace-liburing "$here/suites/userspace-liburing.sh"

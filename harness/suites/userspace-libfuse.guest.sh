@@ -3,18 +3,19 @@
 # In the VM: copies files through libfuse's examples, the program of the README and a
 # server with its own threads.
 #
-#   userspace-libfuse.guest.sh linux|bare|pools|four MADE
+#   userspace-libfuse.guest.sh modes|rest|bare|pools|four MADE
 #
 # The server's io_urings, the kernel's counters and the library must agree with each
-# mode. On the bare kernel only fallbacks are tested. "pools" tests buffer pools, on any
-# kernel that has them (Linux 7.3). "four" is for a machine with four CPUs, and tests
-# the limits of locked memory with four queues.
+# mode. "modes" and "rest" are for the patched kernel: the modes and what they fall back
+# to; disks, the library's parts, and ends of servers. On the bare kernel only fallbacks
+# are tested. "pools" tests buffer pools, on any kernel that has them (Linux 7.3). "four"
+# is for a machine with four CPUs, and tests the limits of locked memory with four queues.
 set -euo pipefail
 . "$(dirname "$0")/../tests/points.sh"
 . "$(dirname "$0")/fuse.guest.sh"
 . "$(dirname "$0")/libfuse-units.sh"
 
-kernel=$1 made=$2
+group=$1 made=$2
 export out=/tmp/out
 : >"$out"
 cd /tmp
@@ -674,15 +675,17 @@ without_uring() {
 
 mountpoint -q "$connections" || mount -t fusectl fusectl "$connections"
 echo Y >"$enable"
-case $kernel in
-linux)
+case $group in
+modes)
 	modes
-	direct
-	options
 	fewer_queues
 	fallbacks
 	refusals
 	without_uring
+	;;
+rest)
+	direct
+	options
 	units
 	endings
 	;;

@@ -5,11 +5,12 @@
 # program of userspace/libfuse.md, on the patched kernel in each mode, and on the bare
 # kernel with fallbacks.
 #
-#   userspace-libfuse.sh [--tree | --build | --fresh | --all]
+#   userspace-libfuse.sh [--tree | --build | --fresh | --short | --all]
 #
 #   --tree    only make build/userspace/libfuse, a git tree with a commit a patch
 #   --build   only build the library and its examples, for other scripts
 #   --fresh   build again even if nothing changed
+#   --short   only the modes and what they fall back to: what a second kernel can change
 #   --all     kill recover_ll a hundred times in each mode, in place of three times, and
 #             run libfuse's own tests as well: the unpatched ones on the bare kernel, the
 #             patched ones in four modes on the patched kernel, and with buffer pools on
@@ -25,14 +26,15 @@ set -euo pipefail
 . "$TOP/harness/tests/points.sh"
 . "$TOP/harness/vm/vmpoints.sh"
 
-only_tree=0 only_build=0 fresh=0 all=0
+only_tree=0 only_build=0 fresh=0 all=0 short=0
 case $#,${1:-} in
 0,) ;;
 1,--tree) only_tree=1 ;;
 1,--build) only_build=1 ;;
 1,--fresh) fresh=1 ;;
 1,--all) all=1 ;;
-*) die "usage: userspace-libfuse.sh [--tree | --build | --fresh | --all]" ;;
+1,--short) short=1 ;;
+*) die "usage: userspace-libfuse.sh [--tree | --build | --fresh | --short | --all]" ;;
 esac
 
 name=userspace-libfuse
@@ -242,6 +244,26 @@ suite_points() {
 	point "no failure is new on the bare kernel, mode bufpool" no_new_failures bare bare bufpool
 }
 
+# guest VM TREE [OPTION]... GROUP: hand the arguments of a machine to $machine.
+guest() {
+	"$machine" "$1" "$2" "${@:3:$#-3}" bash "$TOP/harness/suites/$name.guest.sh" "${@: -1}" "$made"
+}
+
+# machines vm_begin|vm_points: start all of them, or take their points.
+machines() {
+	local machine=$1 kernel
+	guest "$name-modes" linux modes
+	guest "$name" bare bare
+	[ "$short" -eq 0 ] || return 0
+	guest "$name-rest" linux rest
+	guest "$name-four" linux --cpus 4 four
+	"$machine" "$name-recover" linux bash "$TOP/harness/suites/libfuse-recover.guest.sh" \
+		"$made/new/example/recover_ll" "$((all ? 100 : 3))" "$TOP/harness/queue" "$made"
+	for kernel in linux bare; do
+		! has_pools "$kernel" || guest "$name-pools" "$kernel" pools
+	done
+}
+
 # Hashes: "sources" of the compiled sources, "key" of these and the texts' commands.
 sources=$({
 	userspace_stamp libfuse "$(cat "$TOOLS/libfuse-3.18.3.stamp")"
@@ -260,18 +282,13 @@ point "its exported symbols and types have not changed" same_abi
 point "the program of userspace/libfuse.md builds as printed" readme_program
 point "the guest's programs build" guest_programs
 point "the programs with the library's objects build" uring_programs
-for sanitizer in address thread; do
-	point "they build with -fsanitize=$sanitizer" sanitized "$sanitizer"
-done
-vm_points "$name" linux bash "$TOP/harness/suites/$name.guest.sh" linux "$made"
-vm_points "$name" bare bash "$TOP/harness/suites/$name.guest.sh" bare "$made"
-vm_points "$name-four" linux --cpus 4 bash "$TOP/harness/suites/$name.guest.sh" four "$made"
-vm_points "$name-recover" linux bash "$TOP/harness/suites/libfuse-recover.guest.sh" \
-	"$made/new/example/recover_ll" "$((all ? 100 : 3))" "$TOP/harness/queue" "$made"
-for kernel in linux bare; do
-	! has_pools "$kernel" || vm_points "$name-pools" "$kernel" \
-		bash "$TOP/harness/suites/$name.guest.sh" pools "$made"
-done
+if [ "$short" -eq 0 ]; then
+	for sanitizer in address thread; do
+		point "they build with -fsanitize=$sanitizer" sanitized "$sanitizer"
+	done
+fi
+machines vm_begin
+machines vm_points
 [ "$all" -eq 0 ] || suite_points
 echo "1..$n"
 [ "$failed" -eq 0 ]

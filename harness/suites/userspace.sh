@@ -124,13 +124,21 @@ userspace_once() {
 }
 
 # userspace_each NAME ARGUMENT...: build the tree after each patch except the last, with
-# the script's compile SOURCE DIR ARGUMENT...
+# the script's compile SOURCE DIR ARGUMENT... If it has recompile DIR, that builds what a
+# patch changes on top of the one before.
 userspace_each() {
-	local commit repo=$USERSPACE/$1
+	local commit repo=$USERSPACE/$1 source=$made/each.source
+	rm -rf "$made"/each "$made"/each.*
+	mkdir -p "$source"
 	for commit in $(qgit -C "$repo" rev-list --reverse refs/tags/base..HEAD~1); do
 		qgit -C "$repo" log -1 --format=%s "$commit"
-		userspace_checkout "$1" "$commit" "$made/each.source" &&
-			compile "$made/each.source" "$made/each" "${@:2}" || return
+		GIT_INDEX_FILE=$made/each.index qgit --git-dir="$repo/.git" --work-tree="$source" \
+			read-tree --reset -u "$commit" || return
+		if [ -d "$made/each" ] && declare -F recompile >/dev/null; then
+			recompile "$made/each" || return
+		else
+			compile "$source" "$made/each" "${@:2}" || return
+		fi
 	done
 	rm -rf "$made"/each "$made"/each.*
 }

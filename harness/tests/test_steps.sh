@@ -66,11 +66,11 @@ for step in base tree roundtrip lint kernel-linux-base kernel-bare-base userspac
 done
 point "two bases: kselftests are counted" row "7.3-kselftests-linux-base +7 "
 for call in "base --only" "tree " "roundtrip " "lint subjects checkpatch warnings" \
-	"kernel linux base" "kernel bare base" "kselftests linux base" "userspace-libfuse " \
-	"demo --short"; do
+	"kernel linux base" "kernel bare base" "kselftests linux base" "userspace-libfuse --short" \
+	"demo --short" "lint warnings"; do
 	point "two bases: on the other one, $call" called "7.3 $call"
 done
-point "two bases: no other step on the other one" test "$(grep '^7.3 ' "$dir/calls" | sort -u | wc -l)" = 9
+point "two bases: no other step on the other one" test "$(grep '^7.3 ' "$dir/calls" | sort -u | wc -l)" = 10
 point "two bases: results side by side" test -s "$repo/build/7.2/results/kselftests-linux-base.json" -a \
 	-s "$repo/build/7.3/results/kselftests-linux-base.json"
 point "two bases: logs side by side" test -s "$repo/build/7.2/logs/step-tree.log" -a \
