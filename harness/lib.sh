@@ -21,7 +21,7 @@ USERSPACE=$BUILDS/userspace
 # Read by the scripts that source this file.
 export TOP BASE BASES BUILDS BUILD LOGS CACHE TOOLS LINUX BARE USERSPACE
 
-# Scratch files in memory, where there is plenty that can also hold programs: the queue
+# Scratch files in memory, if /dev/shm has room for 4 GiB and can hold programs: the queue
 # and the tests write and remove thousands of small files.
 if [ -z "${TMPDIR:-}" ] && awk '$2 == "/dev/shm" && $4 !~ /noexec/ { found = 1 }
 	END { exit !found }' /proc/mounts && [ -w /dev/shm ] &&

@@ -118,43 +118,51 @@ def table(results, where):
     return "\n".join(lines)
 
 
+def ratio(figure, other):
+    """Return figure / other, or None if one is missing."""
+    return figure / other if figure and other else None
+
+
+def at_least(what, limit, seen, key):
+    """Return a goal, see goals()."""
+    return what, f">= {limit}", seen, seen is not None and seen >= limit, key
+
+
+def at_most(what, limit, seen, key):
+    """Return a goal, see goals()."""
+    return what, f"<= {limit:,}", seen, seen is not None and seen <= limit, key
+
+
 def goals(results):
     """Yield (what, wanted, seen, met, key of ours) for each goal; seen None: no figure."""
-    for size, *_ in (("4 KiB",), *((big,) for big in BIG)):
+    for size in ("4 KiB", *BIG):
         for rw in ("read", "write"):
             operation = f"{size} direct sequential {rw}"
             for mode, pool, wanted in (
                     ("kmbuf", "registered", 1.25 if size in BIG else 1.1),
                     ("zc", "pool-zc", 1.15 if size in BIG else 1.0)):
                 key = ("ext4", operation, "linux", mode)
-                ours, theirs = results.get(*key), results.get("ext4", operation, "7.3", pool)
-                seen = theirs / ours if ours and theirs else None
-                yield (f"{operation}: 7.3's {pool} / our {mode}", f">= {wanted}", seen,
-                       seen is not None and seen >= wanted, key)
+                theirs = results.get("ext4", operation, "7.3", pool)
+                yield at_least(f"{operation}: 7.3's {pool} / our {mode}", wanted,
+                               ratio(theirs, results.get(*key)), key)
     operation = "1 MiB direct sequential read"
     key = ("null_blk", operation, "linux", "zc")
-    ours, native = results.get(*key), results.get("null_blk", operation, "linux", "native")
-    seen = ours / native if ours and native else None
-    yield (f"{operation}, raw null_blk: our zc / native", "<= 1.2", seen,
-           seen is not None and seen <= 1.2, key)
+    native = results.get("null_blk", operation, "linux", "native")
+    yield at_most(f"{operation}, raw null_blk: our zc / native", 1.2,
+                  ratio(results.get(*key), native), key)
     key = ("memory", "charged, depth 32", "linux", "kmbuf")
-    ours = results.get(*key, "figure")
     entry = results.get("memory", "charged, depth 32", "linux", "entry", "figure")
-    seen = entry / ours if ours and entry else None
-    yield ("memory charged for a queue of depth 32: per entry / our kmbuf", ">= 7", seen,
-           seen is not None and seen >= 7, key)
+    yield at_least("memory charged for a queue of depth 32: per entry / our kmbuf", 7,
+                   ratio(entry, results.get(*key, "figure")), key)
     key = ("memory", "charged, 32 reads of 64 KiB", "linux", "kmbuf")
     ours = results.get(*key, "figure")
     process = results.get("memory", "charged, no queue", "linux", "dev", "figure")
-    seen = ours - process if ours and process else None
-    yield ("charged, 32 reads of 64 KiB: our kmbuf, less the server's process", "<= 3,276", seen,
-           seen is not None and seen <= 3276, key)
+    yield at_most("charged, 32 reads of 64 KiB: our kmbuf, less the server's process", 3276,
+                  ours - process if ours and process else None, key)
     for what, limit in (("charged, 32 mixed reads", 3584), ("waits of 1,000 mixed reads", 50),
                         ("charged, idle, 2 queues for 64 CPUs", 9216)):
         key = ("memory", what, "linux", "kmbuf")
-        seen = results.get(*key, "figure")
-        yield (f"{what}: our kmbuf", f"<= {limit:,}", seen,
-               seen is not None and seen <= limit, key)
+        yield at_most(f"{what}: our kmbuf", limit, results.get(*key, "figure"), key)
 
 
 def amount(seen):
@@ -215,8 +223,8 @@ def report(results, versions, profiles):
     worst = [key for _, key in ratios[:3]]
     parts += ["## Where we are behind",
               "\n".join(["| row | ours / the best of the others |", "|---|---:|"] +
-                        [f"| {name_of(key)} | {ratio:.2f} |" for ratio, key in ratios
-                         if ratio > 1.01])]
+                        [f"| {name_of(key)} | {times:.2f} |" for times, key in ratios
+                         if times > 1.01])]
     if profiles:
         parts += ["## Profiles of the worst rows, and of rows that miss a goal"]
         parts += [profile(results, profiles, key) for key in dict.fromkeys(worst + missed)

@@ -88,12 +88,23 @@ build_with() {
 		"${objects[@]}" >"$2" 2>&1
 }
 
-# prepares_nothing FROM TO: true if neither the configuration nor what Kbuild makes before
-# any object can differ. Only where it makes nothing from sources are they allowed to.
-prepares_nothing() {
+# differ_only REGEX FROM TO: true if all paths that differ match, and none is a Kconfig.
+differ_only() {
 	local changed
-	changed=$(lint_changed "$1" "$2") || return
-	! grep -q -v -E '^(Documentation|tools/testing|samples)/|^(block|drivers|fs|io_uring|mm|net)/(.*/)?([^/]*\.[ch]|Makefile)$|^(MAINTAINERS|CREDITS)?$' <<<"$changed"
+	changed=$(lint_changed "$2" "$3") || return
+	! grep -q -E '(^|/)Kconfig' <<<"$changed" && ! grep -q -v -E "$1" <<<"$changed"
+}
+
+# compiles_nothing FROM TO: true if only documents, tests and the like differ.
+NO_CODE='^(Documentation|tools/testing|samples)/|^(MAINTAINERS|CREDITS)?$'
+compiles_nothing() {
+	differ_only "$NO_CODE" "$@"
+}
+
+# prepares_nothing FROM TO: true if the configuration and what Kbuild makes before any
+# object are the same. It makes nothing from sources in these directories.
+prepares_nothing() {
+	differ_only "$NO_CODE|^(block|drivers|fs|io_uring|mm|net)/(.*/)?([^/]*\.[ch]|Makefile)\$" "$@"
 }
 
 # compiled LOG VERB FILE.c...: print an error for each file without "VERB file.o" in LOG.

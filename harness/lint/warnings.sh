@@ -23,13 +23,6 @@ lint_checkout "$LINT_BASE"
 build w1 "$LOGS/lint-w1-base.log" ||
 	die "the base does not build with W=1" "" "see $LOGS/lint-w1-base.log"
 
-# compiles_nothing FROM TO: true if only documents, tests and the like differ.
-compiles_nothing() {
-	local changed
-	changed=$(lint_changed "$1" "$2") || return
-	! grep -q -v -E '^(Documentation|tools/testing|samples)/|^(MAINTAINERS|CREDITS)?$' <<<"$changed"
-}
-
 n=0 parent=$(lint_commit "$LINT_BASE")
 # What was built last: commits without kernel code are left out.
 built=$parent

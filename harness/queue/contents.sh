@@ -159,7 +159,7 @@ queue_named() {
 # queue_own TOP: the files of queue_files except those that only other bases have.
 queue_own() {
 	queue_files "$1" | awk -v base="$q_base:" '
-		NR != FNR { if (!($0 in theirs) || $0 in ours) print; next }
+		FILENAME == "-" { if (!($0 in theirs) || $0 in ours) print; next }
 		/^[^ \t]/ { is_ours = $1 !~ /^[0-9]+\.[0-9]+:$/ || $1 == base }
 		sub(/^[ \t]+\+/, "") { if (is_ours) ours[$0]; else theirs[$0] }' \
 		"$1/patches/series" -

@@ -33,6 +33,7 @@ queue_import() {
 queue_import_key() {
 	{
 		queue_stamp "$1" "$q_commit"
+		echo "${q_author_name:-} ${q_author_email:-}"
 		cat "$TOP"/harness/queue/{contents,import,patch,queue}.sh
 	} | sha256sum | cut -d ' ' -f 1
 }

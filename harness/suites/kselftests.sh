@@ -9,8 +9,8 @@
 #   CONFIG    base | debug
 #   TEST      names of programs, default all
 #   --build   build and install them, and run none
-#   --short   without those in harness/lists/kselftests.long, and with the arguments that
-#             harness/lists/kselftests.args has for "short"
+#   --short   without those in harness/lists/kselftests.long, and, for debug, with the
+#             arguments that harness/lists/kselftests.args has for "short"
 #   --machine run the tests that harness/lists/kselftests.machines lists for NAME, in
 #             a machine with its kernel arguments
 #
@@ -100,7 +100,7 @@ for test in "${all[@]}"; do
 		say "$name: left to make regress: $test ($why)"
 	else
 		args=$(args_of "$config" "$test")
-		[ "$short" -eq 0 ] || args+=$(args_of short "$test")
+		[[ $short,$config != 1,debug ]] || args+=$(args_of short "$test")
 		[ -z "$args" ] || say "$name: with arguments: $test$args"
 		tests+=("$test$args")
 	fi

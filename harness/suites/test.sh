@@ -12,7 +12,8 @@
 #
 # A step that starts machines is not run again if it passed before and nothing
 # that it reads has changed (passed.sh): the table says so and counts its points. In
-# CI, with --all and with FRESH=1 every step runs.
+# CI, with --all and with FRESH=1 every step runs. Lint and the harness's own tests remember
+# by themselves what has not changed.
 #
 # A step that later ones need (tools, trees, kernels) ends the run when it
 # fails; a failing test does not. At the end a table, the failed steps, and one line
@@ -27,7 +28,10 @@ set -euo pipefail
 all=() short=(--short) rounds=10
 case ${1:-} in
 '') ;;
---all) all=(--all) short=() rounds=200 FRESH=1 ;;
+--all)
+	all=(--all) short=() rounds=200
+	export FRESH=1
+	;;
 *) die "usage: test.sh [--all]" ;;
 esac
 here=$TOP/harness
@@ -67,7 +71,7 @@ step() {
 	fi
 	shift 2
 	say "=== $name"
-	[ -z "${started[$name]:-}" ] || wait "${started[$name]}" || true
+	wait_started "$name"
 	set +e
 	BASE=${on_base:-$BASE} "$@" </dev/null 2>&1 | tee "$log" | quiet "$kind"
 	status=${PIPESTATUS[0]}
@@ -102,11 +106,20 @@ ahead() {
 	# CPUs evenly (autogroup), what counts is the session's niceness.
 	# shellcheck disable=SC2016 # the other shell's arguments
 	BASE=${on_base:-$BASE} setsid nice -n 19 bash -c '
-		echo 19 2>/dev/null >/proc/self/autogroup
 		[ -z "$1" ] || tail --pid="$1" -f /dev/null
+		echo 19 2>/dev/null >/proc/self/autogroup
 		exec "${@:2}"' - "$last_started" "$@" </dev/null >"$LOGS/ahead-$name.log" 2>&1 &
 	started[$name]=$!
 	last_started=$!
+}
+
+# wait_started NAME: wait for what ahead has started. Its number may then be another's.
+wait_started() {
+	local pid=${started[$1]:-}
+	[ -n "$pid" ] || return 0
+	wait "$pid" || true
+	unset "started[$1]"
+	[ "$last_started" != "$pid" ] || last_started=''
 }
 
 end_started() {
@@ -131,6 +144,8 @@ quiet() {
 # other_base_ahead BASE: starts what other_base compiles.
 other_base_ahead() {
 	local -x KERNEL_SRC=''
+	# Without this base there is nothing to compile. The step will say so.
+	BASE=$1 "$here/queue/base.sh" --only >"$LOGS/ahead-$1-base.log" 2>&1 || return 0
 	on_base=$1
 	ahead tree "$here/queue/tree.sh"
 	ahead kernel-linux-base "$here/kernel/kernel.sh" linux base
@@ -147,10 +162,11 @@ other_base() {
 	# Of this base: another one in its place would prove nothing.
 	step need base "$here/queue/base.sh" --only
 	step need tree "$here/queue/tree.sh"
-	step tap roundtrip "$here/queue/roundtrip.sh"
 	# Every patch compiles by itself; and no other step sees the patches that only
-	# this base has.
+	# this base has. Lint writes the mails, and so does the round trip: it has to wait for
+	# the lint that was started.
 	step tap lint "$here/lint/lint.sh" subjects checkpatch warnings
+	step tap roundtrip "$here/queue/roundtrip.sh"
 	step need kernel-linux-base "$here/kernel/kernel.sh" linux base
 	step need kernel-bare-base "$here/kernel/kernel.sh" bare base
 	step kernel:file kselftests-linux-base "$here/suites/kselftests.sh" linux base
@@ -204,4 +220,6 @@ for base in $(bases_other "$BASE"); do
 done
 left_out
 
+# exec runs no trap.
+end_started
 exec /usr/bin/python3 "$here/suites/table.py" "$steps"

@@ -26,6 +26,11 @@ if [ -s "$kept" ] && [ "${1:-}" != --fresh ]; then
 	exit
 fi
 
+# makes_all N: did Kbuild prepare everything for patch N?
+makes_all() {
+	grep -q 'DESCEND objtool' "$LOGS/lint-w1-000$1.log"
+}
+
 run() {
 	defects
 	export LINT_TIP=$worse
@@ -35,6 +40,25 @@ run() {
 	says "variable 'set' set but not used" "W=1: named"
 	says "orphan.c was not compiled" "W=1: a file that no Makefile names"
 	says "^ok - W=1 0002" "W=1: reported once, for the patch that adds it"
+
+	# A value that Kbuild makes from a header before it compiles, and its user.
+	rm -rf "$dir/tree"
+	file include/linux/suspend.h
+	sed -i 's/^struct pbe {$/&\n\tlong lint;/' "$dir/tree/include/linux/suspend.h"
+	prepared=$(commit refs/tags/base "PM: hibernate: lint")
+	rm -rf "$dir/tree"
+	file io_uring/nop.c
+	printf '#include <generated/asm-offsets.h>\n%s\n' '_Static_assert(pbe_address == 8, "old");' \
+		>>"$dir/tree/io_uring/nop.c"
+	LINT_TIP=$(commit "$prepared" "io_uring/nop: lint")
+	gate warnings
+	says "^ok - W=1 0001" "W=1: a header that Kbuild makes another one from"
+	says "^ok - W=1 0002" "W=1: ... was made again"
+	makes_all 1
+	point "$?" "W=1: ... with everything that Kbuild prepares"
+	! makes_all 2
+	point "$?" "W=1: ... which is left out if only a source differs"
+	LINT_TIP=$worse
 
 	gate builds
 	says '^ok - sparse runs' "sparse: it runs"

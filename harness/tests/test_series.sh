@@ -65,6 +65,9 @@ point "series: ... every mail is from you" \
 	test "$(grep -l '^From: Some One <one@example.org>' "$mails"/*/0* | wc -l)" = 9
 point "series: ... and from nobody else" test -z "$(grep -rl 'kmbuf@localhost' "$mails")"
 point "series: ... not signed off" test -z "$(grep -rl '^Signed-off-by' "$mails")"
+rm -rf "$linux"
+point "series: ... a tree made afterwards" run tree
+point "series: ... has nobody's commits, as always" test "$(g log --format=%an base..series | sort -u)" = "io_uring kmbuf series"
 SIGNOFF=1 point "series: SIGNOFF=1" run series
 point "series: ... is in every patch" \
 	test "$(grep -l '^Signed-off-by: Some One <one@example.org>' "$mails"/*/*.patch | wc -l)" = 5

@@ -88,6 +88,11 @@ point "the other base is not available: a failure" fails
 point "... and its steps were not run" row "7.3-kselftests-linux-base .*not"
 point "... its name is in the table" grep -q 'FAILED 7.3-base: ' "$out"
 
+echo "7.2 kernel linux debug" >"$dir/broken"
+nothing_left() { sleep 0.5; test -z "$(pgrep -f "$repo/harness/")"; }
+point "a kernel does not build: a failure" fails
+point "... what was started for later steps has ended" nothing_left
+
 : >"$dir/broken"
 
 # --- steps that passed before ---

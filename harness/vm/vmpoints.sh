@@ -5,9 +5,10 @@
 
 # vm_begin NAME TREE [--cpus N] COMMAND...: starts COMMAND on TREE's base kernel, in the
 # machine NAME-TREE. vm_points takes its points later. Two machines run at a time, as
-# most of these keep one processor busy.
+# most of these keep one processor busy. When the script ends, so do its machines.
+declare -A vm_begun=()
 vm_begin() {
-	local name=$1 tree=$2 kernel cpus=()
+	local name=$1 tree=$2 kernel cpus=() trap_of_script
 	shift 2
 	if [ "$1" = --cpus ]; then
 		cpus=("$1" "$2")
@@ -19,15 +20,20 @@ vm_begin() {
 	while [ "$(jobs -rp | wc -l)" -ge 2 ]; do
 		wait -n || true
 	done
-	{
-		local status=0
-		"$TOP/harness/vm/vm.sh" --kernel "$kernel" --name "$name-$tree" --timeout 900 \
-			"${cpus[@]}" -- "$@" | sed 's/^/# /' || status=$?
-		exit "$status"
-	} &
+	if [ ${#vm_begun[@]} -eq 0 ]; then
+		eval "trap_of_script=($(trap -p EXIT))"
+		# shellcheck disable=SC2064 # the script's own trap, as it is now
+		trap "vm_end; ${trap_of_script[2]:-:}" EXIT
+	fi
+	# The lock of the script (8) is not the machine's.
+	"$TOP/harness/vm/vm.sh" --kernel "$kernel" --name "$name-$tree" --timeout 900 \
+		"${cpus[@]}" -- "$@" > >(sed -u 's/^/# /') 8>&- &
 	vm_begun[$name-$tree]=$!
 }
-declare -A vm_begun=()
+
+vm_end() {
+	[ ${#vm_begun[@]} -eq 0 ] || kill "${vm_begun[@]}" 2>/dev/null || true
+}
 
 # vm_points NAME TREE [[--cpus N] COMMAND...]: runs COMMAND likewise, unless vm_begin has
 # started it. Each point that COMMAND prints becomes a point here, with the tree in
@@ -36,6 +42,7 @@ vm_points() {
 	local line status=0 tree=$2
 	[ -n "${vm_begun[$1-$2]:-}" ] || vm_begin "$@"
 	wait "${vm_begun[$1-$2]}" || status=$?
+	unset "vm_begun[$1-$2]"
 	while IFS= read -r line; do
 		if [[ $line =~ ^(ok|not\ ok)\ [0-9]+\ -\ (.*)$ ]]; then
 			n=$((n + 1))
