@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Builds the io_uring kselftests of a tree and runs them on one of its kernels,
-# with kselftest's own runner (base) or several at a time (debug).
+# with kselftest's own runner (base) or several at a time (debug, --plain).
 #
-#   kselftests.sh [--build | --short | --machine NAME] TREE CONFIG [TEST]...
+#   kselftests.sh [--build | --plain | --short | --machine NAME] TREE CONFIG [TEST]...
 #
 #   TREE      linux | bare
 #   CONFIG    base | debug
 #   TEST      names of programs, default all
 #   --build   build and install them, and run none
+#   --plain   several at a time, which takes half as long
 #   --short   without those in harness/lists/kselftests.long, and, for debug, with the
 #             arguments that harness/lists/kselftests.args has for "short"
 #   --machine run the tests that harness/lists/kselftests.machines lists for NAME, in
@@ -24,15 +25,17 @@ set -euo pipefail
 . "$TOP/harness/kernel/kconfig.sh"
 . "$TOP/harness/suites/thirdparty.sh"
 
-run=1 short=0 machine=''
+run=1 short=0 plain=0 machine=''
 case ${1:-} in
 --build) run=0; shift ;;
+--plain) plain=1; shift ;;
 --short) short=1; shift ;;
 --machine) machine=${2:-}; shift 2 ;;
 esac
-[ $# -ge 2 ] || die "usage: kselftests.sh [--build | --short | --machine NAME] linux|bare base|debug [TEST]..."
+[ $# -ge 2 ] || die "usage: kselftests.sh [--build | --plain | --short | --machine NAME] linux|bare base|debug [TEST]..."
 tree=$1 config=$2
 shift 2
+[ "$config" != debug ] || plain=1
 src=$(tree_dir "$tree")
 kernel=$(kernel_dir "$tree" "$config")
 name=kselftests-$tree-$config${machine:+-$machine}
@@ -99,7 +102,8 @@ for test in "${all[@]}"; do
 	elif [ "$short" -eq 1 ] && why=$(list_reason kselftests.long "$config $test"); then
 		say "$name: left to make regress: $test ($why)"
 	else
-		args=$(args_of "$config" "$test")
+		args=''
+		[ "$plain" -eq 0 ] || args=$(args_of "$config" "$test")
 		[[ $short,$config != 1,debug ]] || args+=$(args_of short "$test")
 		[ -z "$args" ] || say "$name: with arguments: $test$args"
 		tests+=("$test$args")
@@ -110,7 +114,7 @@ done
 # Two at a time end together if the last ones are short, as those are that come
 # first by name.
 runner=()
-if [ "$config" = debug ]; then
+if [ "$plain" -eq 1 ]; then
 	runner=(--plain)
 	mapfile -t tests < <(printf '%s\n' "${tests[@]}" | tac)
 fi

@@ -169,7 +169,7 @@ other_base() {
 	step tap roundtrip "$here/queue/roundtrip.sh"
 	step need kernel-linux-base "$here/kernel/kernel.sh" linux base
 	step need kernel-bare-base "$here/kernel/kernel.sh" bare base
-	step kernel:file kselftests-linux-base "$here/suites/kselftests.sh" linux base
+	step kernel:file kselftests-linux-base "$here/suites/kselftests.sh" --plain linux base
 	# On each base it takes the best that there is: buffer pools are in Linux 7.3.
 	step all:tap userspace-libfuse "$here/suites/userspace-libfuse.sh" "${all[@]}" "${short[@]}"
 	step all:once demo "$here/demo/demo.sh" --short

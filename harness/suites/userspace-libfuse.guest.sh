@@ -3,11 +3,12 @@
 # In the VM: copies files through libfuse's examples, the program of the README and a
 # server with its own threads.
 #
-#   userspace-libfuse.guest.sh modes|rest|bare|pools|four MADE
+#   userspace-libfuse.guest.sh modes|rest|short|bare|pools|four MADE
 #
 # The server's io_urings, the kernel's counters and the library must agree with each
 # mode. "modes" and "rest" are for the patched kernel: the modes and what they fall back
-# to; disks, the library's parts, and ends of servers. On the bare kernel only fallbacks
+# to; disks, the library's parts, and ends of servers; "short" has two servers in each
+# mode. On the bare kernel only fallbacks
 # are tested. "pools" tests buffer pools, on any kernel that has them (Linux 7.3). "four"
 # is for a machine with four CPUs, and tests the limits of locked memory with four queues.
 set -euo pipefail
@@ -599,6 +600,10 @@ fallbacks() {
 	point "the user's own numbers and sizes are not reduced: $instead" \
 		falls_back "$mode" memo "kernel-managed buffers: 2 queues with 4 buffers of 1024 KiB, 8 of 64 KiB take $((2 * (4 * 1024 + 8 * 64 + 8))) KiB of locked memory, RLIMIT_MEMLOCK is 8192 KiB. Raise it, or lower io_uring_kmbuf_bufs. Instead: $instead" \
 		dropped 8192 io_uring_kmbuf,io_uring_kmbuf_bufs=4x1M+8x64K
+	no_pools
+}
+
+no_pools() {
 	[ "$bufpool" -eq 1 ] ||
 		point "no buffer pools: a buffer for each entry" \
 			falls_back io_uring memo "a buffer pool: the kernel does not offer one for FUSE, Linux 7.3 does. Instead: a buffer for each entry" \
@@ -682,6 +687,16 @@ modes)
 	fallbacks
 	refusals
 	without_uring
+	;;
+short)
+	: >src/file
+	declare -A option=([io_uring]=io_uring [kmbuf]=io_uring_kmbuf [zero_copy]=io_uring_zero_copy)
+	for mode in io_uring kmbuf zero_copy; do
+		for example in passthrough_ll fuse_threads; do
+			point "$example: $mode" works "$example" "${option[$mode]}" "$mode" file
+		done
+	done
+	no_pools
 	;;
 rest)
 	direct

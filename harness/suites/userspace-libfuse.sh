@@ -10,8 +10,8 @@
 #   --tree    only make build/userspace/libfuse, a git tree with a commit a patch
 #   --build   only build the library and its examples, for other scripts
 #   --fresh   build again even if nothing changed
-#   --short   without disks, the library's parts (and their sanitizers), ends of servers,
-#             and four CPUs
+#   --short   two servers in each mode, recovery, pools and the bare kernel. Without what is
+#             the same on every kernel: options, disks, the library's parts, ends of servers
 #   --all     kill recover_ll a hundred times in each mode, in place of three times, and
 #             run libfuse's own tests as well: the unpatched ones on the bare kernel, the
 #             patched ones in four modes on the patched kernel, and with buffer pools on
@@ -253,12 +253,14 @@ guest() {
 # machines vm_begin|vm_points: start all of them, or take their points.
 machines() {
 	local machine=$1 kernel
-	guest "$name-modes" linux modes
-	guest "$name" bare bare
-	if [ "$short" -eq 0 ]; then
+	if [ "$short" -eq 1 ]; then
+		guest "$name-short" linux short
+	else
+		guest "$name-modes" linux modes
 		guest "$name-rest" linux rest
 		guest "$name-four" linux --cpus 4 four
 	fi
+	guest "$name" bare bare
 	"$machine" "$name-recover" linux bash "$TOP/harness/suites/libfuse-recover.guest.sh" \
 		"$made/new/example/recover_ll" "$((all ? 100 : 3))" "$TOP/harness/queue" "$made"
 	for kernel in linux bare; do
@@ -285,7 +287,7 @@ point "the program of userspace/libfuse.md builds as printed" readme_program
 point "the guest's programs build" guest_programs
 point "the programs with the library's objects build" uring_programs
 if [ "$short" -eq 1 ]; then
-	say "$name: left to make regress: disks, the library's parts, ends of servers, four CPUs"
+	say "$name: left to make regress: options, disks, the library's parts, ends of servers"
 else
 	for sanitizer in address thread; do
 		point "they build with -fsanitize=$sanitizer" sanitized "$sanitizer"

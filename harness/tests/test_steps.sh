@@ -66,7 +66,7 @@ for step in base tree roundtrip lint kernel-linux-base kernel-bare-base userspac
 done
 point "two bases: kselftests are counted" row "7.3-kselftests-linux-base +7 "
 for call in "base --only" "tree " "roundtrip " "lint subjects checkpatch warnings" \
-	"kernel linux base" "kernel bare base" "kselftests linux base" "userspace-libfuse --short" \
+	"kernel linux base" "kernel bare base" "kselftests --plain linux base" "userspace-libfuse --short" \
 	"demo --short" "lint warnings"; do
 	point "two bases: on the other one, $call" called "7.3 $call"
 done
@@ -78,7 +78,7 @@ point "two bases: logs side by side" test -s "$repo/build/7.2/logs/step-tree.log
 BASE=7.3 point "two bases: the other way round" tests
 point "two bases: ..." row "7.2-kselftests-linux-base +7 "
 
-echo "7.3 kselftests linux base" >"$dir/dead"
+echo "7.3 kselftests --plain linux base" >"$dir/dead"
 point "kselftests of the other base die before they begin: a failure" fails
 point "... and an earlier run's result is not used" row "7.3-kselftests-linux-base +- +1 "
 : >"$dir/dead"
